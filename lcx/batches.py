@@ -1,0 +1,121 @@
+"""What a PFN is trained on: batches of curves with (cut-off, query) pairs to score, drawn from a prior."""
+
+import math
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from lcx.model import PFNConfig
+from lcx.prior import Prior
+
+BLOCK = 32  # batches drawn at once, so that the sampler works on full chunks
+LENGTH = 100  # tokens of a training curve
+
+
+@dataclass(frozen=True)
+class PretrainConfig:
+    """Every hyperparameter of a pretraining run.
+
+    Attributes:
+        prior: name of the prior that makes the curves.
+        model: size of the network.
+        curves: training budget, curves; the cosine schedule ends there. Every curve is seen once.
+        batch: curves per step.
+        pairs: (cut-off, query) pairs scored per curve.
+        targets: noise draws per pair, one in each of as many equally likely strata: the noise of the target is mostly
+            integrated out at the price of a few more densities.
+        irregular: share of curves on other grids than 1, 2, ..., 100: evenly spaced, random or dense ones.
+        cutoff_power: cut-offs are drawn as the fraction u**power of the curve, u uniform: above 1 early ones are drawn more often.
+        muon_rate: peak learning rate of Muon (Jordan et al. 2024), on the matrices inside blocks and decoder.
+        adam_rate: peak learning rate of AdamW, on everything else.
+        warmup: steps of linear warm-up.
+        clip: largest norm of the gradient.
+        precision: "bf16" autocast or "float32"; None: bf16 on CUDA, float32 on a CPU.
+        compile: whether to torch.compile the loss; None: on CUDA only.
+        seed: of weights and curves.
+        validation_curves: held-out curves, the same for every run.
+        validate_every: steps between validations.
+    """
+
+    prior: str = "parametric"
+    model: PFNConfig = field(default_factory=PFNConfig)
+    curves: int = 4_000_000
+    batch: int = 64
+    pairs: int = 96
+    targets: int = 4
+    irregular: float = 0.2
+    cutoff_power: float = 1.5
+    muon_rate: float = 4e-3
+    adam_rate: float = 2e-3
+    warmup: int = 200
+    clip: float = 1.0
+    precision: str | None = None
+    compile: bool | None = None
+    seed: int = 0
+    validation_curves: int = 2000
+    validate_every: int = 5000
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps in the budget."""
+        return math.ceil(self.curves / self.batch)
+
+
+class Batch(NamedTuple):
+    """Curves with pairs to score: context (B, L), pairs (B, P), targets (B, P, M); model units, NaN where padded."""
+
+    values: Float[Tensor, "B L"]
+    steps: Float[Tensor, "B L"]
+    tokens: Int[Tensor, "B P"]
+    queries: Float[Tensor, "B P"]
+    targets: Float[Tensor, "B P M"]
+
+
+def draw_steps(n: int, irregular: float, generator: torch.Generator) -> Float[Tensor, "n 100"]:
+    """Model steps of ``n`` curves, increasing from >= 1, NaN-padded: 1..100, or for the share ``irregular`` one of three grids.
+
+    Evenly spaced from 100 / L to 100 with L points; L random steps; dense from 1 on with spacing below 1, as long runs begin.
+    """
+    index = torch.arange(1.0, LENGTH + 1, device=generator.device).expand(n, -1)
+
+    def uniform(*shape: int) -> Tensor:
+        return torch.rand(n, *shape, generator=generator, device=generator.device)
+
+    count = (2 + uniform(1) * (LENGTH - 1)).floor()
+    even = LENGTH / count * index
+    scattered = 1 + (LENGTH - 1) * torch.where(index <= count, uniform(LENGTH), math.inf).sort(dim=1).values ** (1 + 2 * uniform(1))
+    dense = 1 + 20 ** -uniform(1) * (index - 1)
+    kind = (uniform(1) * 3).floor()
+    other = torch.where(kind == 0, even, torch.where(kind == 1, scattered, dense))
+    steps = torch.where(uniform(1) < irregular, other, index)
+    return torch.where(steps <= LENGTH + 1e-3, steps.clamp(max=LENGTH), torch.nan)
+
+
+def draw_batches(prior: Prior, config: PretrainConfig, block: int, device: torch.device) -> list[Batch]:
+    """``BLOCK`` batches, a function of the configuration and ``block`` alone, so that resuming needs no generator state."""
+    generator = torch.Generator(device).manual_seed(config.seed * 2**20 + block)
+    n = config.batch * BLOCK
+    shape = (n, config.pairs)
+
+    def uniform(*shape: int) -> Tensor:
+        return torch.rand(*shape, generator=generator, device=device)
+
+    theta = prior.parameters(prior.draw(n, generator))
+    theta = theta[torch.randperm(n, generator=generator, device=device)]
+    sigma = prior.sigma(theta)[:, None]
+    steps = draw_steps(n, config.irregular, generator)
+    mean = prior.mean_curve(theta, steps)
+    values = mean + sigma * torch.randn(mean.shape, generator=generator, device=device)
+    cuts = (steps < LENGTH).sum(1, keepdim=True)
+    tokens = (uniform(*shape) ** config.cutoff_power * cuts).long().clamp(max=cuts - 1)
+    at = steps.gather(1, tokens)
+    queries = at + (LENGTH - at) * (1 - uniform(*shape))
+    regular = (steps[:, :1] == 1) & (steps[:, 1:2] == 2)
+    queries = torch.where(regular, queries.ceil(), queries)
+    strata = torch.arange(config.targets, device=device)
+    noise = torch.special.ndtri(((strata + uniform(*shape, config.targets)) / config.targets).clamp(1e-6, 1 - 1e-6))
+    targets = prior.mean_curve(theta, queries)[..., None] + sigma[..., None] * noise
+    return [Batch(*parts) for parts in zip(*(x.split(config.batch) for x in (values, steps, tokens, queries, targets)), strict=True)]

@@ -1,0 +1,36 @@
+"""Puts the commands together. Bad input prints one line and exits with 2."""
+
+import sys
+
+import typer
+
+from lcx.cli import pretrain
+from lcx.cli.info import info
+from lcx.cli.predict import predict
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+app.command()(predict)
+app.command()(info)
+
+
+@app.callback()
+def _describe() -> None:
+    """Bayesian learning-curve extrapolation."""
+
+
+@app.command(
+    "pretrain",
+    help="Trains a model; see lcx pretrain --help for an option per hyperparameter.",
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
+)
+def _pretrain(context: typer.Context) -> None:
+    pretrain.main(context.args, "lcx pretrain")
+
+
+def main() -> None:
+    """Runs the command line; user errors become one line on standard error and exit code 2."""
+    try:
+        app()
+    except (ValueError, TypeError, ImportError, OSError) as error:
+        print(f"lcx: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(2)

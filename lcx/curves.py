@@ -1,0 +1,257 @@
+"""The only door for user data: raw learning curves (annotated `Any`) come in, checked and padded tensors go out."""
+
+import math
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+MAX_GRID = 512  # most steps in the default query grid (DESIGN section 4, `at`)
+
+
+@dataclass(frozen=True)
+class Curves:
+    """A padded batch of learning curves in the user's units: float64 from `as_curves`, float32 from a prior."""
+
+    values: Float[Tensor, "batch length"]  # metric; observed points first, NaN padding on the right only
+    steps: Float[Tensor, "batch length"]  # user's step unit, > 0, strictly increasing; NaN where padded
+    horizon: Float[Tensor, " batch"]  # last step of the run (its budget), user's step unit
+
+    def __len__(self) -> int:
+        return self.values.shape[0]
+
+    @property
+    def counts(self) -> Int[Tensor, " batch"]:
+        """Number of observed points."""
+        return (~self.values.isnan()).sum(1)
+
+    @property
+    def last_step(self) -> Float[Tensor, " batch"]:
+        """Step of the last observed point, user's step unit."""
+        return self.steps.gather(1, self.counts[:, None] - 1).squeeze(1)
+
+    def to(self, target: torch.device | torch.dtype | str) -> "Curves":
+        """The same curves on another device or in another floating dtype."""
+        return Curves(self.values.to(target), self.steps.to(target), self.horizon.to(target))
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Per curve, the user values that the model sees as 0 (`worst`) and 1 (`best`). Affine: nothing is clipped."""
+
+    worst: Float[Tensor, " batch"]
+    best: Float[Tensor, " batch"]
+
+    @property
+    def slope(self) -> Float[Tensor, " batch"]:
+        """User units per model unit, best - worst: negative when smaller is better."""
+        return self.best - self.worst
+
+    def to_model(self, values: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch ..."]:
+        """Model numbers (values - worst) / slope of user values."""
+        return ((values.movedim(0, -1) - self.worst) / self.slope).movedim(-1, 0)
+
+    def to_user(self, values: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch ..."]:
+        """User values worst + slope * values of model numbers."""
+        return (self.worst + self.slope * values.movedim(0, -1)).movedim(-1, 0)
+
+
+def as_curves(values: Any, steps: Any = None, *, horizon: Any, bounds: Any = (None, None)) -> tuple[Curves, bool]:
+    """Checks a user's curves and packs them into a batch; a missing point is squeezed out together with its step.
+
+    Args:
+        values: metric, user's unit: one curve (1-D) or many (list of 1-D, or 2-D padded with NaN). NaN, None: missing.
+        steps: step of each value, user's step unit, > 0, strictly increasing. A flat array serves all curves, by its
+            first entries; a list of 1-D or a 2-D array has one row per curve. None: 1, 2, ... by position.
+        horizon: last step of the run, user's step unit, beyond the last observed step; one number or one per curve.
+        bounds: closed limits (lower, upper) of the metric, user's unit; None where there is none.
+
+    Returns:
+        The curves in float64, sharing no memory with the input; True if one curve came (answers have no batch axis).
+
+    Raises:
+        TypeError: something is not numbers. ValueError: the numbers break a rule above.
+    """
+    given = _rows(values, "values")
+    numbers, seen = given.numbers, ~np.isnan(given.numbers)
+    counts = seen.sum(1, keepdims=True)
+    given.refuse(np.isinf(numbers), "finite values", "Write NaN for a diverged point.")
+    sizes, advice = _Numbers(counts, "number of finite values", given.one), "Leave out runs that have not started."
+    sizes.refuse(counts == 0, "at least one finite value per curve", advice)
+    lower, upper = _pair(bounds, "bounds")
+    given.refuse((numbers < lower) | (numbers > upper), f"values within {bounds}", "Correct it or widen the bounds.")
+    grid = np.broadcast_to(np.arange(1.0, numbers.shape[1] + 1), numbers.shape)
+    if steps is not None:
+        rows = _step_rows(steps, "steps", given)
+        wrong = rows.lengths < given.lengths if rows.flat and not given.one else rows.lengths != given.lengths
+        sizes, advice = _Numbers(given.lengths, "number of values", given.one), "Give missing values a step too."
+        sizes.refuse(wrong, "as many steps as values", advice, number_of_steps=rows.lengths)
+        grid = rows.numbers[:, : numbers.shape[1]]
+    given.refuse(seen & np.isnan(grid), "a step for each finite value", "Give it, or write NaN for both.", step=grid)
+    kept = np.arange(counts.max()) < counts
+    packed, packed_steps = np.full(kept.shape, np.nan), np.full(kept.shape, np.nan)
+    packed[kept], packed_steps[kept] = numbers[seen], grid[seen]
+    last, column = np.fmax.reduce(packed_steps, 1, keepdims=True), _floats(horizon, "horizon")[..., None]
+    ends = _step_rows(column, "horizon", given)  # one row per curve, or a flat one for all
+    ends.refuse(ends.numbers <= last, "no steps at or beyond the horizon", "Raise it or cut the curve.", last_step=last)
+    return Curves(*map(torch.from_numpy, (packed, packed_steps, ends.numbers[:, 0]))), given.one
+
+
+def as_queries(at: Any, curves: Curves) -> Float[Tensor, "batch queries"]:
+    """Checks the steps to predict, or makes the default grid.
+
+    Args:
+        at: query steps, user's step unit, strictly increasing, within (last observed step, horizon]. A number or a flat
+            array serves all curves; a list of 1-D or a 2-D array padded with NaN has one row per curve. None: every
+            integer step, then the horizon if it is no integer; if these are over 512, 512 evenly spaced steps instead.
+        curves: the curves to be extrapolated, each ending before its horizon.
+
+    Returns:
+        Query steps, user's step unit, NaN-padded on the right, with dtype and device of `curves`.
+
+    Raises:
+        TypeError: `at` is not numbers. ValueError: empty, out of order or range, or a wrong number of rows.
+    """
+    last, horizon = np.fmax.reduce(curves.steps.cpu().numpy(), 1, keepdims=True), curves.horizon.cpu().numpy()[:, None]
+    if at is None:
+        start = np.floor(last)
+        counts = np.ceil(horizon) - start  # the integers in (last, horizon], and a fractional horizon
+        k = np.arange(1, min(counts.max(), MAX_GRID) + 1)
+        even = horizon - (horizon - last) * (1 - k / MAX_GRID)  # exactly the horizon at the last k
+        grid = np.where(counts > MAX_GRID, even, np.minimum(start + k, horizon))
+        return torch.from_numpy(np.where(k <= counts, grid, np.nan)).to(curves.steps)
+    at = [at] if isinstance(at, Real) or getattr(at, "ndim", 1) == 0 else at
+    given = _step_rows(at, "at", _Numbers(last, "last step", len(curves) == 1))
+    numbers = given.numbers.astype(last.dtype)  # compared as stored: a float32 horizon is itself a valid query
+    given.refuse(np.isnan(numbers) & given.flat, "finite `at`", "Remove the entry: a flat array needs no padding.")
+    outside, rule = (numbers <= last) | (numbers > horizon), "`at` after the last observed step, up to the horizon"
+    given.refuse(outside, rule, "Remove the step or raise the horizon.", last_step=last, horizon=horizon)
+    return torch.from_numpy(numbers).to(curves.steps)
+
+
+def as_scale(curves: Curves, *, mode: str, bounds: Any, unit: Any) -> Scale:
+    """Chooses the user values that the parametric model sees as 0 (worst) and 1 (best); ours, until the general model.
+
+    The first line that applies, for mode "max" ("min" is its mirror image: lower for upper, smallest for largest):
+        unit            worst = unit[0], best = unit[1]
+        both bounds     worst = lower, best = upper
+        upper known     worst = first value, best = upper; with fewer than two distinct values, or the first at the
+                        upper bound: worst = upper - max(|first|, 1, upper - first)
+        upper unknown   worst = first value, best = largest + (largest - first), room for as much again; if no value
+                        exceeds the first: best = first + max(|first|, 1)
+
+    Args:
+        curves: observed points, user's units.
+        mode: "max" if larger is better, "min" if smaller is.
+        bounds: (lower, upper) as in `as_curves`.
+        unit: (worst, best), user's unit, or None.
+
+    Returns:
+        A scale of finite, non-zero slope, with dtype and device of `curves`.
+
+    Raises:
+        TypeError: not a pair of numbers. ValueError: unknown mode, a pair out of order, differences that overflow.
+    """
+    if mode not in ("max", "min"):
+        raise ValueError(f"Expected mode 'max' or 'min'; got {mode!r}. Write 'max' if larger is better, else 'min'.")
+    sign = 1 if mode == "max" else -1
+    low, high = _pair(bounds, "bounds")[::sign] if unit is None else _pair(unit, "unit", sign)
+    values = sign * curves.values.cpu().numpy()  # larger is better from here on
+    first, top = values[:, :1], np.fmax.reduce(values, 1, keepdims=True)
+    width = np.maximum(np.abs(first), 1)
+    with np.errstate(over="ignore"):  # refused below
+        if math.isinf(high):
+            worst, best = first, top + np.where(top > first, top - first, width)
+        else:
+            best = np.full_like(first, sign * high)
+            flat = (np.fmin.reduce(values, 1, keepdims=True) == top) | (best <= first)
+            worst = np.where(flat, best - np.maximum(width, best - first), first)
+            worst = worst if math.isinf(low) else np.full_like(first, sign * low)
+        bad, worst, best = ~np.isfinite(best - worst) | (best == worst), sign * worst, sign * best
+    advice = "Rescale the values or give `unit`."
+    _Numbers(worst, "worst", len(worst) == 1).refuse(bad, "a scale of finite, non-zero width", advice, best=best)
+    return Scale(*(torch.from_numpy(end[:, 0]).to(curves.values) for end in (worst, best)))
+
+
+class _Numbers(NamedTuple):
+    numbers: np.ndarray  # (rows, length) float64, NaN on the right of short rows
+    name: str
+    one: bool  # of one curve, or serving all: messages name no curve
+    flat: bool = False  # one flat array came
+    lengths: np.ndarray = np.empty((0, 1))  # (rows, 1) as given
+
+    def refuse(self, bad: Any, rule: str, advice: str, **beside: np.ndarray) -> None:
+        """Raises in three parts at the first True of `bad`, (rows, length or 1), quoting numbers `beside` it."""
+        if bad.any():
+            row, i = divmod(int(bad.argmax()), bad.shape[1])
+            came = self.name + (f"[{i}]" if self.numbers.shape[1] > 1 else "") + f" = {self.numbers[row, i]}"
+            came += "" if self.one else f" in curve {row}"
+            quoted = (f"{key} {np.broadcast_to(array, bad.shape)[row, i]}" for key, array in beside.items())
+            raise ValueError(f"Expected {rule}; got {', '.join((came, *quoted)).replace('_', ' ')}. {advice}")
+
+
+def _rows(data: Any, name: str) -> _Numbers:
+    """User numbers with a row per curve."""
+    first = data[0] if isinstance(data, (list, tuple)) and data else None
+    nested = getattr(first, "ndim", isinstance(first, (list, tuple)))
+    parts = [_floats(row, name, f" in curve {i}") for i, row in enumerate(data)] if nested else [_floats(data, name)]
+    flat = not nested and parts[0].ndim == 1
+    parts = list(parts[0]) if not nested and parts[0].ndim == 2 else parts
+    shapes = [part.shape for part in parts if part.ndim != 1]
+    if shapes or not sum(part.size for part in parts):
+        came = f"shape {shapes[0]}" if shapes else "an empty one"
+        raise ValueError(f"Expected {name} 1-D, 2-D or a list of 1-D, not empty; got {came}. Give each curve a row.")
+    lengths = np.array([[part.size] for part in parts])
+    numbers = np.full((len(parts), lengths.max()), np.nan)
+    numbers[np.arange(numbers.shape[1]) < lengths] = np.concatenate(parts)
+    return _Numbers(numbers, name, flat, flat, lengths)
+
+
+def _step_rows(data: Any, name: str, curves: _Numbers) -> _Numbers:
+    """Finite steps > 0, strictly increasing up to their NaN tail: a row per curve, or a flat row that serves all."""
+    given, count = _rows(data, name), len(curves.numbers)
+    numbers, later = given.numbers, given.numbers[:, 1:]
+    if not given.flat and len(numbers) != count:
+        raise ValueError(f"Expected {name} for {count} curve(s); got {len(numbers)}. Give one each, or one for all.")
+    wrong = np.isinf(numbers) | (numbers <= 0)
+    wrong[:, 0] |= np.isnan(numbers[:, 0])
+    given.refuse(wrong, f"finite {name} > 0", "Correct it; zero-based counters need 1 added.")
+    unordered, advice = ~(later > numbers[:, :-1]) & ~np.isnan(later), "Sort, keep one of each; NaN only at the end."
+    given.refuse(unordered, f"{name} strictly increasing", advice, followed_by=later)
+    return given._replace(numbers=np.array(np.broadcast_to(numbers, (count, numbers.shape[1]))), one=curves.one)
+
+
+def _floats(data: Any, name: str, place: str = "") -> np.ndarray:
+    """Float64 array, perhaps sharing memory with `data`; None in a list, as in JSON logs, becomes NaN."""
+    try:
+        if isinstance(data, Tensor):  # numpy knows no bfloat16 and refuses gradients and other devices
+            data = (data.detach().cpu().double() if data.is_floating_point() else data.cpu()).numpy()
+        array = np.ma.filled(data.astype(float), np.nan) if isinstance(data, np.ma.MaskedArray) else np.asarray(data)
+        if array.dtype.kind == "O" and array.ndim and not any(isinstance(x, (str, bytes, bool)) for x in array.flat):
+            array = array.astype(float)
+    except (TypeError, ValueError, OverflowError, RuntimeError):  # ragged, or an entry that is no number: named below
+        array = np.empty(0, dtype=object)
+    if array.dtype.kind in "fiu":
+        return array.astype(np.float64, copy=False)
+    entries = data if isinstance(data, (list, tuple)) else array.ravel().tolist()
+    odd = [i for i, x in enumerate(entries) if not isinstance(x, (Real, type(None))) or isinstance(x, bool)]
+    came = (f"{name}[{odd[0]}] = {entries[odd[0]]!r}" if odd else f"{name} = {data!r}") + place
+    raise TypeError(f"Expected {name} as real numbers; got {came}. Give plain numbers; a missing value is NaN.")
+
+
+def _pair(pair: Any, name: str, sign: int = 1) -> tuple[float, float]:
+    """Bounds (lower, upper), infinite where None, or unit (worst, best), finite: rising if sign is 1, falling if -1."""
+    ends, unit = _floats(pair, name), name == "unit"
+    if ends.shape == (2,) and all(
+        math.isfinite(y) or (x is None and not unit) for x, y in zip(pair, ends, strict=True)
+    ):
+        low, high = np.where(np.isnan(ends), (-math.inf, math.inf), ends)
+        if sign * low < sign * high:
+            return float(low), float(high)
+    rule = f"(worst, best), worst {'<>'[sign < 0]} best for this mode" if unit else "(lower, upper), lower < upper"
+    came = f"{pair!r}: {name} reversed, equal, not finite or no pair"
+    raise ValueError(f"Expected {name} as {rule}; got {came}. Write for instance {(0, 1)[::sign]}.")

@@ -1,0 +1,180 @@
+"""``Extrapolation``: the answer to every question about the rest of a curve, whoever computed it (PFN or MCMC)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from lcx.curves import Curves
+from lcx.predictive import Predictive
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+_FRAME_LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
+_BAND_LEVELS = (0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975)  # 95, 80 and 50 % bands and the median
+_CHUNK = 1 << 15  # predictives evaluated at once: bounds memory at some 100 MB
+
+
+@dataclass(frozen=True, eq=False)
+class Extrapolation:
+    """Posterior predictive of one or many curves at later steps, in the user's units; all results are float64 NumPy arrays.
+
+    In the shapes below (\\*S, A) is (A,) for one curve, (B, A) for many, with a cut-off axis C before A for a back-test.
+    Results are NaN where ``at`` is NaN, that is padded.
+
+    Attributes:
+        steps_ahead: (B, [C,] A) steps predicted, user's unit; NaN is padding.
+        predictive: mixture per step, user's units, float64, batch shape (B, [C,] A).
+        mode: "max" or "min", the direction of better.
+        one: whether one curve was given, so that results have no batch axis.
+        curves: the observed points.
+        paths: (n, generator) -> (B, n, A) joint draws at the steps, user's units; None for a back-test.
+        notes: () -> plain sentences about what in the input lies outside what the model can know.
+    """
+
+    steps_ahead: Float[Tensor, "*batch A"]
+    predictive: Predictive
+    mode: str
+    one: bool
+    curves: Curves
+    paths: Callable[[int, torch.Generator], Tensor] | None
+    notes: Callable[[], list[str]]
+
+    @property
+    def at(self) -> np.ndarray:
+        """Steps predicted, user's unit, (\\*S, A)."""
+        return self._out(self.steps_ahead)
+
+    @cached_property
+    def mean(self) -> np.ndarray:
+        """Posterior mean of the noisy metric, user's unit, (\\*S, A)."""
+        return self._evaluate(lambda p: p.mean)
+
+    @cached_property
+    def std(self) -> np.ndarray:
+        """Posterior standard deviation of the noisy metric, user's unit, (\\*S, A)."""
+        return self._evaluate(lambda p: p.variance.sqrt())
+
+    @cached_property
+    def median(self) -> np.ndarray:
+        """Posterior median of the noisy metric, user's unit, (\\*S, A)."""
+        return self.quantile(0.5)
+
+    @cached_property
+    def warnings(self) -> list[str]:
+        """Plain sentences where the input lies outside what the model's prior can produce; empty if it does not."""
+        return self.notes()
+
+    def quantile(self, q: Any) -> np.ndarray:
+        """Quantiles of the noisy metric, user's unit.
+
+        Args:
+            q: level or levels, each in (0, 1).
+
+        Returns:
+            (\\*S, A) for a scalar level, else (\\*S, A, levels); rising with q for either mode.
+
+        Raises:
+            ValueError: a level is not inside (0, 1).
+        """
+        levels = np.asarray(q, dtype=np.float64)
+        bad = ~((levels > 0) & (levels < 1))
+        if bad.any() or levels.ndim > 1:
+            came = levels[bad].flat[0] if bad.any() else f"shape {levels.shape}"
+            raise ValueError(f"expected quantile levels inside (0, 1), a number or 1-D, got {came}; write 0.95 for 95 %")
+        parts = [self._evaluate(lambda p, level=level: p.icdf(float(level))) for level in levels.flat]
+        return parts[0] if levels.ndim == 0 else np.stack(parts, axis=-1)
+
+    def log_prob(self, y: Any) -> np.ndarray:
+        """Log density of the noisy observation ``y`` in nats per user unit, (\\*S, A); ``y`` broadcasts to it, NaN gives NaN."""
+        return self._evaluate(lambda p, y: p.log_prob(y), y)
+
+    def cdf(self, y: Any) -> np.ndarray:
+        """P(observation <= y), (\\*S, A); ``y`` broadcasts to it, NaN gives NaN."""
+        return self._evaluate(lambda p, y: p.cdf(y), y)
+
+    def crps(self, y: Any) -> np.ndarray:
+        """Continuous ranked probability score of ``y``, user's unit, lower is better, (\\*S, A); NaN gives NaN."""
+        return self._evaluate(lambda p, y: p.crps(y), y)
+
+    def prob_better(self, best: Any) -> np.ndarray:
+        """P(observation better than ``best``) at each step, in the direction of ``mode``, (\\*S, A); ``best`` broadcasts to it."""
+        below = self.cdf(best)
+        return 1 - below if self.mode == "max" else below
+
+    def sample(self, n: int, seed: int = 0) -> np.ndarray:
+        """``n`` whole paths through all steps ``at``, user's unit, (n, A) or (B, n, A).
+
+        A path is drawn step by step, each value fed back as if observed, so statements about several steps ("ever better
+        than best") come out right. When there are more steps than the model can read, evenly spaced ones are fed back.
+
+        Raises:
+            ValueError: ``n`` < 1, or this is a back-test.
+        """
+        if self.paths is None or n < 1:
+            came = f"n={n}" if n < 1 else "a back-test"
+            raise ValueError(f"expected n >= 1 paths of a prediction, got {came}; ask for at least one, from predict")
+        draws = self.paths(n, torch.Generator().manual_seed(seed))
+        draws = draws.masked_fill(self.steps_ahead.isnan()[:, None, :], torch.nan)
+        return self._out(draws)
+
+    def to_frame(self) -> "pd.DataFrame":
+        """Long table with columns run, step, mean, "0.05", "0.25", "0.5", "0.75", "0.95" (and cutoff for a back-test); no padding."""
+        import pandas as pd
+
+        shape = self.steps_ahead.shape
+        axes = ("run", "cutoff")[: len(shape) - 1]
+        index = np.indices(shape)
+        columns = {name: index[i].ravel() for i, name in enumerate(axes)}
+        if "cutoff" in columns:
+            columns["cutoff"] = columns["cutoff"] + 1
+        quantiles = self.quantile(_FRAME_LEVELS).reshape(-1, len(_FRAME_LEVELS))
+        columns |= {"step": self.steps_ahead.numpy().ravel(), "mean": self.mean.ravel()}
+        columns |= {str(level): quantiles[:, i] for i, level in enumerate(_FRAME_LEVELS)}
+        return pd.DataFrame(columns).dropna(subset="step").reset_index(drop=True)
+
+    def plot(self, ax: "Axes | None" = None, *, curve: int = 0, best: float | None = None, metric: str = "metric") -> "Axes":
+        """Fan chart of one curve: observed points, median, 50/80/95 % bands, and the value to beat if given.
+
+        Args:
+            ax: where to draw; default new axes.
+            curve: which curve of a batch.
+            best: value to beat, user's unit.
+            metric: label of the vertical axis.
+
+        Raises:
+            ImportError: matplotlib is missing; install lcx[plot].
+            ValueError: this is a back-test, or there is no such curve.
+        """
+        from lcx.plots import fan_chart
+
+        if self.steps_ahead.dim() != 2 or not -len(self.curves) <= curve < len(self.curves):
+            came = f"curve={curve} of {len(self.curves)}" if self.steps_ahead.dim() == 2 else "a back-test"
+            raise ValueError(f"expected one curve of a prediction to plot, got {came}; choose curve within the batch")
+        seen, valid = ~self.curves.values[curve].isnan(), ~self.steps_ahead[curve].isnan()
+        bands = self.quantile(_BAND_LEVELS).reshape(*self.steps_ahead.shape, -1)[curve][valid.numpy()]
+        observed = (self.curves.steps[curve][seen].numpy(), self.curves.values[curve][seen].numpy())
+        ahead = self.steps_ahead[curve][valid].numpy()
+        return fan_chart(observed, ahead, bands, horizon=self.curves.horizon[curve].item(), best=best, metric=metric, ax=ax)
+
+    def _out(self, x: Tensor) -> np.ndarray:
+        return (x[0] if self.one else x).numpy()
+
+    def _evaluate(self, question: Callable[..., Tensor], *given: Any) -> np.ndarray:
+        """``question`` put to the predictive in chunks that bound memory, NaN where padded."""
+        shape = self.steps_ahead.shape
+        given = tuple(torch.as_tensor(np.asarray(y, dtype=np.float64)).expand(shape).reshape(-1) for y in given)
+        flat = self.predictive.flatten()
+        parts = [
+            question(flat[start : start + _CHUNK], *(y[start : start + _CHUNK] for y in given))
+            for start in range(0, max(self.steps_ahead.numel(), 1), _CHUNK)
+        ]
+        answer = torch.cat(parts).reshape(shape)
+        return self._out(answer.masked_fill(self.steps_ahead.isnan(), torch.nan))

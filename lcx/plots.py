@@ -1,0 +1,72 @@
+"""Fan charts; matplotlib only, and only loaded when a picture is asked for (extra ``plot``)."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_BLUE, _DARK, _RED = "#2a6fbb", "#1b1b1b", "#c0392b"
+_BANDS = (("95 %", 0, 6, 0.13), ("80 %", 1, 5, 0.17), ("50 %", 2, 4, 0.28))  # label, lower and upper column, opacity
+
+
+def fan_chart(
+    observed: tuple[np.ndarray, np.ndarray],
+    ahead: np.ndarray,
+    quantiles: np.ndarray,
+    *,
+    horizon: float,
+    best: float | None = None,
+    metric: str = "metric",
+    ax: "Axes | None" = None,
+) -> "Axes":
+    """Observed points, then the median inside bands of 50, 80 and 95 %.
+
+    Args:
+        observed: steps and values of the points seen, user's units.
+        ahead: (A,) steps predicted, user's unit.
+        quantiles: (A, 7) at levels 0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975, user's unit.
+        horizon: last step of the run, the right end of the chart.
+        best: value to beat, drawn as a dashed line if given.
+        metric: label of the vertical axis.
+        ax: where to draw; default new axes.
+
+    Returns:
+        The axes drawn on.
+
+    Raises:
+        ImportError: matplotlib is not installed.
+    """
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError as error:
+        raise ImportError("expected matplotlib for plots, got none; install it with: pip install 'lcx[plot]'") from error
+    if ax is None:
+        _, ax = plt.subplots(figsize=(7.2, 4.2), layout="constrained")
+    steps, values = observed
+    for label, low, high, opacity in _BANDS:
+        ax.fill_between(ahead, quantiles[:, low], quantiles[:, high], color=_BLUE, alpha=opacity, lw=0, label=label)
+    ax.plot(ahead, quantiles[:, 3], color=_BLUE, lw=1.8, marker="o" if len(ahead) == 1 else None, label="median")
+    ax.plot(steps, values, ".", color=_DARK, ms=4.5 if len(steps) < 200 else 2, label="observed")
+    ax.axvline(steps[-1], color=_DARK, lw=0.7, ls=":")
+    if best is not None:
+        ax.axhline(best, color=_RED, lw=1.2, ls="--", label=f"best so far {best:.4g}")
+    _set_limits(ax, values, quantiles, best)
+    ax.set_xlim(min(0.0, steps[0]), horizon)
+    ax.set_xlabel("step")
+    ax.set_ylabel(metric)
+    ax.grid(alpha=0.25, lw=0.6)
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.legend(frameon=False, fontsize="small", ncols=2)
+    return ax
+
+
+def _set_limits(ax: "Axes", values: np.ndarray, quantiles: np.ndarray, best: float | None) -> None:
+    # The observed points and the 80 % band decide the range: outer bands of a run that has just begun may dwarf everything.
+    extent = np.concatenate([values, quantiles[:, 1], quantiles[:, 5], [] if best is None else [best]])
+    low, high = np.nanmin(extent), np.nanmax(extent)
+    margin = 0.08 * (high - low) or 0.05 * max(abs(high), 1e-6)
+    widest = quantiles[:, 0].min(), quantiles[:, 6].max()
+    room = 0.35 * (high - low)
+    ax.set_ylim(max(min(low - margin, widest[0]), low - room) - margin / 4, min(max(high + margin, widest[1]), high + room) + margin / 4)

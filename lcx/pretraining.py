@@ -1,0 +1,241 @@
+"""Pretraining a PFN on a prior: draw curves, encode each once, score many (cut-off, query) pairs, step; resumable bit for bit.
+
+Runs from a source tree with torch, numpy, safetensors, jaxtyping and tqdm alone.
+"""
+
+import json
+import math
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from lcx.batches import BLOCK, LENGTH, Batch, PretrainConfig, draw_batches
+from lcx.checkpoint import read_tensors, save, write_tensors, write_text
+from lcx.model import PFN
+from lcx.prior import PRIORS, Prior
+from lcx.scores import log_score, paired_log_score
+
+STATE = "state.safetensors"
+CUTOFFS = (10, 20, 40, 80)
+_VALIDATION_SEED = 2**40  # training blocks count up from seed * 2**20, so no validation curve is ever trained on
+
+
+def loss(model: PFN, batch: Batch) -> Tensor:
+    """Mean negative log score over pairs and targets, nats."""
+    predictive = model.decode(model.encode(batch.values, batch.steps), batch.tokens, batch.queries)
+    predictive = type(predictive)(*(x.unsqueeze(-2) for x in (predictive.logits, predictive.loc, predictive.scale)))
+    return -predictive.log_prob(batch.targets).mean()
+
+
+@torch.no_grad()
+def validate(model: PFN, prior: Prior, n: int, seed: int = _VALIDATION_SEED) -> dict[int, tuple[float, float]]:
+    """Log score of all points after each cut-off on ``n`` fresh curves of 100 steps.
+
+    Returns:
+        Cut-off -> (mean, standard error), nats per point, with the truth as control variate: its expected log score is
+        -E[log sigma] - log(2 pi e) / 2, since acceptance does not look at sigma.
+    """
+    device = next(model.parameters()).device
+    generator = torch.Generator(device).manual_seed(seed)
+    expected = -prior.noise.mean - 0.5 * math.log(2 * math.pi * math.e)
+    scored: dict[int, list[tuple[Tensor, Tensor]]] = {cutoff: [] for cutoff in CUTOFFS}
+    chunk = 500 if device.type == "cpu" else 10_000
+    for start in range(0, n, chunk):
+        theta = prior.parameters(prior.draw(min(chunk, n - start), generator))
+        steps = torch.arange(1.0, LENGTH + 1, device=device).expand(len(theta), -1)
+        noise = torch.randn(steps.shape, generator=generator, device=device)
+        sigma = prior.sigma(theta)[:, None]
+        values = prior.mean_curve(theta, steps) + sigma * noise
+        own = -0.5 * noise**2 - torch.log(sigma) - 0.5 * math.log(2 * math.pi)
+        context = model.encode(values, steps)
+        for cutoff in CUTOFFS:
+            token = torch.tensor([[cutoff - 1]], device=device)
+            score = log_score(model.decode(context, token, steps[:, cutoff:]), values[:, cutoff:])
+            scored[cutoff].append((score.mean(1), own[:, cutoff:].mean(1)))
+    return {
+        cutoff: paired_log_score(*(torch.cat(part) for part in zip(*parts, strict=True)), expected) for cutoff, parts in scored.items()
+    }
+
+
+class _Run:
+    """What changes while training: weights, optimizers, step count, seconds trained; saved and restored as one file."""
+
+    def __init__(self, config: PretrainConfig, device: torch.device) -> None:
+        self.step, self.seconds = 0, 0.0
+        self.model = PFN(config.model)
+        self.model.initialise(torch.Generator().manual_seed(config.seed))
+        self.model.to(device)
+        inner = [n for n, p in self.model.named_parameters() if p.dim() == 2 and n.startswith(("blocks", "decoder"))]
+        parameters = dict(self.model.named_parameters())
+        muon = [parameters.pop(n) for n in inner]
+        self.optimizers = [
+            torch.optim.Muon(muon, lr=config.muon_rate, weight_decay=0.0, adjust_lr_fn="match_rms_adamw"),
+            torch.optim.AdamW(parameters.values(), lr=config.adam_rate, betas=(0.9, 0.98), weight_decay=0.0, fused=True),
+        ]
+
+    def set_rates(self, config: PretrainConfig, progress: float) -> None:
+        factor = min(1.0, (self.step + 1) / config.warmup) * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
+        for optimizer, rate in zip(self.optimizers, (config.muon_rate, config.adam_rate), strict=True):
+            optimizer.param_groups[0]["lr"] = rate * factor
+
+    def save(self, folder: Path) -> None:
+        tensors = {f"model/{name}": p for name, p in self.model.state_dict().items()}
+        for i, optimizer in enumerate(self.optimizers):
+            for j, slots in optimizer.state_dict()["state"].items():
+                tensors |= {f"optimizer/{i}/{j}/{name}": x for name, x in slots.items()}
+        tensors["progress"] = torch.tensor([self.step, self.seconds], dtype=torch.float64)
+        write_tensors({name: x.detach().cpu().contiguous() for name, x in tensors.items()}, folder / STATE)
+
+    def restore(self, folder: Path) -> None:
+        tensors = read_tensors(folder / STATE)
+        self.step, self.seconds = int(tensors["progress"][0]), tensors["progress"][1].item()
+        self.model.load_state_dict({n.removeprefix("model/"): x for n, x in tensors.items() if n.startswith("model/")})
+        for i, optimizer in enumerate(self.optimizers):
+            slots: dict[int, dict[str, Tensor]] = {}
+            for name, x in tensors.items():
+                if name.startswith(f"optimizer/{i}/"):
+                    _, _, j, slot = name.split("/")
+                    slots.setdefault(int(j), {})[slot] = x
+            optimizer.load_state_dict({**optimizer.state_dict(), "state": slots})
+
+
+def pretrain(
+    config: PretrainConfig,
+    folder: Path,
+    *,
+    device: torch.device | str | None = None,
+    resume: bool = False,
+    minutes: float | None = None,
+    progress: bool = True,
+) -> dict[str, Any]:
+    """Trains a PFN and leaves the model in ``folder``; SIGINT and SIGTERM save the state and return.
+
+    Args:
+        config: all hyperparameters.
+        folder: receives ``model.safetensors`` and ``config.json`` (the model), ``state.safetensors`` (to resume from),
+            ``metrics.jsonl`` and, if tensorboard is installed, its scalars.
+        device: default CUDA if there is one.
+        resume: continue from ``folder``; bit for bit as if never interrupted, on the same device and without ``minutes``.
+        minutes: wall-clock budget over all resumed parts; the schedule then follows the clock where it is ahead of the curves.
+        progress: show a progress bar.
+
+    Returns:
+        The facts written to ``config.json``: curves seen, seconds, validation scores.
+
+    Raises:
+        ValueError: nothing to resume, or the state belongs to another configuration.
+    """
+    device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    prior, run = PRIORS[config.prior], _Run(config, device)
+    folder.mkdir(parents=True, exist_ok=True)
+    _check_configuration(config, folder, resume)
+    if resume:
+        run.restore(folder)
+    on_gpu = device.type == "cuda"
+    autocast = config.precision == "bf16" if config.precision else on_gpu
+    scored = torch.compile(loss) if (on_gpu if config.compile is None else config.compile) else loss
+    total, recent, saved = config.steps, [], time.monotonic()
+    with _signals() as stopped, _scalars(folder) as write, tqdm(total=total, initial=run.step, disable=not progress, unit="step") as bar:
+        while not stopped and (done := max(run.step / total, run.seconds / (60 * minutes) if minutes else 0.0)) < 1:
+            tick = time.monotonic()
+            if run.step % BLOCK == 0 or not recent:
+                batches = draw_batches(prior, config, run.step // BLOCK, device)
+            run.set_rates(config, done)
+            with torch.autocast(device.type, torch.bfloat16, enabled=autocast):
+                value = scored(run.model, batches[run.step % BLOCK])
+            value.backward()
+            torch.nn.utils.clip_grad_norm_(run.model.parameters(), config.clip)
+            for optimizer in run.optimizers:
+                optimizer.step()
+                optimizer.zero_grad()
+            run.step += 1
+            recent = [*recent[-199:], value.detach()]
+            bar.update()
+            if run.step % 50 == 0:
+                train = -torch.stack(recent).mean().item()
+                bar.set_postfix(log_score=f"{train:.3f}", curves_s=f"{run.step * config.batch / max(run.seconds, 1e-9):.0f}")
+                write({"train/log_score": train}, run.step)
+            run.seconds += time.monotonic() - tick
+            if run.step % config.validate_every == 0:
+                scores = validate(run.model, prior, config.validation_curves)
+                write({f"validation/{cutoff}": mean for cutoff, (mean, _) in scores.items()}, run.step)
+                bar.write(f"{run.step * config.batch:>10,} curves, {run.seconds / 60:5.1f} min: {_line(scores)}")
+            if time.monotonic() - saved > 120:
+                run.save(folder)
+                saved = time.monotonic()
+        run.save(folder)
+    scores = validate(run.model, prior, config.validation_curves)
+    about = {
+        "prior": config.prior,
+        "pretraining": asdict(config),
+        "curves_seen": run.step * config.batch,
+        "seconds": round(run.seconds, 1),
+        "device": str(device),
+        "validation": {str(cutoff): {"log_score": mean, "standard_error": error} for cutoff, (mean, error) in scores.items()},
+    }
+    save(run.model, folder, about)
+    return about
+
+
+def _check_configuration(config: PretrainConfig, folder: Path, resume: bool) -> None:
+    path, asked = folder / "pretraining.json", json.loads(json.dumps(asdict(config)))
+    if not resume:
+        write_text(json.dumps(asked, indent=2) + "\n", path)
+        (folder / "metrics.jsonl").unlink(missing_ok=True)
+        return
+    if not path.exists() or not (folder / STATE).exists():
+        raise ValueError(f"expected a saved run in {folder}, found none; start without resume, or name the folder of the run")
+    begun = json.loads(path.read_text())
+    if begun != asked:
+        name = next(n for n in (*begun, *asked) if begun.get(n) != asked.get(n))
+        raise ValueError(
+            f"expected the configuration this run began with, got {name}={asked.get(name)!r} instead of {begun.get(name)!r}; "
+            "resume with the same options, or start anew in another folder"
+        )
+
+
+@contextmanager
+def _signals() -> Iterator[list[int]]:
+    """A list that is empty until SIGINT or SIGTERM arrives; the previous handlers come back afterwards."""
+    received: list[int] = []
+    previous = {s: signal.signal(s, lambda number, _: received.append(number)) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield received
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _scalars(folder: Path) -> Iterator[Any]:
+    """A function (scalars, step) that appends to ``metrics.jsonl`` and, where tensorboard is installed, to its event file."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        board = None
+    else:
+        board = SummaryWriter(str(folder / "tensorboard"))
+
+    def write(scalars: dict[str, float], step: int) -> None:
+        with (folder / "metrics.jsonl").open("a") as lines:
+            lines.write(json.dumps({"step": step, **scalars}) + "\n")
+        for name, value in scalars.items() if board else ():
+            board.add_scalar(name, value, step)
+
+    try:
+        yield write
+    finally:
+        if board:
+            board.close()
+
+
+def _line(scores: dict[int, tuple[float, float]]) -> str:
+    return "  ".join(f"{cutoff} %: {mean:.4f} ({error:.4f})" for cutoff, (mean, error) in scores.items())
