@@ -6,17 +6,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from lcx.checkpoint import load as load_checkpoint
 from lcx.curves import Curves, Scale, as_curves, as_queries, as_scale
 from lcx.extrapolation import Extrapolation
-from lcx.model import PFN, Context
+from lcx.model import PFN
 from lcx.predictive import Predictive
+from lcx.tokens import MOST_TOKENS, Tokens, model_steps
 
 DEFAULT = "parametric"
-_MOST_TOKENS = 100  # the model is trained on curves of at most this many points
+_SURPRISE = 1e-5  # chance, per curve, that a point of a curve of the prior is reported as surprising
 _CHUNK = 1 << 13  # tokens or queries per pass: activations of this size stay in a CPU's cache
 
 
@@ -116,17 +117,17 @@ class Extrapolator:
         curves, one = as_curves(values, steps, horizon=horizon, bounds=bounds)
         queries = as_queries(at, curves)
         scale = as_scale(curves, mode=mode, bounds=bounds, unit=unit)
-        view = _View(curves, scale)
-        ahead = _model_steps(queries, curves)
-        last = (view.counts - 1)[:, None].expand(ahead.shape)
+        read = Tokens(curves, scale)
+        ahead = model_steps(queries, curves).clamp(min=1).float()
+        last = (read.counts - 1)[:, None].expand(ahead.shape)
         return Extrapolation(
             steps_ahead=queries,
-            predictive=_to_user(self._decode(view, last, ahead), scale, bounds),
+            predictive=_to_user(self._decode(read, last, ahead), scale, bounds),
             mode=mode,
             one=one,
             curves=curves,
-            paths=lambda n, generator: self._paths(view, ahead, scale, bounds, n, generator),
-            notes=lambda: view.notes(scale, bounds, unit) + self._surprises(view),
+            paths=lambda n, generator: self._paths(read, ahead, scale, bounds, n, generator),
+            notes=lambda: read.notes(bounds, unit) + self._surprises(read),
         )
 
     def backtest(
@@ -161,32 +162,107 @@ class Extrapolator:
         """
         curves, one = as_curves(values, steps, horizon=horizon, bounds=bounds, finished=True)
         scale = as_scale(curves, mode=mode, bounds=bounds, unit=unit)
-        view = _View(curves, scale)
-        cuts = _cutoffs(cutoffs, curves)
-        cut_steps = curves.steps.gather(1, (cuts.clamp(max=curves.steps.shape[1]) - 1).expand(len(curves), -1))
-        queries = as_queries(at, curves.first(int(cuts[0, 0]))) if at is not None else _all_steps(curves)
-        queries = queries[:, None, :].expand(-1, cuts.shape[1], -1)
-        live = (cuts < curves.counts[:, None])[..., None] & (queries > cut_steps[..., None])
-        queries = torch.where(live, queries, torch.nan)
-        tokens = view.token_at(cuts)
-        ahead = _model_steps(queries, curves)
-        flat = self._decode(view, tokens[..., None].expand(ahead.shape).flatten(1), ahead.flatten(1))
+        read, cuts = Tokens(curves, scale), _cutoffs(cutoffs, curves)
+        queries = _queries_after(cuts, at, curves)
+        last = read.token_at(cuts)
+        if ((last < 0) & ~queries.isnan().all(-1)).any():
+            cut = int(cuts[(last < 0).any(0)].max())
+            raise ValueError(f"expected cut-offs from 1 % of the horizon on, got {cut} points before it; leave the early cut-offs out")
+        ahead = model_steps(queries, curves).clamp(min=1).float()
+        pairs = self._decode(read, last.clamp(min=0)[..., None].expand(ahead.shape).flatten(1), ahead.flatten(1))
+        mixture = tuple(x.unflatten(1, ahead.shape[1:]) for x in pairs)
         return Extrapolation(
             steps_ahead=queries,
-            predictive=_to_user(flat.reshape(ahead.shape), scale, bounds),
+            predictive=_to_user(mixture, scale, bounds),
             mode=mode,
             one=one,
             curves=curves,
             paths=None,
-            notes=lambda: view.notes(scale, bounds, unit) + self._surprises(view),
+            notes=lambda: read.notes(bounds, unit) + self._surprises(read),
         )
 
     @torch.inference_mode()
-    def _decode(self, view: "_View", tokens: Int[Tensor, "B P"], ahead: Float[Tensor, "B P"]) -> Predictive:
-        """Predictives in model units, a chunk of curves at a time."""
-        size = max(1, _CHUNK // max(*view.values.shape[1:], *ahead.shape[1:]))
+    def _decode(self, read: Tokens, last: Int[Tensor, "B P"], ahead: Float[Tensor, "B P"]) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits, locations and scales in model units, each (B, P, K) on the CPU, a chunk of curves at a time."""
+        size = max(1, _CHUNK // max(read.values.shape[1], ahead.shape[1]))
         parts = []
-        for chunk in zip(*(x.split(size) for x in (view.values, view.steps, tokens, ahead)), strict=True):
-            values, steps, last, queries = (x.to(self.device) for x in chunk)
-            parts.append(self.model.decode(self.model.encode(values, steps), last, queries.nan_to_num(100.0)).to("cpu"))
-        return parts[0] if len(parts) == 1 else Predictive.cat(parts)
+        for chunk in zip(*(x.split(size) for x in (read.values, read.steps, last, ahead)), strict=True):
+            values, steps, tokens, queries = (x.to(self.device) for x in chunk)
+            mixture = self.model.decode(self.model.encode(values, steps), tokens, queries)
+            parts.append((mixture.logits.cpu(), mixture.loc.cpu(), mixture.scale.cpu()))
+        return parts[0] if len(parts) == 1 else tuple(torch.cat(x) for x in zip(*parts, strict=True))
+
+    @torch.inference_mode()
+    def _paths(
+        self, read: Tokens, ahead: Float[Tensor, "B A"], scale: Scale, bounds: Any, n: int, generator: torch.Generator
+    ) -> Float[Tensor, "B n A"]:
+        """Joint draws in user units: each drawn value is appended as if observed, thinned to what the model can read."""
+        room = max(MOST_TOKENS - read.values.shape[1], MOST_TOKENS // 3)
+        fed_back = set(np.linspace(0, ahead.shape[1] - 1, min(room, ahead.shape[1])).round().astype(int).tolist())
+        curves_at_once = max(1, _CHUNK // n)
+        paths = []
+        for start in range(0, len(ahead), curves_at_once):
+            rows = torch.arange(start, min(start + curves_at_once, len(ahead))).repeat_interleave(n)
+            values, steps, queries = (x[rows].to(self.device) for x in (read.values, read.steps, ahead))
+            part = Scale(scale.worst[rows], scale.best[rows])
+            context = self.model.encode(values, steps, cache=True)
+            draws = []
+            for i in range(ahead.shape[1]):
+                mixture = self.model.decode(context, context.last[:, None], queries[:, i : i + 1])
+                law = _to_user((mixture.logits.cpu(), mixture.loc.cpu(), mixture.scale.cpu()), part, bounds)
+                draws.append(law.sample(1, generator)[0])
+                if i in fed_back:
+                    value = part.to_model(draws[-1]).squeeze(1).to(values)
+                    context = self.model.append(context, value, queries[:, i])
+            paths.append(torch.cat(draws, 1).unflatten(0, (-1, n)))
+        return torch.cat(paths)
+
+    def _surprises(self, read: Tokens) -> list[str]:
+        """Curves with a point that the model, knowing the points before, held all but impossible."""
+        if read.values.shape[1] < 2:
+            return []
+        before = torch.arange(read.values.shape[1] - 1).expand(len(read.values), -1)
+        ahead = read.steps[:, 1:]
+        below = Predictive(*self._decode(read, before, ahead)).double().cdf(read.values[:, 1:].double())
+        chance = (2 * torch.minimum(below, 1 - below)).nan_to_num(1.0).min(1)
+        return [
+            f"curve {i}: point {read.origin[i, chance.indices[i] + 1] + 1} is all but impossible under the prior given those before "
+            f"(probability {chance.values[i]:.0e}); expect too narrow or misplaced bands"
+            for i in (chance.values * ahead.shape[1] < _SURPRISE).nonzero().flatten().tolist()
+        ]
+
+
+def _to_user(mixture: tuple[Tensor, Tensor, Tensor], scale: Scale, bounds: Any) -> Predictive:
+    """The mixture (logits, loc, scale), each (B, ..., K), as a float64 predictive in user units inside the bounds."""
+    logits, loc, spread = (x.double() for x in mixture)
+    slope, worst = (x.reshape(-1, *[1] * (loc.dim() - 1)) for x in (scale.slope, scale.worst))
+    lower, upper = (None if bound is None else torch.tensor(float(bound), dtype=torch.float64) for bound in bounds)
+    return Predictive(logits, worst + slope * loc, slope.abs() * spread, lower, upper)
+
+
+def _cutoffs(cutoffs: Any, curves: Curves) -> Int[Tensor, "C"]:
+    """Checked cut-offs, or 1, 2, ... up to one point less than the longest curve has."""
+    longest = curves.values.shape[1]
+    if cutoffs is None:
+        return torch.arange(1, max(longest, 2))
+    cuts = np.atleast_1d(np.asarray(cutoffs))
+    if cuts.dtype.kind not in "iu" or cuts.ndim != 1 or not cuts.size or (np.diff(cuts) <= 0).any() or cuts[0] < 1 or cuts[-1] > longest:
+        raise ValueError(
+            f"expected cutoffs as strictly increasing whole numbers of points within 1..{longest}, got {cutoffs!r}; "
+            "leave it out for every cut-off"
+        )
+    return torch.from_numpy(cuts.astype(np.int64))
+
+
+def _queries_after(cuts: Int[Tensor, "C"], at: Any, curves: Curves) -> Float[Tensor, "B C A"]:
+    """Steps to predict from each cut-off; NaN where not after it or where the curve has fewer points than the cut-off."""
+    first = int(cuts[0])
+    begun = Curves(curves.values[:, :first], curves.steps[:, :first], curves.horizon)
+    if at is None:
+        queries = torch.cat([curves.steps[:, first:], as_queries(None, curves)], 1).sort(1).values
+        queries = queries[:, : max(1, int((~queries.isnan()).sum(1).max()))]
+    else:
+        queries = as_queries(at, begun)
+    reached = cuts.clamp(max=curves.steps.shape[1]) - 1
+    live = (cuts <= curves.counts[:, None])[..., None] & (queries[:, None, :] > curves.steps[:, reached][..., None])
+    return torch.where(live, queries[:, None, :], torch.nan)

@@ -171,10 +171,7 @@ class Extrapolation:
         """``question`` put to the predictive in chunks that bound memory, NaN where padded."""
         shape = self.steps_ahead.shape
         given = tuple(torch.as_tensor(np.asarray(y, dtype=np.float64)).expand(shape).reshape(-1) for y in given)
-        flat = self.predictive.flatten()
-        parts = [
-            question(flat[start : start + _CHUNK], *(y[start : start + _CHUNK] for y in given))
-            for start in range(0, max(self.steps_ahead.numel(), 1), _CHUNK)
-        ]
+        pieces = zip(self.predictive.split(_CHUNK), *(y.split(_CHUNK) for y in given), strict=True)
+        parts = [question(*piece) for piece in pieces]
         answer = torch.cat(parts).reshape(shape)
         return self._out(answer.masked_fill(self.steps_ahead.isnan(), torch.nan))

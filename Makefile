@@ -1,0 +1,49 @@
+# Two commands for newcomers: `make demo` and `make test`. Every target sets up what it needs and may be run again at any time.
+PYTHON ?= python3
+BIN := .venv/bin
+export OMP_WAIT_POLICY ?= PASSIVE
+
+.PHONY: demo test test-slow check bench curves pretrain wheel clean
+
+demo: .venv/installed  ## extrapolate a real curve: a table and demo.png
+	$(BIN)/lcx predict examples/digits_accuracy.csv --upto 20 --horizon 100 --mode max --lower 0 --upper 1 --best 0.9 --plot demo.png
+
+test: .venv/installed-dev check  ## style, types, tests
+	$(BIN)/pytest
+
+test-slow: .venv/installed-dev  ## the tests that take minutes
+	$(BIN)/pytest -m slow
+
+check: .venv/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+bench: .venv/installed-dev  ## every figure of benchmarks/README.md, about an hour on two cores
+	$(BIN)/pip install -q --no-deps lcpfn==0.1.3
+	$(BIN)/python benchmarks/log_score.py
+	$(BIN)/python benchmarks/speed.py
+	$(BIN)/python benchmarks/tables.py
+
+curves: .venv/installed-dev  ## measure the example curves again
+	$(BIN)/python examples/make_curves.py
+
+pretrain: .venv/installed  ## train the shipped model again (see models/parametric/README.md), interruptible
+	$(BIN)/python scripts/pretrain.py --folder runs/parametric $(ARGS)
+
+wheel: .venv/installed-dev
+	$(BIN)/pip wheel -q --no-deps -w dist .
+
+clean:
+	rm -rf .venv dist demo.png
+
+# The repository pins torch (.ci/constraints.txt); users of the package may have any torch >= 2.6.
+.venv/installed: pyproject.toml .ci/constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/pip install -q -c .ci/constraints.txt torch
+	$(BIN)/pip install -q -c .ci/constraints.txt -e '.[plot]'
+	touch $@
+
+.venv/installed-dev: .venv/installed
+	$(BIN)/pip install -q -c .ci/constraints.txt -e '.[dev]'
+	touch $@
