@@ -68,9 +68,7 @@ RUNS = {
     "digits_loss": Run(load_digits, "loss", 1200, 500, (64,), lr=0.02, batch=50, epochs=100, weight_decay=1e-3),
     "overfitting_loss": Run(load_progression, "loss", 100, 300, (64, 64), lr=0.05, batch=10, epochs=120),
     "noisy_accuracy": Run(load_digits, "accuracy", 300, 30, (32,), lr=0.03, batch=4, epochs=80, noise=3.0),
-    "slow_starter_accuracy": Run(
-        load_digits, "accuracy", 1200, 500, (32, 32, 32), lr=0.2, batch=50, epochs=120, activation=nn.Sigmoid
-    ),
+    "slow_starter_accuracy": Run(load_digits, "accuracy", 1200, 500, (32, 32, 32), lr=0.2, batch=50, epochs=120, activation=nn.Sigmoid),
     "diverging_loss": Run(load_digits, "loss", 1000, 500, (64, 64), lr=0.02, batch=100, epochs=60, momentum=0.99),
     "diabetes_rmse": Run(load_diabetes, "rmse", 300, 142, (), lr=5e-4, batch=10, epochs=100),
 }
@@ -144,9 +142,7 @@ def sample_sizes(points: int = 30, repeats: int = 3, test: int = 600) -> pd.Data
     A step is a number of training examples, evenly spaced in its logarithm; accuracy is the mean over `repeats` subsets.
     """
     inputs, targets = load_digits(return_X_y=True)
-    pool, x_test, pool_target, y_test = train_test_split(
-        inputs, targets, test_size=test, random_state=0, stratify=targets
-    )
+    pool, x_test, pool_target, y_test = train_test_split(inputs, targets, test_size=test, random_state=0, stratify=targets)
     rng = np.random.default_rng(0)
     rows = []
     for size in np.geomspace(12, len(pool), points).round().astype(int):
@@ -173,9 +169,7 @@ def main() -> None:
         curve.to_csv(args.out / f"{name}.csv", index=False, float_format="%.6g")
         values = curve.iloc[:, 1]
         best = values.max() if values.name == "accuracy" else values.min()
-        print(
-            f"{name:22} {len(curve):3} points  first {values.iloc[0]:.6g}  best {best:.6g}  last {values.iloc[-1]:.6g}"
-        )
+        print(f"{name:22} {len(curve):3} points  first {values.iloc[0]:.6g}  best {best:.6g}  last {values.iloc[-1]:.6g}")
 
 
 if __name__ == "__main__":

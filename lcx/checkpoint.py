@@ -3,6 +3,7 @@
 import json
 import os
 import tempfile
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -87,17 +88,18 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 def write_tensors(tensors: dict[str, Tensor], path: Path) -> None:
     """Writes a safetensors file atomically."""
-    _replace(path, lambda temporary: save_file(tensors, temporary))
+    write_atomically(path, lambda temporary: save_file(tensors, temporary))
 
 
 def write_text(text: str, path: Path) -> None:
     """Writes a text file atomically."""
-    _replace(path, lambda temporary: Path(temporary).write_text(text))
+    write_atomically(path, lambda temporary: Path(temporary).write_text(text))
 
 
-def _replace(path: Path, write: Any) -> None:
+def write_atomically(path: Path, write: Callable[[str], Any]) -> None:
+    """Lets ``write`` fill a temporary file, which then takes the place of ``path``; if it fails, nothing changes."""
     # In the same folder, so that the final rename never crosses a file system.
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part" + path.suffix)
     os.close(handle)
     try:
         write(temporary)

@@ -60,7 +60,7 @@ class Scale:
         return (self.worst + self.slope * values.movedim(0, -1)).movedim(-1, 0)
 
 
-def as_curves(values: Any, steps: Any = None, *, horizon: Any, bounds: Any = (None, None)) -> tuple[Curves, bool]:
+def as_curves(values: Any, steps: Any = None, *, horizon: Any, bounds: Any = (None, None), finished: bool = False) -> tuple[Curves, bool]:
     """Checks a user's curves and packs them into a batch; a missing point is squeezed out together with its step.
 
     Args:
@@ -69,6 +69,7 @@ def as_curves(values: Any, steps: Any = None, *, horizon: Any, bounds: Any = (No
             first entries; a list of 1-D or a 2-D array has one row per curve. None: 1, 2, ... by position.
         horizon: last step of the run, user's step unit, beyond the last observed step; one number or one per curve.
         bounds: closed limits (lower, upper) of the metric, user's unit; None where there is none.
+        finished: whether a run may have reached its horizon, as in a back-test.
 
     Returns:
         The curves in float64, sharing no memory with the input; True if one curve came (answers have no batch axis).
@@ -80,16 +81,15 @@ def as_curves(values: Any, steps: Any = None, *, horizon: Any, bounds: Any = (No
     numbers, seen = given.numbers, ~np.isnan(given.numbers)
     counts = seen.sum(1, keepdims=True)
     given.refuse(np.isinf(numbers), "finite values", "Write NaN for a diverged point.")
-    sizes, advice = _Numbers(counts, "number of finite values", given.one), "Leave out runs that have not started."
-    sizes.refuse(counts == 0, "at least one finite value per curve", advice)
+    _Numbers(counts, "finite values", given.one).refuse(counts == 0, "at least one finite value per curve", "Leave out runs without one.")
     lower, upper = _pair(bounds, "bounds")
     given.refuse((numbers < lower) | (numbers > upper), f"values within {bounds}", "Correct it or widen the bounds.")
     grid = np.broadcast_to(np.arange(1.0, numbers.shape[1] + 1), numbers.shape)
     if steps is not None:
         rows = _step_rows(steps, "steps", given)
         wrong = rows.lengths < given.lengths if rows.flat and not given.one else rows.lengths != given.lengths
-        sizes, advice = _Numbers(given.lengths, "number of values", given.one), "Give missing values a step too."
-        sizes.refuse(wrong, "as many steps as values", advice, number_of_steps=rows.lengths)
+        sizes = _Numbers(given.lengths, "number of values", given.one)
+        sizes.refuse(wrong, "as many steps as values", "Give missing values a step too.", number_of_steps=rows.lengths)
         grid = rows.numbers[:, : numbers.shape[1]]
     given.refuse(seen & np.isnan(grid), "a step for each finite value", "Give it, or write NaN for both.", step=grid)
     kept = np.arange(counts.max()) < counts
@@ -97,7 +97,8 @@ def as_curves(values: Any, steps: Any = None, *, horizon: Any, bounds: Any = (No
     packed[kept], packed_steps[kept] = numbers[seen], grid[seen]
     last, column = np.fmax.reduce(packed_steps, 1, keepdims=True), _floats(horizon, "horizon")[..., None]
     ends = _step_rows(column, "horizon", given)  # one row per curve, or a flat one for all
-    ends.refuse(ends.numbers <= last, "no steps at or beyond the horizon", "Raise it or cut the curve.", last_step=last)
+    passed = ends.numbers < last if finished else ends.numbers <= last
+    ends.refuse(passed, "no steps at or beyond the horizon", "Raise it or cut the curve.", last_step=last)
     return Curves(*map(torch.from_numpy, (packed, packed_steps, ends.numbers[:, 0]))), given.one
 
 
@@ -172,8 +173,7 @@ def as_scale(curves: Curves, *, mode: str, bounds: Any, unit: Any) -> Scale:
             worst = np.where(flat, best - np.maximum(width, best - first), first)
             worst = worst if math.isinf(low) else np.full_like(first, sign * low)
         bad, worst, best = ~np.isfinite(best - worst) | (best == worst), sign * worst, sign * best
-    advice = "Rescale the values or give `unit`."
-    _Numbers(worst, "worst", len(worst) == 1).refuse(bad, "a scale of finite, non-zero width", advice, best=best)
+    _Numbers(worst, "worst", len(worst) == 1).refuse(bad, "a finite, non-zero scale", "Rescale the values.", best=best)
     return Scale(*(torch.from_numpy(end[:, 0]).to(curves.values) for end in (worst, best)))
 
 
@@ -220,8 +220,8 @@ def _step_rows(data: Any, name: str, curves: _Numbers) -> _Numbers:
     wrong = np.isinf(numbers) | (numbers <= 0)
     wrong[:, 0] |= np.isnan(numbers[:, 0])
     given.refuse(wrong, f"finite {name} > 0", "Correct it; zero-based counters need 1 added.")
-    unordered, advice = ~(later > numbers[:, :-1]) & ~np.isnan(later), "Sort, keep one of each; NaN only at the end."
-    given.refuse(unordered, f"{name} strictly increasing", advice, followed_by=later)
+    wrong, advice = ~(later > numbers[:, :-1]) & ~np.isnan(later), "Sort, keep one of each; NaN only at the end."
+    given.refuse(wrong, f"{name} strictly increasing", advice, followed_by=later)
     return given._replace(numbers=np.array(np.broadcast_to(numbers, (count, numbers.shape[1]))), one=curves.one)
 
 
@@ -246,12 +246,11 @@ def _floats(data: Any, name: str, place: str = "") -> np.ndarray:
 def _pair(pair: Any, name: str, sign: int = 1) -> tuple[float, float]:
     """Bounds (lower, upper), infinite where None, or unit (worst, best), finite: rising if sign is 1, falling if -1."""
     ends, unit = _floats(pair, name), name == "unit"
-    if ends.shape == (2,) and all(
-        math.isfinite(y) or (x is None and not unit) for x, y in zip(pair, ends, strict=True)
-    ):
+    if ends.shape == (2,) and all(math.isfinite(y) or (x is None and not unit) for x, y in zip(pair, ends, strict=True)):
         low, high = np.where(np.isnan(ends), (-math.inf, math.inf), ends)
         if sign * low < sign * high:
             return float(low), float(high)
     rule = f"(worst, best), worst {'<>'[sign < 0]} best for this mode" if unit else "(lower, upper), lower < upper"
-    came = f"{pair!r}: {name} reversed, equal, not finite or no pair"
-    raise ValueError(f"Expected {name} as {rule}; got {came}. Write for instance {(0, 1)[::sign]}.")
+    raise ValueError(
+        f"Expected {name} as {rule}; got {pair!r}: {name} reversed, equal, not finite or no pair. Write {(0, 1)[::sign]}, say."
+    )

@@ -10,14 +10,14 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from lcx.checkpoint import load as load_checkpoint
-from lcx.curves import Curves, Scale, as_curves, as_queries, as_scale
+from lcx.curves import Scale, as_curves, as_queries, as_scale
 from lcx.extrapolation import Extrapolation
 from lcx.model import PFN
 from lcx.predictive import Predictive
-from lcx.tokens import MOST_TOKENS, Tokens, model_steps
+from lcx.tokens import MOST_TOKENS, Tokens, as_cutoffs, model_steps, queries_after
 
 DEFAULT = "parametric"
-_SURPRISE = 1e-5  # chance, per curve, that a point of a curve of the prior is reported as surprising
+_SURPRISE = 1e-5  # chance that a curve of the prior is reported as surprising, were the model exact
 _CHUNK = 1 << 13  # tokens or queries per pass: activations of this size stay in a CPU's cache
 
 
@@ -66,13 +66,18 @@ def load(name_or_path: str | Path = "default", device: str | torch.device | None
         ValueError: unknown name, or a damaged or foreign model folder.
     """
     device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    name = DEFAULT if name_or_path == "default" else str(name_or_path)
+    return _load(_folder(str(name_or_path)), device)
+
+
+@lru_cache(maxsize=64)
+def _folder(name_or_path: str) -> Path:
     shipped = models_folder()
-    folder = shipped / name if (shipped / name / "config.json").exists() else Path(name)
+    folder = shipped / (DEFAULT if name_or_path == "default" else name_or_path)
+    folder = folder if (folder / "config.json").exists() else Path(name_or_path)
     if not folder.is_dir():
         names = sorted(p.parent.name for p in shipped.glob("*/config.json"))
-        raise ValueError(f"expected a model name out of {names} or a model folder, got {str(name_or_path)!r}; check the spelling")
-    return _load(folder.resolve(), device)
+        raise ValueError(f"expected a model out of {names} or a model's folder, got {name_or_path!r}; check the spelling")
+    return folder.resolve()
 
 
 @lru_cache(maxsize=8)
@@ -147,11 +152,16 @@ class Extrapolator:
         The scale is that of the whole curve, unless given by ``unit`` or two bounds; thinning likewise (class docstring).
 
         Args:
-            values, steps, horizon, mode, bounds, unit: as in :func:`predict`; the horizon may equal the last step here.
+            values: as in :func:`predict`.
+            steps: as in :func:`predict`.
             cutoffs: numbers of context points, strictly increasing, the same for all curves; default 1, 2, ... up to one point
                 less than the longest curve has.
             at: steps to predict, as in :func:`predict` but after the step of the first cut-off; default the observed
                 steps of each curve and those after them as in :func:`predict`.
+            horizon: as in :func:`predict`, but it may equal the last step here.
+            mode: as in :func:`predict`.
+            bounds: as in :func:`predict`.
+            unit: as in :func:`predict`.
 
         Returns:
             The extrapolation, shape (C, A) for one curve and (B, C, A) for many, C cut-offs; NaN where a step is not after the
@@ -162,18 +172,18 @@ class Extrapolator:
         """
         curves, one = as_curves(values, steps, horizon=horizon, bounds=bounds, finished=True)
         scale = as_scale(curves, mode=mode, bounds=bounds, unit=unit)
-        read, cuts = Tokens(curves, scale), _cutoffs(cutoffs, curves)
-        queries = _queries_after(cuts, at, curves)
+        read, cuts = Tokens(curves, scale), as_cutoffs(cutoffs, curves)
+        queries = queries_after(cuts, at, curves)
         last = read.token_at(cuts)
         if ((last < 0) & ~queries.isnan().all(-1)).any():
             cut = int(cuts[(last < 0).any(0)].max())
             raise ValueError(f"expected cut-offs from 1 % of the horizon on, got {cut} points before it; leave the early cut-offs out")
         ahead = model_steps(queries, curves).clamp(min=1).float()
         pairs = self._decode(read, last.clamp(min=0)[..., None].expand(ahead.shape).flatten(1), ahead.flatten(1))
-        mixture = tuple(x.unflatten(1, ahead.shape[1:]) for x in pairs)
+        logits, loc, spread = (x.unflatten(1, ahead.shape[1:]) for x in (pairs.logits, pairs.loc, pairs.scale))
         return Extrapolation(
             steps_ahead=queries,
-            predictive=_to_user(mixture, scale, bounds),
+            predictive=_to_user(Predictive(logits, loc, spread), scale, bounds),
             mode=mode,
             one=one,
             curves=curves,
@@ -182,15 +192,15 @@ class Extrapolator:
         )
 
     @torch.inference_mode()
-    def _decode(self, read: Tokens, last: Int[Tensor, "B P"], ahead: Float[Tensor, "B P"]) -> tuple[Tensor, Tensor, Tensor]:
-        """Logits, locations and scales in model units, each (B, P, K) on the CPU, a chunk of curves at a time."""
+    def _decode(self, read: Tokens, last: Int[Tensor, "B P"], ahead: Float[Tensor, "B P"]) -> Predictive:
+        """Predictives in model units, batch shape (B, P), float32 on the CPU, computed a chunk of curves at a time."""
         size = max(1, _CHUNK // max(read.values.shape[1], ahead.shape[1]))
-        parts = []
+        laws = []
         for chunk in zip(*(x.split(size) for x in (read.values, read.steps, last, ahead)), strict=True):
             values, steps, tokens, queries = (x.to(self.device) for x in chunk)
-            mixture = self.model.decode(self.model.encode(values, steps), tokens, queries)
-            parts.append((mixture.logits.cpu(), mixture.loc.cpu(), mixture.scale.cpu()))
-        return parts[0] if len(parts) == 1 else tuple(torch.cat(x) for x in zip(*parts, strict=True))
+            laws.append(self.model.decode(self.model.encode(values, steps), tokens, queries))
+        logits, loc, scale = (torch.cat([getattr(law, name).cpu() for law in laws]) for name in ("logits", "loc", "scale"))
+        return Predictive(logits, loc, scale)
 
     @torch.inference_mode()
     def _paths(
@@ -208,9 +218,8 @@ class Extrapolator:
             context = self.model.encode(values, steps, cache=True)
             draws = []
             for i in range(ahead.shape[1]):
-                mixture = self.model.decode(context, context.last[:, None], queries[:, i : i + 1])
-                law = _to_user((mixture.logits.cpu(), mixture.loc.cpu(), mixture.scale.cpu()), part, bounds)
-                draws.append(law.sample(1, generator)[0])
+                law = self.model.decode(context, context.last[:, None], queries[:, i : i + 1])
+                draws.append(_to_user(law, part, bounds).sample(1, generator)[0])
                 if i in fed_back:
                     value = part.to_model(draws[-1]).squeeze(1).to(values)
                     context = self.model.append(context, value, queries[:, i])
@@ -218,51 +227,33 @@ class Extrapolator:
         return torch.cat(paths)
 
     def _surprises(self, read: Tokens) -> list[str]:
-        """Curves with a point that the model, knowing the points before, held all but impossible."""
-        if read.values.shape[1] < 2:
+        """Curves that the model, predicting each point from those before, held all but impossible.
+
+        Under the prior the normal scores of these predictions are independent N(0, 1). A single extreme one is a jump; a sum over
+        the last points that is extreme is a trend the prior does not know, such as divergence.
+        """
+        count = read.values.shape[1] - 1
+        if count < 1:
             return []
-        before = torch.arange(read.values.shape[1] - 1).expand(len(read.values), -1)
-        ahead = read.steps[:, 1:]
-        below = Predictive(*self._decode(read, before, ahead)).double().cdf(read.values[:, 1:].double())
-        chance = (2 * torch.minimum(below, 1 - below)).nan_to_num(1.0).min(1)
-        return [
-            f"curve {i}: point {read.origin[i, chance.indices[i] + 1] + 1} is all but impossible under the prior given those before "
-            f"(probability {chance.values[i]:.0e}); expect too narrow or misplaced bands"
-            for i in (chance.values * ahead.shape[1] < _SURPRISE).nonzero().flatten().tolist()
-        ]
+        before = torch.arange(count).expand(len(read.values), -1)
+        law = self._decode(read, before, read.steps[:, 1:]).double()
+        below = law.cdf(read.values[:, 1:].double()).clamp(1e-300, 1 - 1e-16)
+        score = torch.special.ndtri(below).nan_to_num(0.0)
+        length = (~below.isnan()).flip(1).cumsum(1).clamp(min=1).flip(1)
+        trend = score.flip(1).cumsum(1).flip(1) / length.sqrt()
+        limit = -torch.special.ndtri(torch.tensor(_SURPRISE / (4 * count), dtype=torch.float64))
+        sentences = []
+        for what, statistic in (("jumps at point", score), ("drifts away from the prediction since point", trend)):
+            largest = statistic.abs().max(1)
+            for i in (largest.values > limit).nonzero().flatten().tolist():
+                point = int(read.origin[i, largest.indices[i] + 1]) + 1
+                sentences.append(f"curve {i}: {what} {point} as no curve of the prior does; the bands may be misplaced or too narrow")
+        return sentences
 
 
-def _to_user(mixture: tuple[Tensor, Tensor, Tensor], scale: Scale, bounds: Any) -> Predictive:
-    """The mixture (logits, loc, scale), each (B, ..., K), as a float64 predictive in user units inside the bounds."""
-    logits, loc, spread = (x.double() for x in mixture)
+def _to_user(law: Predictive, scale: Scale, bounds: Any) -> Predictive:
+    """A predictive in model units, batch shape (B, ...), as float64 on the CPU in user units inside the bounds."""
+    logits, loc, spread = (x.cpu().double() for x in (law.logits, law.loc, law.scale))
     slope, worst = (x.reshape(-1, *[1] * (loc.dim() - 1)) for x in (scale.slope, scale.worst))
     lower, upper = (None if bound is None else torch.tensor(float(bound), dtype=torch.float64) for bound in bounds)
     return Predictive(logits, worst + slope * loc, slope.abs() * spread, lower, upper)
-
-
-def _cutoffs(cutoffs: Any, curves: Curves) -> Int[Tensor, "C"]:
-    """Checked cut-offs, or 1, 2, ... up to one point less than the longest curve has."""
-    longest = curves.values.shape[1]
-    if cutoffs is None:
-        return torch.arange(1, max(longest, 2))
-    cuts = np.atleast_1d(np.asarray(cutoffs))
-    if cuts.dtype.kind not in "iu" or cuts.ndim != 1 or not cuts.size or (np.diff(cuts) <= 0).any() or cuts[0] < 1 or cuts[-1] > longest:
-        raise ValueError(
-            f"expected cutoffs as strictly increasing whole numbers of points within 1..{longest}, got {cutoffs!r}; "
-            "leave it out for every cut-off"
-        )
-    return torch.from_numpy(cuts.astype(np.int64))
-
-
-def _queries_after(cuts: Int[Tensor, "C"], at: Any, curves: Curves) -> Float[Tensor, "B C A"]:
-    """Steps to predict from each cut-off; NaN where not after it or where the curve has fewer points than the cut-off."""
-    first = int(cuts[0])
-    begun = Curves(curves.values[:, :first], curves.steps[:, :first], curves.horizon)
-    if at is None:
-        queries = torch.cat([curves.steps[:, first:], as_queries(None, curves)], 1).sort(1).values
-        queries = queries[:, : max(1, int((~queries.isnan()).sum(1).max()))]
-    else:
-        queries = as_queries(at, begun)
-    reached = cuts.clamp(max=curves.steps.shape[1]) - 1
-    live = (cuts <= curves.counts[:, None])[..., None] & (queries[:, None, :] > curves.steps[:, reached][..., None])
-    return torch.where(live, queries[:, None, :], torch.nan)

@@ -13,7 +13,6 @@ Source: LC-PFN (Adriaensen et al., NeurIPS 2023, arXiv 2310.20447) for the idea 
 the decoder are ours, chosen by the measurements in benchmarks/LOG.md.
 """
 
-import math
 from dataclasses import dataclass, replace
 
 import torch
@@ -21,6 +20,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lcx.context import Cache, Context
 from lcx.predictive import Predictive
 
 _SMALLEST_SCALE = 1e-4  # model units; the prior's sigma is below this in fewer than 1 of 10^7 draws
@@ -45,52 +45,6 @@ class PFNConfig:
     expansion: int = 4
     decoder_layers: int = 2
     components: int = 16
-
-
-@dataclass(frozen=True)
-class Context:
-    """Encoded curves: what :meth:`PFN.decode` reads and :meth:`PFN.append` extends.
-
-    Attributes:
-        states: (B, L, D) summary of the points up to and including each token.
-        values, steps: (B, L) the tokens, model units; 0 and 100 where not ``seen``.
-        seen: (B, L) False where a token is padding.
-        cache: keys and values of the attention layers; None if not asked for.
-    """
-
-    states: Float[Tensor, "B L D"]
-    values: Float[Tensor, "B L"]
-    steps: Float[Tensor, "B L"]
-    seen: Bool[Tensor, "B L"]
-    cache: "_Cache | None" = None
-
-    @property
-    def last(self) -> Int[Tensor, "B"]:
-        """Index of each curve's last seen token."""
-        length = self.seen.shape[1]
-        return length - 1 - self.seen.flip(1).int().argmax(1)
-
-
-class _Cache:
-    """Keys and values of every layer in buffers with room at the end, so that appending one token copies nothing.
-
-    Contexts of different length may share the buffers; the one that ends where the written part ends may write on, any other
-    (a second branch from the same point) gets a copy.
-    """
-
-    def __init__(self, layers: list[tuple[Tensor, Tensor]], room: int = 0) -> None:
-        self.used = layers[0][0].shape[2]
-        self.layers = [(_with_room(k, room), _with_room(v, room)) for k, v in layers]
-
-    def for_append(self, length: int) -> "_Cache":
-        """This cache if a token may be written at ``length``, else a copy of the first ``length`` tokens with as much room again."""
-        if length == self.used and length < self.layers[0][0].shape[2]:
-            return self
-        return _Cache([(k[:, :, :length], v[:, :, :length]) for k, v in self.layers], room=max(length, 16))
-
-
-def _with_room(x: Float[Tensor, "B H L Dh"], room: int) -> Float[Tensor, "B H room"]:
-    return x if room == 0 else functional.pad(x, (0, 0, 0, room))
 
 
 class _MLP(nn.Module):
@@ -144,14 +98,17 @@ class PFN(nn.Module):
             raise ValueError(f"expected width to be a multiple of heads, got width={config.width}, heads={config.heads}; change one")
         self.config = config
         width, components = config.width, config.components
-        self.embed = nn.Linear(_TOKEN_FEATURES, width)
-        self.blocks = nn.ModuleList(_Block(width, config.heads, config.expansion) for _ in range(config.layers))
-        self.state_norm = nn.LayerNorm(width)
-        self.state = nn.Linear(width, width)
-        self.query = nn.Linear(_QUERY_FEATURES, width)
-        self.decoder = nn.ModuleList(_MLP(width, config.expansion) for _ in range(config.decoder_layers))
-        self.head_norm = nn.LayerNorm(width)
-        self.head = nn.Linear(width, 3 * components + 1)
+        # Built without storage: torch's own initialisation would cost time and draw from the global generator.
+        with torch.device("meta"):
+            self.embed = nn.Linear(_TOKEN_FEATURES, width)
+            self.blocks = nn.ModuleList(_Block(width, config.heads, config.expansion) for _ in range(config.layers))
+            self.state_norm = nn.LayerNorm(width)
+            self.state = nn.Linear(width, width)
+            self.query = nn.Linear(_QUERY_FEATURES, width)
+            self.decoder = nn.ModuleList(_MLP(width, config.expansion) for _ in range(config.decoder_layers))
+            self.head_norm = nn.LayerNorm(width)
+            self.head = nn.Linear(width, 3 * components + 1)
+        self.to_empty(device="cpu")
         self.initialise(torch.Generator().manual_seed(0))
 
     @torch.no_grad()
@@ -193,10 +150,11 @@ class PFN(nn.Module):
         x = self.embed(_token_features(values, steps, *_previous(values, steps, seen)))
         kept = []
         for block in self.blocks:
+            assert isinstance(block, _Block)
             q, k, v = block.project(x)
             x = block.attend(x, q, k, v, hidden)
             kept.append((k, v))
-        return Context(self.state_norm(x), values, steps, seen, _Cache(kept) if cache else None)
+        return Context(self.state_norm(x), values, steps, seen, Cache(kept) if cache else None)
 
     def append(self, context: Context, value: Float[Tensor, "B"], step: Float[Tensor, "B"]) -> Context:
         """The context with one more point per curve, equal to encoding it anew; NaN leaves a curve as it was.
@@ -216,6 +174,7 @@ class PFN(nn.Module):
         previous = (context.values.gather(1, last), context.steps.gather(1, last), context.seen.any(1, keepdim=True))
         x = self.embed(_token_features(value[:, None], step[:, None], *previous))
         for block, (keys, values) in zip(self.blocks, cache.layers, strict=True):
+            assert isinstance(block, _Block)
             q, k, v = block.project(x)
             keys[:, :, length : length + 1], values[:, :, length : length + 1] = k, v
             x = block.attend(x, q, keys[:, :, : length + 1], values[:, :, : length + 1], hidden)
@@ -229,12 +188,13 @@ class PFN(nn.Module):
             cache=cache,
         )
 
-    def decode(self, context: Context, tokens: Int[Tensor, "B P"], queries: Float[Tensor, "B P"]) -> Predictive:
+    def decode(self, context: Context, tokens: Int[Tensor, "#B #P"], queries: Float[Tensor, "B P"]) -> Predictive:
         """Predictives, one per pair.
 
         Args:
             context: the encoded curves.
-            tokens: index of the last token that may be used; cut-off n of a curve without missing points is token n - 1.
+            tokens: index of the last token that may be used, broadcast to the queries; cut-off n of a curve without missing points
+                is token n - 1.
             queries: model step to predict, beyond the token's step.
 
         Returns:
@@ -246,7 +206,8 @@ class PFN(nn.Module):
         x = self.state(state) + self.query(_query_features(queries, step))
         for mlp in self.decoder:
             x = mlp(x)
-        out = self.head(self.head_norm(x)).float()
+        out = self.head(self.head_norm(x))
+        out = out if out.dtype == torch.float64 else out.float()  # bf16 while training
         logits, loc, log_scale, log_unit = out.split([self.config.components] * 3 + [1], dim=-1)
         unit = torch.exp(log_unit.clamp(-9, 3))
         scale = unit * torch.exp(log_scale.clamp(-8, 4)) + _SMALLEST_SCALE

@@ -3,16 +3,13 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Self
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.special import log_ndtr, ndtri
 
-HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
-CHUNK = 2**21  # numbers in one temporary of a quadrature: 16 MB in float64, about six of them alive at once
-CLOSED_CRPS = 200  # components up to which the K² pairs of the closed CRPS are affordable
+CHUNK = 2**18  # numbers in one temporary of a quadrature: 2 MB in float64, which a cache holds; less memory, no slower
 # Kronrod extensions of a Gauss-Lobatto rule to 7 and 13 nodes on [-1, 1], nodes >= 0 (Gander & Gautschi 2000, BIT 40).
 NODES = [1.0, 0.942882415695480, (2 / 3) ** 0.5, 0.641853342345781, 0.2**0.5, 0.236383199662150, 0.0]
 COARSE = [77 / 1470, 0.0, 432 / 1470, 0.0, 625 / 1470, 0.0, 672 / 1470]
@@ -22,10 +19,7 @@ FINE = [0.0158271919734802, 0.094273840218850, 0.155071987336585, 0.188821573960
 
 @dataclass(frozen=True)
 class AsinhWarp:
-    """The scale on which the mixture lives, u = asinh((y - center) / scale): Johnson's S_U (1949, Biometrika 36).
-
-    Linear within about `scale` (> 0) of `center`, both in the user's unit, and logarithmic beyond, on both sides.
-    """
+    """u = asinh((y - center) / scale): linear within about `scale` of `center` (user's unit), logarithmic beyond."""
 
     center: Float[Tensor, "*#batch"]
     scale: Float[Tensor, "*#batch"]
@@ -69,15 +63,20 @@ class Predictive:
         """Shape of the answer to a scalar question."""
         return self.loc.shape[:-1]
 
-    def double(self) -> Self:
+    def double(self) -> "Predictive":
         """Gives the same law in float64, which tails and quadrature need."""
         return self._map(torch.Tensor.double, torch.Tensor.double)
+
+    def split(self, size: int) -> "list[Predictive]":
+        """Gives the laws of at most `size` points each, in the order of the flattened batch."""
+        flat = self._map(lambda x: x.reshape(-1, x.shape[-1]), lambda x: x.expand(self.batch_shape).reshape(-1))
+        return [flat._map(*[lambda x, at=at: x[at : at + size]] * 2) for at in range(0, len(flat.loc), size)]
 
     def log_prob(self, y: Float[Tensor, "*#out"]) -> Float[Tensor, "*out"]:
         """Gives the log density at y in nats per user unit; -inf outside the bounds, NaN at NaN."""
         law, log_weight = self._on_u()
         z = ((y if self.warp is None else self.warp.forward(y))[..., None] - law.loc) / law.scale
-        out = torch.logsumexp(log_weight - 0.5 * z * z - torch.log(law.scale) - HALF_LOG_2PI, -1)
+        out = torch.logsumexp(log_weight - 0.5 * z * z - torch.log(law.scale) - 0.5 * math.log(2 * math.pi), -1)
         out = out if self.warp is None else out + self.warp.log_slope(y)
         out = out if self.lower is None else out.masked_fill(y < self.lower, -math.inf)
         return out if self.upper is None else out.masked_fill(y > self.upper, -math.inf)
@@ -90,8 +89,8 @@ class Predictive:
     def icdf(self, p: Float[Tensor, "*#out"] | float) -> Float[Tensor, "*out"]:
         """Gives the p-quantile in the user's unit, 0 < p < 1, solved from the nearer tail: both are equally exact.
 
-        Newton on ndtri(F(u)), linear in u for one normal; where that leaves the bracket, on F(u), linear near a bound;
-        where that does too, or the step is not half the last but one, bisection (as rtsafe, Numerical Recipes 9.4).
+        Newton on ndtri(F), linear for one normal; where that leaves the bracket on F, linear near a bound; where that
+        does too, or a step is not half the last but one, bisection (as rtsafe, Numerical Recipes 9.4).
         """
         p, eps = torch.as_tensor(p, dtype=self.loc.dtype, device=self.loc.device), torch.finfo(self.loc.dtype).eps
         right = p > 0.5
@@ -101,7 +100,7 @@ class Predictive:
         u = (torch.softmax(law.logits, -1) * (law.loc + law.scale * target[..., None])).sum(-1).clamp(low, high)
         before = last = torch.full_like(u, math.inf)
         done = torch.zeros_like(u, dtype=torch.bool)
-        for _ in range(200):
+        while not done.all():
             z, mass = (u[..., None] - law.loc) / law.scale, law._cdf(u, log_weight)
             level, excess = ndtri(mass), mass - p
             low, high = torch.where(excess < 0, u, low), torch.where(excess > 0, u, high)
@@ -115,9 +114,7 @@ class Predictive:
             new = torch.where(good, new, torch.where(near, u, low + 0.5 * (high - low)))
             before, last = last, (new - u).abs()
             u = torch.where(done, u, new)
-            done = done | near | ~(last > eps**0.75 * u.abs())  # NaN is done at once
-            if done.all():
-                break
+            done = done | near | ~(last > 2 * eps * u.abs())  # NaN is done at once
         u = torch.where(right, -u, u)
         y = u if self.warp is None else self.warp.inverse(u)
         return y if self.lower is None and self.upper is None else y.clamp(self.lower, self.upper)
@@ -136,36 +133,37 @@ class Predictive:
         return self._moments()[1] if self._edges() is None else self._integral(self.mean, lambda x, d: -2 * x)
 
     def crps(self, y: Float[Tensor, "*#out"]) -> Float[Tensor, "*out"]:
-        """Gives the continuous ranked probability score ∫ (F(x) - 1{x >= y})² dx in the user's unit; lower is better.
+        """Gives the CRPS ∫ (F(x) - 1{x >= y})² dx (Gneiting & Raftery 2007, JASA 102), user's unit; lower is better.
 
-        Without warp or bounds and up to 200 components E|Y - y| - E|Y - Y'| / 2 in closed form, else by quadrature.
-        Source: Gneiting & Raftery 2007, JASA 102; closed form: Grimit et al. 2006, QJRMS 132.
+        In closed form up to 200 components without warp or bounds (Grimit et al. 2006, QJRMS 132), else by quadrature.
         """
 
         def absolute(m: Tensor, s: Tensor) -> Tensor:  # E|X| of X ~ Normal(m, s²)
             return m * torch.erf(m / s * math.sqrt(0.5)) + s * math.sqrt(2 / math.pi) * torch.exp(-0.5 * (m / s) ** 2)
 
-        at = torch.nan_to_num(y, 0, 0, 0)
-        if self.warp is not None or self._edges() is not None or self.loc.shape[-1] > CLOSED_CRPS:
-            out = self._integral(at, lambda x, d: d)
-        else:
-            weight, pairs = torch.softmax(self.logits, -1), torch.zeros_like(self.loc)
-            for w, m, s in zip(*(x.split(1, -1) for x in (weight, self.loc, self.scale)), strict=True):
-                pairs = pairs + w * absolute(self.loc - m, torch.hypot(self.scale, s))
-            out = (weight * (absolute(at[..., None] - self.loc, self.scale) - 0.5 * pairs)).sum(-1)
-        return torch.where(torch.isfinite(y), out, y.abs())
+        if self.warp is not None or self._edges() is not None or self.loc.shape[-1] > 200:  # K² pairs
+            return torch.where(torch.isinf(y), y.abs(), self._integral(y, lambda x, d: d))
+        weight, pairs = torch.softmax(self.logits, -1), torch.zeros_like(self.loc)
+        for w, m, s in zip(*(x.split(1, -1) for x in (weight, self.loc, self.scale)), strict=True):
+            pairs = pairs + w * absolute(self.loc - m, torch.hypot(self.scale, s))
+        return (weight * (absolute(y[..., None] - self.loc, self.scale) - 0.5 * pairs)).sum(-1)
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n *batch"]:
-        """Draws n independent y for each point of the batch."""
+        """Draws n independent y per point: from the mixture, then by quantiles anew what falls outside the bounds."""
         like = {"generator": generator, "dtype": self.loc.dtype, "device": self.loc.device}
-        uniform = torch.rand((*self.batch_shape, n), **like).clamp(min=torch.finfo(self.loc.dtype).tiny)
-        if self._edges() is not None:
-            return torch.cat([self.icdf(p) for p in uniform.movedim(-1, 0).split(max(1, CHUNK // self.loc.numel()))])
-        k = torch.searchsorted(torch.softmax(self.logits, -1).cumsum(-1), uniform).clamp(max=self.loc.shape[-1] - 1)
+        ladder = torch.softmax(self.logits, -1).cumsum(-1)
+        k = torch.searchsorted(ladder, torch.rand((*self.batch_shape, n), **like)).clamp(max=self.loc.shape[-1] - 1)
         u = (self.loc.gather(-1, k) + self.scale.gather(-1, k) * torch.randn(k.shape, **like)).movedim(-1, 0)
-        return u if self.warp is None else self.warp.inverse(u)
+        y = u if self.warp is None else self.warp.inverse(u)
+        if self._edges() is None:
+            return y
+        outside = y != y.clamp(self.lower, self.upper)
+        point = outside.nonzero()[:, 1:].unbind(-1)
+        law = self._map(lambda x: x[point], lambda x: x.expand(self.batch_shape)[point])
+        chance = torch.rand(int(outside.sum()), **like).clamp(min=torch.finfo(self.loc.dtype).tiny)
+        return y.masked_scatter(outside, law.icdf(chance))
 
-    def _map(self, wide: Callable[[Tensor], Tensor], narrow: Callable[[Tensor], Tensor]) -> Self:
+    def _map(self, wide: Callable[[Tensor], Tensor], narrow: Callable[[Tensor], Tensor]) -> "Predictive":
         """The law with `wide` applied to what has a component axis and `narrow` to what has none."""
         lower, upper = (None if x is None else narrow(x) for x in (self.lower, self.upper))
         warp = self.warp and AsinhWarp(narrow(self.warp.center), narrow(self.warp.scale))
@@ -180,7 +178,7 @@ class Predictive:
         a, b = (a, b) if self.warp is None else (self.warp.forward(a), self.warp.forward(b))
         return None if torch.isinf(a).all() and torch.isinf(b).all() else (a, b)
 
-    def _on_u(self, mirror: Bool[Tensor, "*#out"] | None = None) -> tuple[Self, Tensor]:
+    def _on_u(self, mirror: Bool[Tensor, "*#out"] | None = None) -> tuple["Predictive", Tensor]:
         """The law of u, or of -u where `mirror`, with both bounds or none; and log w_k - log P(lower <= U <= upper)."""
         log_weight, edges, loc = torch.log_softmax(self.logits, -1), self._edges(), self.loc
         if mirror is not None:
@@ -196,10 +194,9 @@ class Predictive:
         return law, log_weight
 
     def _cdf(self, u: Tensor, log_weight: Tensor) -> Tensor:
-        """P(U <= u) of what `_on_u` gives."""
+        """P(U <= u) of what `_on_u` gives; with erfc, for torch.special.ndtr has no correct digit left below -8."""
         if self.lower is None or self.upper is None:
             z = (u[..., None] - self.loc) / self.scale
-            # torch.special.ndtr is (1 + erf(z / sqrt 2)) / 2, of which no digit is left below -8.
             return (0.5 * torch.exp(log_weight) * torch.erfc(z * -math.sqrt(0.5))).sum(-1).clamp(max=1)
         z, alpha = ((x[..., None] - self.loc) / self.scale for x in (u.clamp(self.lower, self.upper), self.lower))
         side = torch.where(alpha > 0, -1.0, 1.0).to(z)  # Phi(z) - Phi(alpha) has most digits in the tail of alpha
@@ -228,7 +225,7 @@ class Predictive:
     def _integral(self, split: Tensor, kernel: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
         """∫ k(y - split, D) D dy with D(y) = F(y) - 1{y >= split}: panels of u are halved until two rules agree.
 
-        The ends are nodes too, so that no rise of F between nodes goes unseen. The tolerance is relative to the integral
+        The ends are nodes too, so that no rise of F between two goes unseen. The tolerance is relative to the integral
         over a point's own spread, which a far split does not enlarge. With 1000 panels a point, the rest is rounding.
         """
         shape, size = torch.broadcast_shapes(split.shape, self.batch_shape), self.loc.shape[-1]
@@ -239,22 +236,25 @@ class Predictive:
         reach = 8 + (0 if self.warp is None else 2) * flat.scale.amax(-1)  # in sds; sinh(u)² peaks 2 scale_k out
         low, high = flat._on_u()[0]._bracket(-reach, reach)
         knots = torch.stack([low, split if flat.warp is None else flat.warp.forward(split), high], -1).sort(-1).values
-        point, total, spread = torch.arange(len(split), device=split.device), 0 * low, 0 * low
+        point, sums = torch.arange(len(split), device=split.device), low.new_zeros(2, len(low))
         while len(point):
             point, ends, parts = point.repeat_interleave(2), knots.unfold(-1, 2, 1).reshape(-1, 2), []
             for i, end in zip(*(x.split(max(1, CHUNK // (13 * size))) for x in (point, ends)), strict=True):
                 row, half = flat._map(*[lambda x, i=i: x[i, None]] * 2), 0.5 * (end[:, 1:] - end[:, :1])
                 u = end.mean(-1, keepdim=True) + half * nodes
                 y = u if row.warp is None else row.warp.inverse(u)
-                d = row.cdf(y) - (y[:, 6:7] >= split[i, None]).to(u)
-                slope = half if row.warp is None else half * torch.exp(-row.warp.log_slope(y))
-                k = kernel(y - split[i, None], d) * slope
-                error = ((k * d) @ (fine - coarse)).abs() - 8 * eps * (k * u / half).abs().amax(-1)  # u is rounded
-                parts.append(torch.stack([(k * d) @ fine, error, ((k * d).abs() * (1 - d.abs())) @ fine]))
+                upper = y[:, 6:7] >= split[i, None]  # there D is minus the upper tail, which keeps its digits
+                law, log_weight = row._on_u(upper)
+                d = torch.where(upper, -1.0, 1.0) * law._cdf(torch.where(upper, -u, u), log_weight)
+                rise = d * (half if row.warp is None else half * torch.exp(-row.warp.log_slope(y)))
+                k = kernel(y - split[i, None], d)
+                top, value = k.abs().amax(-1, keepdim=True), k * rise
+                error = (torch.stack([value, rise * top]) @ (fine - coarse)).abs().amax(0)
+                noise = 8 * eps * (top * rise * u / half).abs().amax(-1)  # u is rounded
+                parts.append(torch.stack([value @ fine, error - noise, (value.abs() * (1 - d.abs())) @ fine]))
             value, error, share = torch.cat(parts, -1)
-            rough = (error > eps**0.5 * spread.index_add(0, point, share)[point]) & (len(point) < 1000 * len(split))
-            total = total.index_add(0, point, value.masked_fill(rough, 0))
-            spread = spread.index_add(0, point, share.masked_fill(rough, 0))
+            rough = (error > eps**0.5 * sums[1].index_add(0, point, share)[point]) & (len(point) < 1000 * len(split))
+            sums = sums.index_add(1, point, torch.stack([value, share]).masked_fill(rough, 0))
             point, ends = point[rough], ends[rough]
             knots = torch.stack([ends[:, 0], ends.mean(-1), ends[:, 1]], -1)
-        return total.reshape(shape)
+        return sums[0].reshape(shape)

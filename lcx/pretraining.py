@@ -20,6 +20,7 @@ from tqdm.auto import tqdm
 from lcx.batches import BLOCK, LENGTH, Batch, PretrainConfig, draw_batches
 from lcx.checkpoint import read_tensors, save, write_tensors, write_text
 from lcx.model import PFN
+from lcx.predictive import Predictive
 from lcx.prior import PRIORS, Prior
 from lcx.scores import log_score, paired_log_score
 
@@ -31,8 +32,8 @@ _VALIDATION_SEED = 2**40  # training blocks count up from seed * 2**20, so no va
 def loss(model: PFN, batch: Batch) -> Tensor:
     """Mean negative log score over pairs and targets, nats."""
     predictive = model.decode(model.encode(batch.values, batch.steps), batch.tokens, batch.queries)
-    predictive = type(predictive)(*(x.unsqueeze(-2) for x in (predictive.logits, predictive.loc, predictive.scale)))
-    return -predictive.log_prob(batch.targets).mean()
+    logits, loc, scale = (x.unsqueeze(-2) for x in (predictive.logits, predictive.loc, predictive.scale))
+    return -Predictive(logits, loc, scale).log_prob(batch.targets).mean()
 
 
 @torch.no_grad()
@@ -60,9 +61,8 @@ def validate(model: PFN, prior: Prior, n: int, seed: int = _VALIDATION_SEED) -> 
             token = torch.tensor([[cutoff - 1]], device=device)
             score = log_score(model.decode(context, token, steps[:, cutoff:]), values[:, cutoff:])
             scored[cutoff].append((score.mean(1), own[:, cutoff:].mean(1)))
-    return {
-        cutoff: paired_log_score(*(torch.cat(part) for part in zip(*parts, strict=True)), expected) for cutoff, parts in scored.items()
-    }
+    joined = {cutoff: torch.stack([torch.cat(part) for part in zip(*parts, strict=True)]) for cutoff, parts in scored.items()}
+    return {cutoff: paired_log_score(score, own, expected) for cutoff, (score, own) in joined.items()}
 
 
 class _Run:
@@ -227,8 +227,9 @@ def _scalars(folder: Path) -> Iterator[Any]:
     def write(scalars: dict[str, float], step: int) -> None:
         with (folder / "metrics.jsonl").open("a") as lines:
             lines.write(json.dumps({"step": step, **scalars}) + "\n")
-        for name, value in scalars.items() if board else ():
-            board.add_scalar(name, value, step)
+        if board:
+            for name, value in scalars.items():
+                board.add_scalar(name, value, step)
 
     try:
         yield write

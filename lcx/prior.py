@@ -30,6 +30,7 @@ class Uniform:
     high: float
 
     def __call__(self, z: Tensor) -> Tensor:
+        """Gives the value at z."""
         return self.low + (self.high - self.low) * torch.special.ndtr(z)
 
 
@@ -41,6 +42,7 @@ class LogNormal:
     sd: float
 
     def __call__(self, z: Tensor) -> Tensor:
+        """Gives the value at z."""
         return torch.exp(self.mean + self.sd * z)
 
 
@@ -74,7 +76,7 @@ class Prior:
 
     name: str
     terms: tuple[Term, ...]
-    noise: Law
+    noise: LogNormal
 
     @cached_property
     def laws(self) -> dict[str, Law]:

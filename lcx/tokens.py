@@ -2,11 +2,12 @@
 
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from lcx.curves import Curves, Scale
+from lcx.curves import Curves, Scale, as_queries
 
 MOST_TOKENS = 100  # the model is trained on curves of at most this many points
 
@@ -52,12 +53,14 @@ class Tokens:
         """What was guessed, left out, or lies off the model's scale."""
         notes = []
         if unit is None and None in tuple(bounds):
-            notes.append("no unit and no two bounds given: the metric's scale is guessed from the observed values (see lcx.curves.as_scale)")
+            notes.append(
+                "no unit and no two bounds given: the metric's scale is guessed from the observed values (see lcx.curves.as_scale)"
+            )
         for what, which in (
             ("points before 1 % of the horizon are not read", (self.early > 0) & (self.read > 0)),
             ("all points lie before 1 % of the horizon: only the last is read, as if at 1 %", self.read == 0),
             (f"of more than {MOST_TOKENS} points, {MOST_TOKENS} evenly spaced ones are read", self.thinned),
-            ("values lie far outside the scale (worst, best)", ((self.values < -0.5) | (self.values > 1.5)).any(1)),
+            ("the values lie far outside the scale (worst, best)", (self.values.nanmedian(1).values - 0.5).abs() > 1),
         ):
             if which.any():
                 rows = which.nonzero().flatten().tolist()
@@ -68,3 +71,31 @@ class Tokens:
 def model_steps(steps: Float[Tensor, "B ..."], curves: Curves) -> Float[Tensor, "B ..."]:
     """t = 100 * step / horizon of the user's steps; NaN stays."""
     return (100 * steps.movedim(0, -1) / curves.horizon).movedim(-1, 0)
+
+
+def as_cutoffs(cutoffs: Any, curves: Curves) -> Int[Tensor, "C"]:
+    """Checked cut-offs, or 1, 2, ... up to one point less than the longest curve has."""
+    longest = curves.values.shape[1]
+    if cutoffs is None:
+        return torch.arange(1, max(longest, 2))
+    cuts = np.atleast_1d(np.asarray(cutoffs))
+    if cuts.dtype.kind not in "iu" or cuts.ndim != 1 or not cuts.size or (np.diff(cuts) <= 0).any() or cuts[0] < 1 or cuts[-1] > longest:
+        raise ValueError(
+            f"expected cutoffs as strictly increasing whole numbers of points within 1..{longest}, got {cutoffs!r}; "
+            "leave it out for every cut-off"
+        )
+    return torch.from_numpy(cuts.astype(np.int64))
+
+
+def queries_after(cuts: Int[Tensor, "C"], at: Any, curves: Curves) -> Float[Tensor, "B C A"]:
+    """Steps to predict from each cut-off; NaN where not after it or where the curve has fewer points than the cut-off."""
+    first = int(cuts[0])
+    begun = Curves(curves.values[:, :first], curves.steps[:, :first], curves.horizon)
+    if at is None:
+        queries = torch.cat([curves.steps[:, first:], as_queries(None, curves)], 1).sort(1).values
+        queries = queries[:, : max(1, int((~queries.isnan()).sum(1).max()))]
+    else:
+        queries = as_queries(at, begun)
+    reached = cuts.clamp(max=curves.steps.shape[1]) - 1
+    live = (cuts <= curves.counts[:, None])[..., None] & (queries[:, None, :] > curves.steps[:, reached][..., None])
+    return torch.where(live, queries[:, None, :], torch.nan)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from jaxtyping import install_import_hook
 
-hook = install_import_hook("lcx", "beartype.beartype")
+install_import_hook("lcx", "typechecker.check")
 
 
 @pytest.fixture(autouse=True)

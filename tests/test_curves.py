@@ -32,7 +32,7 @@ def table(tensor: Tensor) -> list:
     return [[None if math.isnan(x) else x for x in row] for row in tensor.tolist()]
 
 
-def all_doors(values=ONE, steps=None, horizon: Any = 50, bounds=FREE, at=None, mode: Any = "max", unit=None) -> None:
+def all_doors(values=ONE, steps=None, horizon: Any = 50, bounds=FREE, at=None, mode="max", unit=None) -> None:
     curves = pack(values, steps, horizon, bounds)
     as_queries(at, curves)
     as_scale(curves, mode=mode, bounds=bounds, unit=unit)
@@ -66,9 +66,9 @@ BROKEN_RULES = [
     ({"values": [[0.1], [0.2, -INF]]}, "got values[1] = -inf in curve 1."),
     ({"values": []}, "not empty; got an empty one. Give each curve"),
     ({"values": np.empty((0, 3))}, "not empty; got an empty one."),
-    ({"values": [NAN]}, "Expected at least one finite value per curve; got number of finite values = 0. Leave out"),
-    ({"values": [[0.1], [NAN, None]]}, "got number of finite values = 0 in curve 1."),
-    ({"values": [[0.1], []]}, "got number of finite values = 0 in curve 1."),
+    ({"values": [NAN]}, "Expected at least one finite value per curve; got finite values = 0. Leave out"),
+    ({"values": [[0.1], [NAN, None]]}, "got finite values = 0 in curve 1."),
+    ({"values": [[0.1], []]}, "got finite values = 0 in curve 1."),
     ({"values": 0.5}, "Expected values 1-D, 2-D or a list of 1-D, not empty; got shape ()."),
     ({"values": [[0.1], 0.2]}, "got shape ()."),
     ({"values": np.ones((2, 3, 4))}, "got shape (2, 3, 4)."),
@@ -120,12 +120,12 @@ BROKEN_RULES = [
     ({"at": [4, 51]}, "got at[1] = 51.0, last step 3.0, horizon 50.0. Remove the step or raise the horizon."),
     ({"values": MANY, "at": [[4]]}, "Expected at for 2 curve(s); got 1."),
     ({"mode": "Max"}, "Expected mode 'max' or 'min'; got 'Max'. Write 'max' if larger is better"),
-    ({"mode": None}, "got None. Write 'max'"),
+    ({"mode": ""}, "got ''. Write 'max'"),
     ({"unit": (1, 0)}, "worst < best for this mode; got (1, 0): unit reversed"),
     ({"unit": (0, 1), "mode": "min"}, "worst > best for this mode; got (0, 1): unit reversed"),
     ({"unit": (0, None)}, "got (0, None): unit"),
     ({"unit": (0, INF)}, "got (0, inf): unit"),
-    ({"unit": (-1e308, 1e308)}, "finite, non-zero width; got worst = -1e+308, best 1e+308. Rescale the values"),
+    ({"unit": (-1e308, 1e308)}, "Expected a finite, non-zero scale; got worst = -1e+308, best 1e+308. Rescale"),
 ]
 
 
@@ -229,6 +229,12 @@ def test_horizons_and_closed_bounds():
     assert pack(ONE, horizon=torch.tensor(4)).horizon.tolist() == [4]
     for bounds in ((0.1, 0.3), [0.1, None], (None, 0.3), np.array([0.1, 0.3])):
         assert len(pack(ONE, bounds=bounds)) == 1
+
+
+def test_a_finished_run_may_have_reached_its_horizon_but_not_passed_it():
+    assert as_curves(ONE, horizon=3, finished=True)[0].last_step.tolist() == [3]
+    with pytest.raises(ValueError, match=re.escape("horizon = 2.5, last step 3.0")):
+        as_curves(ONE, horizon=2.5, finished=True)
 
 
 def test_inputs_are_neither_edited_nor_shared():

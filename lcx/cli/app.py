@@ -34,3 +34,7 @@ def main() -> None:
     except (ValueError, TypeError, ImportError, OSError) as error:
         print(f"lcx: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import typer
 
+from lcx.checkpoint import write_atomically
 from lcx.extrapolate import predict as predict_curve
 from lcx.extrapolation import Extrapolation
 
@@ -41,8 +42,8 @@ def predict(
         raise ValueError("expected one of --json and --csv, got both; drop one")
     metric, steps, values = read_curve(curve, column, step_column)
     if upto is not None:
-        values = values[: len(values) if steps is None else int(np.sum(steps <= upto))] if steps is not None else values[: int(upto)]
-        steps = None if steps is None else steps[: len(values)]
+        steps = np.arange(1.0, len(values) + 1) if steps is None else steps
+        values, steps = values[steps <= upto], steps[steps <= upto]
     answer = predict_curve(
         values,
         steps,
@@ -57,7 +58,8 @@ def predict(
     if best is not None:
         table["better"] = answer.prob_better(best)
     if plot is not None:
-        answer.plot(best=best, metric=metric).figure.savefig(plot, dpi=150)
+        figure: Any = answer.plot(best=best, metric=metric).figure
+        write_atomically(plot, lambda path: figure.savefig(path, dpi=150))
     for sentence in answer.warnings:
         print(f"warning: {sentence}", file=sys.stderr)
     if as_json:

@@ -1,0 +1,353 @@
+"""How fast lcx is, as ratios of two things timed turn by turn in one run: ``python benchmarks/speed.py [--only ...]``.
+
+The rivals: the prior's sampler in lcpfn 0.1.3; a transformer of the size of LC-PFN's largest, P3, with random weights
+(they do not change the time of a pass); emcee at the paper's setting M1 (100 walkers, 2,000 steps, 500 of them warm-up,
+thin 1) on the posterior of lcx's own prior, of which only the sampling is timed, not the predictive made of its draws.
+P3, M1: Adriaensen et al., NeurIPS 2023 (arXiv 2310.20447). Writes benchmarks/results/speed.json; sections not asked for
+keep their earlier figures.
+"""
+
+import argparse
+import importlib
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+from tqdm.auto import tqdm
+
+import lcx
+from benchmarks.provenance import ROOT, provenance, read_result, write_result
+from lcx.prior import PARAMETRIC, Uniform
+
+MODEL, CUTOFF, HORIZON = "parametric", 40, 100
+WALKERS, STEPS = 100, 2000
+ALL = torch.get_num_threads()
+CUDA = torch.cuda.is_available()
+P3, PER_WALKER, VECTORISED = "P3-size transformer", "emcee M1, one density call per walker", "emcee M1, vectorised density"
+Timer = Callable[[], float]
+
+
+class PaperTransformer(nn.Module):
+    """LC-PFN at size P3: 12 layers x 512, 4 heads, feed-forward 1024, 1,000 bars (lcpfn/train_lcpfn.py)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.step, self.value = nn.Linear(1, 512), nn.Linear(1, 512)
+        layer = nn.TransformerEncoderLayer(512, 4, 1024, dropout=0.0, activation="gelu", batch_first=True)
+        self.layers = nn.TransformerEncoder(layer, 12, enable_nested_tensor=False)
+        self.bars = nn.Sequential(nn.Linear(512, 1024), nn.GELU(), nn.Linear(1024, 1000))
+
+    def forward(self, steps: Tensor, values: Tensor) -> Tensor:
+        """Logits (B, queries, 1000) from steps (B, context + queries) and values (B, context)."""
+        context, length = values.shape[1], steps.shape[1]
+        hidden = ~torch.eye(length, dtype=torch.bool)  # a query sees the context and itself
+        hidden[:, :context] = False
+        x = self.step(steps[..., None] / HORIZON)
+        x = torch.cat([x[:, :context] + self.value(values[..., None]), x[:, context:]], 1)
+        return self.bars(self.layers(x, hidden)[:, context:])
+
+
+def timer(call: Callable[[], Any], calls: int = 1, threads: int = ALL, warm: bool = True) -> Timer:
+    """A function that gives the mean seconds of ``calls`` calls, after one that is not counted if ``warm``."""
+
+    def run() -> float:
+        torch.set_num_threads(threads)
+        if warm:
+            call()
+        start = time.perf_counter()
+        for _ in range(calls):
+            call()
+        return (time.perf_counter() - start) / calls
+
+    return run
+
+
+def interleave(timers: dict[str, Timer], rounds: int, slow: tuple[str, ...] = ()) -> dict[str, list[float]]:
+    """Seconds by round; in turns, so that all meet the same changes of pace. ``slow`` ones stop after three rounds."""
+    seconds: dict[str, list[float]] = {name: [] for name in timers}
+    turns = [name for i in range(rounds) for name in timers if i < 3 or name not in slow]
+    with tqdm(turns, leave=False) as bar:
+        for name in bar:
+            bar.set_postfix_str(name)
+            seconds[name].append(timers[name]())
+    torch.set_num_threads(ALL)
+    return seconds
+
+
+def spread(values: Any) -> dict[str, Any]:
+    """Median and quartiles (the inter-quartile range) over the rounds, four digits."""
+    low, median, high = (float(f"{x:.4g}") for x in np.percentile(values, [25, 50, 75]))
+    return {"median": median, "quartiles": [low, high], "rounds": len(values)}
+
+
+def compare(seconds: dict[str, list[float]], pairs: list[tuple[str, str]]) -> dict[str, Any]:
+    """A section's figures: seconds, and ratios formed within the rounds that both of a pair took part in."""
+    ratios = {f"{a} / {b}": spread([x / y for x, y in zip(seconds[a], seconds[b], strict=False)]) for a, b in pairs}
+    return {"seconds": {name: spread(values) for name, values in seconds.items()}, "ratios": ratios}
+
+
+def required(part: dict[str, Any], ratio: str, limit: float, at_least: bool = False) -> dict[str, Any]:
+    """A ratio whose median must be at least, or else below, ``limit``."""
+    value = part["ratios"][ratio]["median"]
+    met = value >= limit if at_least else value < limit
+    return {ratio: {"value": value, "required": f"{'>=' if at_least else '<'} {limit:g}", "met": met}}
+
+
+def curves(n: int) -> np.ndarray:
+    """The first 40 points of ``n`` prior draws, (n, 40)."""
+    return lcx.sample_prior(n, seed=1).values[:, :CUTOFF].double().numpy()
+
+
+def predict(values: np.ndarray, device: str = "cpu", levels: list[float] | None = None) -> None:
+    """60 queries a curve, every step from 41 to 100, in the model's own units; then quantiles, if asked for."""
+    answer = lcx.predict(values, horizon=HORIZON, mode="max", unit=(0, 1), model=MODEL, device=device)
+    if levels:
+        answer.quantile(levels)
+    if device == "cuda":
+        torch.cuda.synchronize()
+
+
+def paper_pass(values: np.ndarray) -> Callable[[], Tensor]:
+    """One pass of the P3-size transformer over the same context and queries."""
+    network, context = PaperTransformer().eval(), torch.from_numpy(values).float()
+    steps = torch.arange(1.0, HORIZON + 1).expand(len(values), -1)
+    return torch.inference_mode()(lambda: network(steps, context))
+
+
+def log_posterior(values: np.ndarray) -> Callable[[np.ndarray], Any]:
+    """``PARAMETRIC.log_joint`` in NumPy, float64, less a constant: latents (13,) or (walkers, 13) to a density each."""
+    from scipy.special import ndtr
+
+    laws = PARAMETRIC.laws.values()
+    ranges = [(True, x.low, x.high - x.low) if isinstance(x, Uniform) else (False, x.mean, x.sd) for x in laws]
+    uniform, start, width = (np.array(column) for column in zip(*ranges, strict=True))
+    t, n = np.arange(1.0, HORIZON + 1), len(values)
+    log_t, inverse_log = np.log(t), 1 / np.log(t + 1)
+
+    def density(z: np.ndarray) -> Any:
+        # Parameters with a log-normal law by their logarithm, each (1,) or (walkers, 1), in the order of the laws.
+        theta = (start + width * np.where(uniform, ndtr(z), z)).T[..., None]
+        w1, c1, a1, alpha, w2, a2, beta, kappa, delta, w3, c3, a3, log_sigma = theta
+        with np.errstate(over="ignore"):
+            f = w1 * (c1 - a1 * np.exp(-np.exp(alpha) * log_t)) + w3 * (c3 - a3 * inverse_log)
+            f += w2 * (a2 - (a2 - beta) * np.exp(-np.exp(kappa + np.exp(delta) * log_t)))
+        admissible = (f[..., -1] >= f[..., 0]) & (f.min(-1) >= 0) & (f.max(-1) <= 1)
+        residual = (values - f[..., :n]) * np.exp(-log_sigma)
+        log_density = -0.5 * ((z**2).sum(-1) + (residual**2).sum(-1)) - n * log_sigma[..., 0]
+        return np.where(admissible, log_density, -np.inf) if z.ndim == 2 else log_density if admissible else -np.inf
+
+    return density
+
+
+def emcee_timer(values: np.ndarray, vectorised: bool, steps: int) -> Timer:
+    """Seconds of one M1 run from admissible prior draws; with fewer ``steps`` than M1's, scaled in proportion."""
+    import emcee
+
+    density = log_posterior(values)
+    starts = PARAMETRIC.draw(WALKERS, torch.Generator().manual_seed(2)).double().numpy()
+
+    def run() -> float:
+        begin = time.perf_counter()
+        emcee.EnsembleSampler(WALKERS, starts.shape[1], density, vectorize=vectorised).run_mcmc(starts, steps)
+        return (time.perf_counter() - begin) * STEPS / steps
+
+    return run
+
+
+def lcpfn_prior() -> Any:
+    """``lcpfn.domhan_prior``, None if missing. Its package's __init__ is not run: it needs more than is installed."""
+    spec = importlib.util.find_spec("lcpfn")
+    if spec is None:
+        print("prior: nothing to compare with, lcpfn is missing; pip install --no-deps lcpfn==0.1.3")
+        return None
+    sys.modules["lcpfn"] = importlib.util.module_from_spec(spec)
+    return importlib.import_module("lcpfn.domhan_prior")
+
+
+def prior(quick: bool) -> dict[str, Any]:
+    """Prior draws on one CPU thread (and on the GPU), seconds per curve."""
+    size, generator = 200 if quick else 4000, torch.Generator().manual_seed(3)
+    counts = {"lcx": 50 * size, "lcpfn": size, "lcx on cuda": 500 * size}
+    calls: dict[str, Callable[[], Any]] = {"lcx": lambda: PARAMETRIC.sample(counts["lcx"], generator)}
+    if theirs := lcpfn_prior():
+        calls["lcpfn"] = lambda: theirs.generate_prior_dataset(counts["lcpfn"], theirs.sample_from_prior, seed=3)
+    if CUDA:
+        gpu = torch.Generator("cuda").manual_seed(3)
+        calls["lcx on cuda"] = lambda: (PARAMETRIC.sample(counts["lcx on cuda"], gpu), torch.cuda.synchronize())
+    seconds = interleave({name: timer(call, threads=1) for name, call in calls.items()}, 3 if quick else 9)
+    per_curve = {name: [x / counts[name] for x in values] for name, values in seconds.items()}
+    part = compare(per_curve, [("lcpfn", name) for name in calls if theirs and name != "lcpfn"])
+    part["curves_per_second"] = {name: round(1 / x["median"]) for name, x in part["seconds"].items()}
+    return part | ({"required": required(part, "lcpfn / lcx", 30, at_least=True)} if theirs else {})
+
+
+def single(quick: bool) -> dict[str, Any]:
+    """One curve of 40 points, 60 queries, the whole call of ``lcx.predict``."""
+    values, calls, steps = curves(1), 5 if quick else 50, 20 if quick else STEPS
+    timers, pairs, slow = {}, [], (PER_WALKER, VECTORISED)
+    for threads in (1, 2):
+        bare, full, rival = (f"{name}, threads={threads}" for name in ("lcx", "lcx + quantiles", P3))
+        timers[bare] = timer(partial(predict, values[0]), calls, threads)
+        timers[full] = timer(partial(predict, values[0], levels=[0.05, 0.5, 0.95]), calls, threads)
+        timers[rival] = timer(paper_pass(values), max(1, calls // 5), threads)
+        pairs += [(rival, bare), (rival, full)]
+    timers |= {name: emcee_timer(values[0], name == VECTORISED, steps) for name in slow}
+    pairs += [(name, f"{ours}, threads=1") for name in slow for ours in ("lcx", "lcx + quantiles")]
+    part = compare(interleave(timers, 3 if quick else 9, slow), pairs)
+    return part | {"networks": networks(values), "emcee_steps": steps, "scaled": quick}
+
+
+def networks(values: np.ndarray) -> dict[str, Any]:
+    """Parameters, and multiply-adds of one forward pass over 40 points and 60 queries, of both networks."""
+    ours, rival = lcx.load(MODEL, "cpu").model, PaperTransformer().eval()
+    context, steps = torch.from_numpy(values).float(), torch.arange(1.0, HORIZON + 1)[None]
+    tokens = torch.full((1, HORIZON - CUTOFF), CUTOFF - 1)
+    passes = {
+        "lcx": (ours, lambda: ours.decode(ours.encode(context, steps[:, :CUTOFF]), tokens, steps[:, CUTOFF:])),
+        P3: (rival, lambda: rival(steps, context)),
+    }
+    counts = {}
+    torch.backends.mha.set_fastpath_enabled(False)  # the counter does not look inside fused layers and kernels
+    for name, (network, call) in passes.items():
+        with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+            call()
+        parameters = sum(p.numel() for p in network.parameters())
+        counts[name] = {"parameters": parameters, "multiply_adds": counter.get_total_flops() // 2}
+    torch.backends.mha.set_fastpath_enabled(True)
+    return counts
+
+
+def batch(quick: bool) -> dict[str, Any]:
+    """Batches of curves on all threads, seconds per call; emcee needs as many runs as there are curves."""
+    sizes, paper_sizes = ((1, 64, 1000), (1, 64)) if quick else ((1, 64, 1000, 10_000), (1, 64, 1000))
+    many, steps, one = curves(sizes[-1]), 20 if quick else STEPS, "lcx with threads=1, 1000"
+    timers = {f"lcx, {n}": timer(partial(predict, many[:n]), max(1, 100 // n)) for n in sizes}
+    if CUDA:
+        timers |= {f"lcx on cuda, {n}": timer(partial(predict, many[:n], "cuda"), max(1, 100 // n)) for n in sizes}
+    timers[one] = timer(partial(predict, many[:1000]), threads=1)
+    timers |= {f"{P3}, {n}": timer(paper_pass(many[:n]), 5 if n == 1 else 1, warm=n < 1000) for n in paper_sizes}
+    timers[PER_WALKER] = emcee_timer(many[0], False, steps)
+    seconds = interleave(timers, 3 if quick else 7, slow=(PER_WALKER, f"{P3}, 1000"))
+    rival = f"{PER_WALKER}, 1000"
+    seconds[rival] = [1000 * x for x in seconds.pop(PER_WALKER)]
+    pairs = [(f"{P3}, {n}", f"lcx, {n}") for n in paper_sizes] + [(rival, "lcx, 1000"), (rival, one)]
+    part = compare(seconds, pairs + [(f"lcx, {n}", f"lcx on cuda, {n}") for n in sizes if CUDA])
+    per_curve = {name: x["median"] / int(name.split(", ")[-1]) for name, x in part["seconds"].items()}
+    part["seconds_per_curve"] = {name: float(f"{x:.4g}") for name, x in per_curve.items()}
+    return part | {"emcee_steps": steps, "scaled": quick}
+
+
+def append(quick: bool) -> dict[str, Any]:
+    """256 curves: one more point after 99, against encoding all 100 points anew."""
+    model, drawn = lcx.load(MODEL, "cpu").model, lcx.sample_prior(256, seed=4)
+    values, steps = drawn.values, drawn.steps
+
+    @torch.inference_mode()
+    def one_append(encoded: int, threads: int) -> float:
+        torch.set_num_threads(threads)
+        context = model.encode(values[:, :encoded], steps[:, :encoded], cache=True)
+        for i in range(encoded, 99):
+            context = model.append(context, values[:, i], steps[:, i])
+        start = time.perf_counter()
+        model.append(context, values[:, 99], steps[:, 99])
+        return time.perf_counter() - start
+
+    encode, timers, pairs = torch.inference_mode()(lambda: model.encode(values, steps)), {}, []
+    for threads in dict.fromkeys((1, ALL)):
+        first, later, anew = (f"{name}, threads={threads}" for name in ("first append", "later append", "encode"))
+        # The first append after an encoding moves the cache to a buffer with room, later ones write into that room.
+        timers |= {first: partial(one_append, 99, threads), later: partial(one_append, 98, threads)}
+        timers[anew] = timer(encode, threads=threads)
+        pairs += [(first, anew), (later, anew)]
+    part = compare(interleave(timers, 3 if quick else 21), pairs)
+    limits = [required(part, ratio, 0.2) for ratio in part["ratios"]]
+    return part | {"required": {name: limit for x in limits for name, limit in x.items()}}
+
+
+def imports(quick: bool) -> dict[str, Any]:
+    """``import lcx`` against ``import torch``, each in a fresh process; the interpreter's own start is not counted."""
+    code = "import time; start = time.perf_counter(); import {}; print(time.perf_counter() - start)"
+    timers: dict[str, Timer] = {name: lambda name=name: float(python(code.format(name))) for name in ("torch", "lcx")}
+    interleave(timers, 1)  # fills the file cache and compiles
+    part = compare(interleave(timers, 3 if quick else 11), [("lcx", "torch")])
+    return part | {"required": required(part, "lcx / torch", 1.5)}
+
+
+def peak(quick: bool) -> dict[str, Any]:
+    """Resident memory at its peak that one call adds to a fresh process with lcx and the model loaded, MiB."""
+    code = "from benchmarks import speed; speed.print_peak({})"
+    found = {}
+    for n in tqdm((1, 64, 1000) if quick else (1, 64, 1000, 10_000), leave=False):
+        rounds = np.array([python(code.format(n)).split() for _ in range(1 if quick else 5)], dtype=float)
+        found[f"lcx, {n}"] = {"before": spread(rounds[:, 0]), "added": spread(rounds[:, 1])}
+    return {"mebibytes": found}
+
+
+def print_peak(n: int) -> None:
+    """Prints the peak before a call on ``n`` curves and what the call adds to it, MiB."""
+    import resource
+
+    def highest() -> float:
+        if sys.platform == "linux":  # where ru_maxrss starts from the parent's peak; VmHWM is this process's alone
+            with open("/proc/self/status") as status:
+                return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1024
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20)
+
+    values = curves(n)
+    lcx.load(MODEL, "cpu")
+    before = highest()
+    predict(values)
+    print(before, highest() - before)
+
+
+def python(code: str) -> str:
+    """What a fresh interpreter prints."""
+    return subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+def show(name: str, part: dict[str, Any]) -> None:
+    """Prints a section."""
+    print(f"\n{name}: median (quartiles)" + (", emcee's time scaled from a short run" if part.get("scaled") else ""))
+    for key, unit in (("seconds", "s"), ("ratios", "x")):
+        for label, x in part.get(key, {}).items():
+            print(f"  {label:<76} {x['median']:>10.4g} {unit} ({x['quartiles'][0]:.4g}..{x['quartiles'][1]:.4g})")
+    for label, x in part.get("mebibytes", {}).items():
+        print(f"  {label:<76} {x['added']['median']:>10.4g} MiB on top of {x['before']['median']:.4g}")
+    for key in sorted({"curves_per_second", "seconds_per_curve", "networks"} & part.keys()):
+        print(f"  {key}: {json.dumps(part[key])}")
+    for label, x in part.get("required", {}).items():
+        print(f"  {'met' if x['met'] else 'MISSED'}: {label} is {x['value']}, required {x['required']}")
+
+
+def main() -> None:
+    """Measures the chosen sections and writes each as soon as it is finished."""
+    sections = {"prior": prior, "single": single, "batch": batch, "append": append, "import": imports, "peak": peak}
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default=",".join(sections), help="sections to measure, separated by commas")
+    parser.add_argument("--quick", action="store_true", help="a smoke test: few repeats, emcee's time scaled")
+    parser.add_argument("--result", default="speed", help="name of the JSON file in benchmarks/results")
+    options = parser.parse_args()
+    chosen = options.only.split(",")
+    if unknown := set(chosen) - set(sections):
+        parser.error(f"expected --only out of {list(sections)}, got {sorted(unknown)}; choose among these")
+    origin = provenance() | {"gpu": torch.cuda.get_device_name() if CUDA else None, "quick": options.quick}
+    for name in chosen:
+        load = round(os.getloadavg()[0], 2)  # other work on the machine shows here
+        part = {**origin, "load_average": load, **sections[name](options.quick)}
+        write_result(options.result, {**(read_result(options.result) or {}), name: part})
+        show(name, part)
+
+
+if __name__ == "__main__":
+    main()

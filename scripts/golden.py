@@ -1,0 +1,47 @@
+"""Regenerates tests/golden/*.json: ``python scripts/golden.py``.
+
+Each file holds what a shipped model answers in float64 for a few fixed curves, so that any change of weights, features or decoder
+shows. It says nothing about whether the answers are good; regenerate it whenever weights change on purpose.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import lcx
+from lcx.checkpoint import write_text
+from lcx.extrapolate import models_folder
+from lcx.model import PFN
+
+GOLDEN = Path(__file__).resolve().parents[1] / "tests" / "golden"
+QUERIES = (1.0, 30.0, 70.5)  # steps after the last point
+LEVELS = (1e-6, 0.05, 0.5, 0.95, 1 - 1e-6)
+
+
+@torch.inference_mode()
+def golden(model: PFN) -> dict[str, Any]:
+    """Quantiles (curve, query, level) of three curves at two cut-offs, float64, model units; ``model`` is converted."""
+    model = model.double()
+    t = torch.arange(1.0, 21.0, dtype=torch.float64)
+    values = torch.stack([0.9 - 0.7 * t**-0.6, 0.5 + 0.02 * torch.sin(3 * t), torch.where(t % 4 == 2, torch.nan, 0.2 + 0.01 * t)])
+    context = model.encode(values, t.expand_as(values))
+    rows = {}
+    for token in (4, 19):
+        queries = (t[token] + torch.tensor(QUERIES, dtype=torch.float64)).expand(3, -1)
+        law = model.decode(context, torch.full((3, 1), token), queries)
+        rows[str(token)] = torch.stack([law.icdf(level) for level in LEVELS], -1).tolist()
+    return {"queries": QUERIES, "levels": LEVELS, "quantiles": rows}
+
+
+def main() -> None:
+    """Writes one file per shipped model."""
+    for config in models_folder().glob("*/config.json"):
+        name = config.parent.name
+        write_text(json.dumps(golden(lcx.load(name, "cpu").model)) + "\n", GOLDEN / f"{name}.json")
+        print(f"tests/golden/{name}.json")
+
+
+if __name__ == "__main__":
+    main()

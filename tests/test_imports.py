@@ -1,0 +1,64 @@
+"""Who may import whom (the table of the architecture), and that ``import lcx`` loads nothing optional."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "lcx"
+CORE = {"torch", "numpy", "jaxtyping"}
+ALLOWED = {
+    "families": {"torch"},
+    "predictive": CORE,
+    "curves": CORE,
+    "prior": CORE | {"lcx.families", "lcx.curves"},
+    "context": CORE,
+    "model": CORE | {"lcx.context", "lcx.predictive"},
+    "scores": CORE | {"lcx.predictive"},
+    "checkpoint": {"torch", "safetensors", "lcx.model"},
+    "batches": CORE | {"lcx.model", "lcx.prior"},
+    "pretraining": CORE | {"tqdm", "lcx.batches", "lcx.checkpoint", "lcx.model", "lcx.predictive", "lcx.prior", "lcx.scores"},
+    "tokens": CORE | {"lcx.curves"},
+    "extrapolation": CORE | {"pandas", "matplotlib", "lcx.curves", "lcx.predictive", "lcx.plots"},
+    "extrapolate": CORE | {"lcx.checkpoint", "lcx.curves", "lcx.extrapolation", "lcx.model", "lcx.predictive", "lcx.tokens"},
+    "plots": {"numpy", "matplotlib"},
+}
+
+
+def imported(path: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        modules = (
+            [a.name for a in node.names] if isinstance(node, ast.Import) else [node.module] if isinstance(node, ast.ImportFrom) else []
+        )
+        for module in modules:
+            parts = module.split(".")
+            names.add(".".join(parts[:2]) if parts[0] == "lcx" else parts[0])
+    return names - set(sys.stdlib_module_names)
+
+
+def test_every_module_has_a_row():
+    modules = {p.stem for p in PACKAGE.glob("*.py")} - {"__init__"}
+    assert modules == set(ALLOWED)
+
+
+@pytest.mark.parametrize("module", ALLOWED)
+def test_a_module_imports_only_what_the_table_allows(module):
+    # tensorboard is the one optional import of a core module, tried inside a function of pretraining.
+    assert imported(PACKAGE / f"{module}.py") <= ALLOWED[module]
+
+
+def test_import_lcx_loads_nothing_optional():
+    code = "import sys, lcx; print([m for m in sys.modules if m.split('.')[0] in {heavy}])"
+    heavy = {"pandas", "matplotlib", "pyro", "typer", "scipy", "emcee", "arviz", "tensorboard", "sklearn"}
+    shown = subprocess.run([sys.executable, "-c", code.format(heavy=heavy)], capture_output=True, text=True, check=True).stdout
+    assert shown.strip() == "[]"
+
+
+def test_pretraining_needs_only_the_bare_packages():
+    code = "import sys, lcx.cli.pretrain; print([m for m in sys.modules if m.split('.')[0] in {other}])"
+    other = {"pandas", "matplotlib", "pyro", "typer", "scipy", "emcee", "sklearn"}
+    shown = subprocess.run([sys.executable, "-c", code.format(other=other)], capture_output=True, text=True, check=True).stdout
+    assert shown.strip() == "[]"
