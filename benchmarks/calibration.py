@@ -84,6 +84,8 @@ def path_marginals(extrapolator: lcx.Extrapolator) -> dict[str, Any]:
     below = (paths[..., None] <= quantiles[:, None]).mean(1)
     error = below.std(0) / np.sqrt(PATH_CURVES)
     return {
+        "curves": PATH_CURVES,
+        "paths": PATHS,
         "at": answer.at[0].tolist(),
         "levels": list(PATH_LEVELS),
         "share_below": np.round(below.mean(0), 4).tolist(),

@@ -8,8 +8,6 @@ keep their earlier figures.
 """
 
 import argparse
-import importlib
-import importlib.util
 import json
 import os
 import subprocess
@@ -21,41 +19,25 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm.auto import tqdm
 
 import lcx
 from benchmarks.provenance import ROOT, provenance, read_result, write_result
-from lcx.prior import PARAMETRIC, Uniform
+from benchmarks.rivals import HORIZON, STEPS, PaperTransformer, emcee_timer, lcpfn_prior, lean_density, log_joint, paper_pass
+from lcx.prior import PARAMETRIC
 
-MODEL, CUTOFF, HORIZON = "parametric", 40, 100
-WALKERS, STEPS = 100, 2000
+MODEL, CUTOFF = "parametric", 40
 ALL = torch.get_num_threads()
 CUDA = torch.cuda.is_available()
-P3, PER_WALKER, VECTORISED = "P3-size transformer", "emcee M1, one density call per walker", "emcee M1, vectorised density"
+P3 = "P3-size transformer"
+# One density call per walker, as the paper ran it, for the prior's own density and for one written for speed alone; the
+# third is called once for all walkers.
+SAME = "emcee M1, Prior.log_joint per walker"
+LEAN = "emcee M1, lean NumPy density per walker"
+VECTORISED = "emcee M1, vectorised lean density"
 Timer = Callable[[], float]
-
-
-class PaperTransformer(nn.Module):
-    """LC-PFN at size P3: 12 layers x 512, 4 heads, feed-forward 1024, 1,000 bars (lcpfn/train_lcpfn.py)."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.step, self.value = nn.Linear(1, 512), nn.Linear(1, 512)
-        layer = nn.TransformerEncoderLayer(512, 4, 1024, dropout=0.0, activation="gelu", batch_first=True)
-        self.layers = nn.TransformerEncoder(layer, 12, enable_nested_tensor=False)
-        self.bars = nn.Sequential(nn.Linear(512, 1024), nn.GELU(), nn.Linear(1024, 1000))
-
-    def forward(self, steps: Tensor, values: Tensor) -> Tensor:
-        """Logits (B, queries, 1000) from steps (B, context + queries) and values (B, context)."""
-        context, length = values.shape[1], steps.shape[1]
-        hidden = ~torch.eye(length, dtype=torch.bool)  # a query sees the context and itself
-        hidden[:, :context] = False
-        x = self.step(steps[..., None] / HORIZON)
-        x = torch.cat([x[:, :context] + self.value(values[..., None]), x[:, context:]], 1)
-        return self.bars(self.layers(x, hidden)[:, context:])
 
 
 def timer(call: Callable[[], Any], calls: int = 1, threads: int = ALL, warm: bool = True) -> Timer:
@@ -118,63 +100,6 @@ def predict(values: np.ndarray, device: str = "cpu", levels: list[float] | None 
         torch.cuda.synchronize()
 
 
-def paper_pass(values: np.ndarray) -> Callable[[], Tensor]:
-    """One pass of the P3-size transformer over the same context and queries."""
-    network, context = PaperTransformer().eval(), torch.from_numpy(values).float()
-    steps = torch.arange(1.0, HORIZON + 1).expand(len(values), -1)
-    return torch.inference_mode()(lambda: network(steps, context))
-
-
-def log_posterior(values: np.ndarray) -> Callable[[np.ndarray], Any]:
-    """``PARAMETRIC.log_joint`` in NumPy, float64, less a constant: latents (13,) or (walkers, 13) to a density each."""
-    from scipy.special import ndtr
-
-    laws = PARAMETRIC.laws.values()
-    ranges = [(True, x.low, x.high - x.low) if isinstance(x, Uniform) else (False, x.mean, x.sd) for x in laws]
-    uniform, start, width = (np.array(column) for column in zip(*ranges, strict=True))
-    t, n = np.arange(1.0, HORIZON + 1), len(values)
-    log_t, inverse_log = np.log(t), 1 / np.log(t + 1)
-
-    def density(z: np.ndarray) -> Any:
-        # Parameters with a log-normal law by their logarithm, each (1,) or (walkers, 1), in the order of the laws.
-        theta = (start + width * np.where(uniform, ndtr(z), z)).T[..., None]
-        w1, c1, a1, alpha, w2, a2, beta, kappa, delta, w3, c3, a3, log_sigma = theta
-        with np.errstate(over="ignore"):
-            f = w1 * (c1 - a1 * np.exp(-np.exp(alpha) * log_t)) + w3 * (c3 - a3 * inverse_log)
-            f += w2 * (a2 - (a2 - beta) * np.exp(-np.exp(kappa + np.exp(delta) * log_t)))
-        admissible = (f[..., -1] >= f[..., 0]) & (f.min(-1) >= 0) & (f.max(-1) <= 1)
-        residual = (values - f[..., :n]) * np.exp(-log_sigma)
-        log_density = -0.5 * ((z**2).sum(-1) + (residual**2).sum(-1)) - n * log_sigma[..., 0]
-        return np.where(admissible, log_density, -np.inf) if z.ndim == 2 else log_density if admissible else -np.inf
-
-    return density
-
-
-def emcee_timer(values: np.ndarray, vectorised: bool, steps: int) -> Timer:
-    """Seconds of one M1 run from admissible prior draws; with fewer ``steps`` than M1's, scaled in proportion."""
-    import emcee
-
-    density = log_posterior(values)
-    starts = PARAMETRIC.draw(WALKERS, torch.Generator().manual_seed(2)).double().numpy()
-
-    def run() -> float:
-        begin = time.perf_counter()
-        emcee.EnsembleSampler(WALKERS, starts.shape[1], density, vectorize=vectorised).run_mcmc(starts, steps)
-        return (time.perf_counter() - begin) * STEPS / steps
-
-    return run
-
-
-def lcpfn_prior() -> Any:
-    """``lcpfn.domhan_prior``, None if missing. Its package's __init__ is not run: it needs more than is installed."""
-    spec = importlib.util.find_spec("lcpfn")
-    if spec is None:
-        print("prior: nothing to compare with, lcpfn is missing; pip install --no-deps lcpfn==0.1.3")
-        return None
-    sys.modules["lcpfn"] = importlib.util.module_from_spec(spec)
-    return importlib.import_module("lcpfn.domhan_prior")
-
-
 def prior(quick: bool) -> dict[str, Any]:
     """Prior draws on one CPU thread (and on the GPU), seconds per curve."""
     size, generator = 200 if quick else 4000, torch.Generator().manual_seed(3)
@@ -195,17 +120,31 @@ def prior(quick: bool) -> dict[str, Any]:
 def single(quick: bool) -> dict[str, Any]:
     """One curve of 40 points, 60 queries, the whole call of ``lcx.predict``."""
     values, calls, steps = curves(1), 5 if quick else 50, 20 if quick else STEPS
-    timers, pairs, slow = {}, [], (PER_WALKER, VECTORISED)
+    timers, pairs, slow = {}, [], (SAME, LEAN, VECTORISED)
     for threads in (1, 2):
         bare, full, rival = (f"{name}, threads={threads}" for name in ("lcx", "lcx + quantiles", P3))
         timers[bare] = timer(partial(predict, values[0]), calls, threads)
         timers[full] = timer(partial(predict, values[0], levels=[0.05, 0.5, 0.95]), calls, threads)
         timers[rival] = timer(paper_pass(values), max(1, calls // 5), threads)
         pairs += [(rival, bare), (rival, full)]
-    timers |= {name: emcee_timer(values[0], name == VECTORISED, steps) for name in slow}
+    timers |= emcee_timers(values[0], steps)
     pairs += [(name, f"{ours}, threads=1") for name in slow for ours in ("lcx", "lcx + quantiles")]
     part = compare(interleave(timers, 3 if quick else 9, slow), pairs)
-    return part | {"networks": networks(values), "emcee_steps": steps, "scaled": quick}
+    limits = {
+        **required(part, f"{P3}, threads=1 / lcx, threads=1", 15, at_least=True),
+        **required(part, f"{P3}, threads=2 / lcx, threads=2", 15, at_least=True),
+        **required(part, f"{SAME} / lcx, threads=1", 10_000, at_least=True),
+    }
+    return part | {"required": limits, "networks": networks(values), "emcee_steps": steps, "scaled": quick}
+
+
+def emcee_timers(values: np.ndarray, steps: int) -> dict[str, Timer]:
+    """The three ways to run M1 on the posterior of one curve."""
+    return {
+        SAME: emcee_timer(values, log_joint, steps),
+        LEAN: emcee_timer(values, lean_density, steps),
+        VECTORISED: emcee_timer(values, lean_density, steps, vectorised=True),
+    }
 
 
 def networks(values: np.ndarray) -> dict[str, Any]:
@@ -229,23 +168,25 @@ def networks(values: np.ndarray) -> dict[str, Any]:
 
 
 def batch(quick: bool) -> dict[str, Any]:
-    """Batches of curves on all threads, seconds per call; emcee needs as many runs as there are curves."""
+    """Batches of curves on all threads, seconds per call; emcee needs as many runs as there are curves, timed on a tenth of M1."""
     sizes, paper_sizes = ((1, 64, 1000), (1, 64)) if quick else ((1, 64, 1000, 10_000), (1, 64, 1000))
-    many, steps, one = curves(sizes[-1]), 20 if quick else STEPS, "lcx with threads=1, 1000"
+    many, steps, one = curves(sizes[-1]), STEPS // (100 if quick else 10), "lcx with threads=1, 1000"
     timers = {f"lcx, {n}": timer(partial(predict, many[:n]), max(1, 100 // n)) for n in sizes}
     if CUDA:
         timers |= {f"lcx on cuda, {n}": timer(partial(predict, many[:n], "cuda"), max(1, 100 // n)) for n in sizes}
     timers[one] = timer(partial(predict, many[:1000]), threads=1)
     timers |= {f"{P3}, {n}": timer(paper_pass(many[:n]), 5 if n == 1 else 1, warm=n < 1000) for n in paper_sizes}
-    timers[PER_WALKER] = emcee_timer(many[0], False, steps)
-    seconds = interleave(timers, 3 if quick else 7, slow=(PER_WALKER, f"{P3}, 1000"))
-    rival = f"{PER_WALKER}, 1000"
-    seconds[rival] = [1000 * x for x in seconds.pop(PER_WALKER)]
-    pairs = [(f"{P3}, {n}", f"lcx, {n}") for n in paper_sizes] + [(rival, "lcx, 1000"), (rival, one)]
+    emcees = emcee_timers(many[0], steps)
+    seconds = interleave(timers | emcees, 3 if quick else 7, slow=(*emcees, f"{P3}, 1000"))
+    for name in emcees:
+        seconds[f"{name}, 1000"] = [1000 * x for x in seconds.pop(name)]
+    pairs = [(f"{P3}, {n}", f"lcx, {n}") for n in paper_sizes]
+    pairs += [(f"{name}, 1000", ours) for name in emcees for ours in ("lcx, 1000", one)]
     part = compare(seconds, pairs + [(f"lcx, {n}", f"lcx on cuda, {n}") for n in sizes if CUDA])
     per_curve = {name: x["median"] / int(name.split(", ")[-1]) for name, x in part["seconds"].items()}
     part["seconds_per_curve"] = {name: float(f"{x:.4g}") for name, x in per_curve.items()}
-    return part | {"emcee_steps": steps, "scaled": quick}
+    limit = required(part, f"{SAME}, 1000 / lcx, 1000", 100_000, at_least=True)
+    return part | {"required": limit, "emcee_steps": steps, "scaled": True}
 
 
 def append(quick: bool) -> dict[str, Any]:

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _BLUE, _DARK, _RED = "#2a6fbb", "#1b1b1b", "#c0392b"
-_BANDS = (("95 %", 0, 6, 0.13), ("80 %", 1, 5, 0.17), ("50 %", 2, 4, 0.28))  # label, lower and upper column, opacity
+_BANDS = (("95 %", 0, 6, "#dfe9f5"), ("80 %", 1, 5, "#bdd3eb"), ("50 %", 2, 4, "#93b7de"))  # label, lower and upper column, colour
 
 
 def fan_chart(
@@ -45,8 +45,8 @@ def fan_chart(
     if ax is None:
         _, ax = plt.subplots(figsize=(7.2, 4.2), layout="constrained")
     steps, values = observed
-    for label, low, high, opacity in _BANDS:
-        ax.fill_between(ahead, quantiles[:, low], quantiles[:, high], color=_BLUE, alpha=opacity, lw=0, label=label)
+    for label, low, high, colour in _BANDS:
+        ax.fill_between(ahead, quantiles[:, low], quantiles[:, high], color=colour, lw=0, label=label)
     ax.plot(ahead, quantiles[:, 3], color=_BLUE, lw=1.8, marker="o" if len(ahead) == 1 else None, label="median")
     ax.plot(steps, values, ".", color=_DARK, ms=4.5 if len(steps) < 200 else 2, label="observed")
     ax.axvline(steps[-1], color=_DARK, lw=0.7, ls=":")

@@ -1,0 +1,52 @@
+"""The fan chart shows what it is given: points, median, three bands inside each other, the value to beat."""
+
+import numpy as np
+import pytest
+
+import lcx
+
+matplotlib = pytest.importorskip("matplotlib")
+matplotlib.use("agg")
+
+VALUES = 0.9 - 0.6 * np.arange(1, 21) ** -0.7
+
+
+@pytest.fixture
+def axes():
+    import matplotlib.pyplot as plt
+
+    yield plt.subplots()[1]
+    plt.close("all")
+
+
+def test_points_median_bands_and_best_are_drawn(axes):
+    answer = lcx.predict(VALUES, horizon=100, mode="max", bounds=(0, 1), device="cpu")
+    assert answer.plot(axes, best=0.95, metric="accuracy") is axes
+    lines = {line.get_label(): line for line in axes.lines}
+    np.testing.assert_allclose(lines["observed"].get_ydata(), VALUES)
+    np.testing.assert_allclose(lines["median"].get_ydata(), answer.median)
+    assert lines["best so far 0.95"].get_ydata()[0] == 0.95
+    assert axes.get_ylabel() == "accuracy"
+    assert axes.get_xlim()[1] == 100
+    for band, low, high in zip(axes.collections, (0.025, 0.1, 0.25), (0.975, 0.9, 0.75), strict=True):
+        edges = band.get_paths()[0].vertices[:, 1]
+        assert edges.min() == pytest.approx(answer.quantile(low).min())
+        assert edges.max() == pytest.approx(answer.quantile(high).max())
+    low, high = axes.get_ylim()
+    assert low < VALUES.min() < 0.95 < high
+
+
+def test_one_curve_of_a_batch_is_drawn_and_a_wrong_one_refused(axes):
+    answer = lcx.predict([VALUES, VALUES[:5]], horizon=100, mode="max", bounds=(0, 1), device="cpu")
+    answer.plot(axes, curve=1)
+    assert len({line.get_label(): line for line in axes.lines}["observed"].get_ydata()) == 5
+    with pytest.raises(ValueError, match="curve=2"):
+        answer.plot(axes, curve=2)
+
+
+def test_a_missing_matplotlib_names_the_extra(monkeypatch):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
+    with pytest.raises(ImportError, match=r"lcx\[plot\]"):
+        lcx.predict(VALUES, horizon=100, mode="max", device="cpu").plot()
