@@ -59,7 +59,7 @@ class Run:
 
 def load_progression(return_X_y: bool) -> tuple[np.ndarray, np.ndarray]:
     """Return the diabetes data as a classification: is the progression above its median?"""
-    inputs, progression = load_diabetes(return_X_y=return_X_y)
+    inputs, progression = (np.asarray(part) for part in load_diabetes(return_X_y=return_X_y))
     return inputs, (progression > np.median(progression)).astype(int)
 
 
