@@ -50,7 +50,7 @@ class Extrapolation:
     @property
     def at(self) -> np.ndarray:
         """Steps predicted, user's unit, (\\*S, A)."""
-        return self._out(self.steps_ahead)
+        return self._out(self.steps_ahead.clone())
 
     @cached_property
     def mean(self) -> np.ndarray:

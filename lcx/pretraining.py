@@ -161,6 +161,7 @@ def pretrain(
             bar.update()
             if run.step % 50 == 0:
                 train = -torch.stack(recent).mean().item()
+                bar.total = max(run.step, round(run.step / done)) if done else total  # with a clock, the steps it will leave room for
                 bar.set_postfix(log_score=f"{train:.3f}", curves_s=f"{run.step * config.batch / max(run.seconds, 1e-9):.0f}")
                 write({"train/log_score": train}, run.step)
             run.seconds += time.monotonic() - tick

@@ -220,6 +220,12 @@ def test_crps_of_a_value_outside_the_bounds_adds_the_distance():
     torch.testing.assert_close(law.crps(tensor(5.0)), law.crps(tensor(1.0)) + 4, rtol=1e-9, atol=0)
 
 
+def test_closed_crps_serves_up_to_200_components(monkeypatch):
+    monkeypatch.setattr(Predictive, "_integral", lambda law, split, kernel: split + NAN)
+    laws = [normal(0.0, 1.0)._map(lambda x, n=n: x.repeat(n), lambda x: x) for n in (1, 200, 201)]
+    assert [law.crps(tensor(0.5)).isnan().item() for law in laws] == [False, False, True]
+
+
 def test_a_thousand_draws():
     generator = torch.Generator().manual_seed(1)
     loc = torch.randn(3, 1000, generator=generator, dtype=torch.float64)
@@ -324,12 +330,29 @@ def test_a_scale_far_wider_than_the_bounds_is_uniform():
     assert law.variance.item() == pytest.approx(4 / 12, rel=1e-7)
 
 
-def test_a_curve_that_is_all_but_constant():
-    """Scales at the rounding of y: the quadratures end, and soon."""
+def test_a_curve_that_is_all_but_constant(monkeypatch):
+    """Scales at the rounding of y: the quadratures end, and soon, as no halving of panels gets below it."""
+    nodes, cdf = [], Predictive._cdf
+
+    def counted(law: Predictive, u: Tensor, log_weight: Tensor) -> Tensor:
+        nodes.append(u.numel())
+        return cdf(law, u, log_weight)
+
+    monkeypatch.setattr(Predictive, "_cdf", counted)
     law = Predictive(torch.zeros(2).double(), tensor([0.9, 0.9]), tensor([1e-13, 2e-15]), tensor(0.0), tensor(1.0))
     assert law.mean.item() == pytest.approx(0.9, rel=1e-14)
     assert 0 < law.variance.item() < 1e-25
     assert law.crps(tensor(0.5)).item() == pytest.approx(0.4, rel=1e-12)
+    assert 0 < sum(nodes) < 3000
+
+
+def test_moments_of_a_heavy_tail():
+    """With a scale of 3 on the warped scale the variance lies 6 scales out: a bound that cuts nothing changes nothing."""
+    parts = tensor([0.0]), tensor([4.0]), tensor([3.0])
+    warp = AsinhWarp(tensor(0.5), tensor(0.2))
+    free, bounded = Predictive(*parts, warp=warp), Predictive(*parts, lower=tensor(-1e12), warp=warp)
+    assert bounded.mean.item() == pytest.approx(free.mean.item(), rel=1e-9)
+    assert bounded.variance.item() == pytest.approx(free.variance.item(), rel=1e-9)
 
 
 @every_law
