@@ -85,7 +85,7 @@ def draw_steps(n: int, irregular: float, generator: torch.Generator) -> Float[Te
         return torch.rand(n, *shape, generator=generator, device=generator.device)
 
     count = (2 + uniform(1) * (LENGTH - 1)).floor()
-    even = LENGTH / count * index
+    even = LENGTH * index / count  # in this order, the last of them is exactly 100
     scattered = 1 + (LENGTH - 1) * torch.where(index <= count, uniform(LENGTH), math.inf).sort(dim=1).values ** (1 + 2 * uniform(1))
     dense = 1 + 20 ** -uniform(1) * (index - 1)
     kind = (uniform(1) * 3).floor()

@@ -6,15 +6,20 @@ these with a law for each argument (lcx/prior.py).
 
 Source of all: Domhan, Springenberg, Hutter, "Speeding up automatic hyperparameter optimization of deep neural networks by
 extrapolation of learning curves", IJCAI 2015, Table 1, where most are quoted from the growth-curve literature. Names are those
-of the table; powers are written as exp(exponent * log t), which keeps gradients finite where t**exponent over- or underflows.
+of the table; powers are written as exp(exponent * log t), capped, so that values and gradients stay finite where t**exponent overflows.
 """
 
 import torch
 from torch import Tensor
 
 
+def _exp(x: Tensor) -> Tensor:
+    # e^80 saturates every family and is finite in float32: an infinity would turn gradients into NaN (0 * inf).
+    return torch.exp(x.clamp(max=80))
+
+
 def _power(t: Tensor, exponent: Tensor) -> Tensor:
-    return torch.exp(exponent * torch.log(t))
+    return _exp(exponent * torch.log(t))
 
 
 def pow3(t: Tensor, c: Tensor, a: Tensor, alpha: Tensor) -> Tensor:
@@ -29,7 +34,7 @@ def pow4(t: Tensor, c: Tensor, a: Tensor, b: Tensor, alpha: Tensor) -> Tensor:
 
 def exp4(t: Tensor, c: Tensor, a: Tensor, b: Tensor, alpha: Tensor) -> Tensor:
     """c - exp(-a t^alpha + b): stretched exponential to the asymptote c (Domhan et al. 2015, Table 1)."""
-    return c - torch.exp(b - a * _power(t, alpha))
+    return c - _exp(b - a * _power(t, alpha))
 
 
 def log_log_linear(t: Tensor, a: Tensor, b: Tensor) -> Tensor:
@@ -39,12 +44,12 @@ def log_log_linear(t: Tensor, a: Tensor, b: Tensor) -> Tensor:
 
 def log_power(t: Tensor, a: Tensor, b: Tensor, c: Tensor) -> Tensor:
     """a / (1 + (t / e^b)^c): logistic in log t with ceiling a; rises for c < 0 (Domhan et al. 2015, Table 1)."""
-    return a / (1 + torch.exp(c * (torch.log(t) - b)))
+    return a / (1 + _exp(c * (torch.log(t) - b)))
 
 
 def vapor_pressure(t: Tensor, a: Tensor, b: Tensor, c: Tensor) -> Tensor:
     """exp(a + b / t + c log t): the vapour-pressure model (Domhan et al. 2015, Table 1)."""
-    return torch.exp(a + b / t + c * torch.log(t))
+    return _exp(a + b / t + c * torch.log(t))
 
 
 def weibull(t: Tensor, a: Tensor, beta: Tensor, kappa: Tensor, delta: Tensor) -> Tensor:
@@ -69,4 +74,4 @@ def ilog2(t: Tensor, c: Tensor, a: Tensor) -> Tensor:
 
 def hill3(t: Tensor, ymax: Tensor, eta: Tensor, kappa: Tensor) -> Tensor:
     """ymax t^eta / (kappa^eta + t^eta): Hill's saturation curve, half of ymax at t = kappa (Domhan et al. 2015, Table 1)."""
-    return ymax / (1 + torch.exp(eta * (torch.log(kappa) - torch.log(t))))
+    return ymax / (1 + _exp(eta * (torch.log(kappa) - torch.log(t))))

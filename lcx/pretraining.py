@@ -86,6 +86,14 @@ class _Run:
         for optimizer, rate in zip(self.optimizers, (config.muon_rate, config.adam_rate), strict=True):
             optimizer.param_groups[0]["lr"] = rate * factor
 
+    def take_step(self, value: Tensor, clip: float) -> None:
+        value.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), clip)
+        for optimizer in self.optimizers:
+            optimizer.step()
+            optimizer.zero_grad()
+        self.step += 1
+
     def save(self, folder: Path) -> None:
         tensors = {f"model/{name}": p for name, p in self.model.state_dict().items()}
         for i, optimizer in enumerate(self.optimizers):
@@ -131,7 +139,7 @@ def pretrain(
         The facts written to ``config.json``: curves seen, seconds, validation scores.
 
     Raises:
-        ValueError: nothing to resume, or the state belongs to another configuration.
+        ValueError: nothing to resume, the state belongs to another configuration, or a run in ``folder`` would be lost.
     """
     device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     prior, run = PRIORS[config.prior], _Run(config, device)
@@ -151,12 +159,7 @@ def pretrain(
             run.set_rates(config, done)
             with torch.autocast(device.type, torch.bfloat16, enabled=autocast):
                 value = scored(run.model, batches[run.step % BLOCK])
-            value.backward()
-            torch.nn.utils.clip_grad_norm_(run.model.parameters(), config.clip)
-            for optimizer in run.optimizers:
-                optimizer.step()
-                optimizer.zero_grad()
-            run.step += 1
+            run.take_step(value, config.clip)
             recent = [*recent[-199:], value.detach()]
             bar.update()
             if run.step % 50 == 0:
@@ -173,22 +176,29 @@ def pretrain(
                 run.save(folder)
                 saved = time.monotonic()
         run.save(folder)
+    about = _facts(run, config, prior)
+    save(run.model, folder, about)
+    return about
+
+
+def _facts(run: _Run, config: PretrainConfig, prior: Prior) -> dict[str, Any]:
+    """What goes into ``config.json`` beside the size of the network."""
     scores = validate(run.model, prior, config.validation_curves)
-    about = {
+    return {
         "prior": config.prior,
         "pretraining": asdict(config),
         "curves_seen": run.step * config.batch,
         "seconds": round(run.seconds, 1),
-        "device": str(device),
+        "device": str(next(run.model.parameters()).device),
         "validation": {str(cutoff): {"log_score": mean, "standard_error": error} for cutoff, (mean, error) in scores.items()},
     }
-    save(run.model, folder, about)
-    return about
 
 
 def _check_configuration(config: PretrainConfig, folder: Path, resume: bool) -> None:
     path, asked = folder / "pretraining.json", json.loads(json.dumps(asdict(config)))
     if not resume:
+        if (folder / STATE).exists():
+            raise ValueError(f"expected a folder without a run, got {folder} with {STATE}; resume that run, or name another folder")
         write_text(json.dumps(asked, indent=2) + "\n", path)
         (folder / "metrics.jsonl").unlink(missing_ok=True)
         return

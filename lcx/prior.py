@@ -111,7 +111,7 @@ class Prior:
         total = torch.zeros((), dtype=theta.dtype, device=theta.device)
         for term in self.terms:
             weight = next(columns)
-            total = total + weight * term.family(t, *(next(columns) for _ in term.parameters))
+            total = total + weight * term.family(t, **{name: next(columns) for name in term.parameters})
         return total
 
     def sigma(self, theta: Float[Tensor, "*batch dim"]) -> Float[Tensor, "*batch"]:

@@ -115,14 +115,15 @@ def test_info_names_the_models(run):
 
 def test_pretrain_is_the_same_program_as_the_script(tmp_path):
     command = [sys.executable, "-m", "lcx.cli.app"]
-    options = ["--folder", str(tmp_path / "run"), "--curves", "64", "--batch", "8", "--width", "8", "--layers", "1", "--heads", "1"]
+    options = ["--curves", "64", "--batch", "8", "--width", "8", "--layers", "1", "--heads", "1"]
     options += ["--validation-curves", "50", "--device", "cpu"]
     script = [sys.executable, str(Path(__file__).parents[1] / "scripts" / "pretrain.py")]
-    for program in (["lcx", "pretrain"], script):
-        program = [*command, "pretrain"] if program[0] == "lcx" else program
-        done = subprocess.run([*program, *options], capture_output=True, text=True, check=True)
+    for name, program in (("command", [*command, "pretrain"]), ("script", script)):
+        done = subprocess.run([*program, *options, "--folder", str(tmp_path / name)], capture_output=True, text=True, check=True)
         assert "64 curves" in done.stdout
-    assert (tmp_path / "run" / "model.safetensors").exists()
-    wrong = subprocess.run([*command, "pretrain", *options, "--resume", "--batch", "4"], capture_output=True, text=True)
+    weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("command", "script")]
+    assert weights[0] == weights[1]
+    options += ["--folder", str(tmp_path / "command"), "--resume", "--batch", "4"]
+    wrong = subprocess.run([*command, "pretrain", *options], capture_output=True, text=True)
     assert wrong.returncode == 2
     assert "resume with the same options" in wrong.stderr

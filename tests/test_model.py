@@ -382,7 +382,7 @@ def test_float64(model):
 
 @torch.enable_grad()
 def test_gradients_are_finite_beside_padding_and_missing_points():
-    values, steps, counts = ragged()
+    values, steps, _ = ragged()
     values[4, [0, 1, 5]] = NAN
     model = loud()
     predictive = ahead(model, model.encode(values, steps))
