@@ -124,7 +124,7 @@ class Extrapolator:
         scale = as_scale(curves, mode=mode, bounds=bounds, unit=unit)
         read = Tokens(curves, scale)
         ahead = model_steps(queries, curves).clamp(min=1).float()
-        last = (read.counts - 1)[:, None].expand(ahead.shape)
+        last = (read.counts - 1)[:, None]
         return Extrapolation(
             steps_ahead=queries,
             predictive=_to_user(self._decode(read, last, ahead), scale, bounds),
@@ -192,7 +192,7 @@ class Extrapolator:
         )
 
     @torch.inference_mode()
-    def _decode(self, read: Tokens, last: Int[Tensor, "B P"], ahead: Float[Tensor, "B P"]) -> Predictive:
+    def _decode(self, read: Tokens, last: Int[Tensor, "B #P"], ahead: Float[Tensor, "B P"]) -> Predictive:
         """Predictives in model units, batch shape (B, P), float32 on the CPU, computed a chunk of curves at a time."""
         size = max(1, _CHUNK // max(read.values.shape[1], ahead.shape[1]))
         laws = []

@@ -200,7 +200,7 @@ class PFN(nn.Module):
         Returns:
             Mixture of normals over the noisy metric, model units, batch shape (B, P).
         """
-        tokens = tokens.expand(queries.shape)
+        tokens = tokens.expand(len(queries), -1)
         state = context.states.gather(1, tokens[..., None].expand(-1, -1, self.config.width))
         value, step = context.values.gather(1, tokens), context.steps.gather(1, tokens)
         x = self.state(state) + self.query(_query_features(queries, step))
