@@ -54,6 +54,8 @@ def load(folder: Path, device: torch.device) -> tuple[PFN, dict[str, Any]]:
             f"expected the weights in {folder} to fit its config, got {name!r} with shape {got.get(name)} instead of {want.get(name)}; "
             "take config.json and model.safetensors from the same model"
         )
+    if broken := [name for name, p in weights.items() if not p.isfinite().all()]:
+        raise ValueError(f"expected finite weights in {folder}, got NaN or infinity in {broken[0]!r}; restore or retrain the model")
     model.load_state_dict(weights)
     return model.to(device).eval(), about
 
@@ -67,7 +69,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     path = folder / CONFIG
     try:
         about = json.loads(path.read_text())
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise ValueError(f"expected a model's config at {path}, got {error}; name a folder saved by lcx") from error
     if not isinstance(about, dict):
         raise ValueError(f"expected {path} to hold a JSON object, got {type(about).__name__}; name a folder saved by lcx")

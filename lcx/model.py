@@ -13,7 +13,7 @@ Source: LC-PFN (Adriaensen et al., NeurIPS 2023, arXiv 2310.20447) for the idea 
 the decoder are ours, chosen by the measurements in benchmarks/LOG.md.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -94,8 +94,9 @@ class PFN(nn.Module):
 
     def __init__(self, config: PFNConfig) -> None:
         super().__init__()
-        if config.width % config.heads:
-            raise ValueError(f"expected width to be a multiple of heads, got width={config.width}, heads={config.heads}; change one")
+        sizes = asdict(config)
+        if not all(isinstance(n, int) and n > 0 for n in sizes.values()) or config.width % config.heads:
+            raise ValueError(f"expected positive whole numbers and width a multiple of heads, got {sizes}; change what breaks this")
         self.config = config
         width, components = config.width, config.components
         # Built without storage: torch's own initialisation would cost time and draw from the global generator.

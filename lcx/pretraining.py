@@ -26,7 +26,7 @@ from lcx.scores import log_score, paired_log_score
 
 STATE = "state.safetensors"
 CUTOFFS = (10, 20, 40, 80)
-_VALIDATION_SEED = 2**40  # training blocks count up from seed * 2**20, so no validation curve is ever trained on
+_VALIDATION_SEED = 2**62  # training blocks count up from seed * 2**20, so no validation curve is ever trained on
 
 
 def loss(model: PFN, batch: Batch) -> Tensor:
@@ -141,6 +141,8 @@ def pretrain(
     Raises:
         ValueError: nothing to resume, the state belongs to another configuration, or a run in ``folder`` would be lost.
     """
+    if minutes is not None and not minutes > 0:
+        raise ValueError(f"expected minutes > 0, got {minutes}; leave it out for no limit but the curves")
     device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     prior, run = PRIORS[config.prior], _Run(config, device)
     folder.mkdir(parents=True, exist_ok=True)
@@ -152,7 +154,7 @@ def pretrain(
     scored = torch.compile(loss) if (on_gpu if config.compile is None else config.compile) else loss
     total, recent, saved = config.steps, [], time.monotonic()
     with _signals() as stopped, _scalars(folder) as write, tqdm(total=total, initial=run.step, disable=not progress, unit="step") as bar:
-        while not stopped and (done := max(run.step / total, run.seconds / (60 * minutes) if minutes else 0.0)) < 1:
+        while not stopped and (done := max(run.step / total, run.seconds / (60 * minutes) if minutes is not None else 0.0)) < 1:
             tick = time.monotonic()
             if run.step % BLOCK == 0 or not recent:
                 batches = draw_batches(prior, config, run.step // BLOCK, device)

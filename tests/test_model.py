@@ -259,10 +259,14 @@ def test_tokens_appended_to_curves_that_have_only_missing_points(model):
     values, steps = curves(2, 3)
     values[0] = NAN
     rows, context = Rows(values, steps), model.encode(values, steps, cache=True)
-    for i in range(3):
-        new = point(rows, i)
-        rows, context = rows.plus(*new), model.append(context, *new)
-        assert_same(ahead(model, context), ahead(model, rows.encode(model)))
+    for i in range(4):
+        value, step = point(rows, i)
+        if i == 0:
+            value[0] = NAN  # once more
+        rows, context = rows.plus(value, step), model.append(context, value, step)
+        assert context.states.isfinite().all()
+        if i > 0:  # before, there is nothing to predict from
+            assert_same(ahead(model, context), ahead(model, rows.encode(model)))
 
 
 def test_branches_are_independent(model):
@@ -364,6 +368,15 @@ def test_location_moves_with_the_last_value():
 def test_answers_depend_on_the_query(model):
     predictive = ahead(model, model.encode(*curves(2, 6)))
     assert all(differs(predictive.loc[:, i], predictive.loc[:, j]) for i in range(4) for j in range(i))
+
+
+def test_answers_depend_on_state_value_and_step_of_the_token(model):
+    """Each is read by the decoder itself, the value as a shift of the location."""
+    context = model.encode(*curves(2, 6))
+    before = ahead(model, context)
+    assert differs(ahead(model, replace(context, states=context.states.roll(1, 2))).loc, before.loc)
+    assert differs(ahead(model, replace(context, steps=0.5 * context.steps)).loc, before.loc)
+    torch.testing.assert_close(ahead(model, replace(context, values=context.values + 0.25)).loc, before.loc + 0.25)
 
 
 def test_float64(model):
