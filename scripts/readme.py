@@ -1,4 +1,4 @@
-"""Refreshes the printed outputs in README.md and examples/fan_chart.png: ``python scripts/readme.py``."""
+"""Refreshes the printed outputs and the figures in README.md, and examples/fan_chart.png: ``python scripts/readme.py``."""
 
 import contextlib
 import io
@@ -6,9 +6,51 @@ import re
 import subprocess
 from pathlib import Path
 
+from benchmarks.provenance import read_result
 from lcx.checkpoint import write_text
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+def figures() -> str:
+    """The main figures out of benchmarks/results, each with its command, date, commit and device."""
+    score, speed, calibration = (read_result(name) for name in ("log_score", "speed", "calibration"))
+    if not (score and speed and calibration):
+        raise FileNotFoundError("expected results of log_score, speed and calibration, got some missing; run make bench")
+    cost, single, batch = score["training"], speed["single"], speed["batch"]
+
+    def ratio(section: dict, rival: str, ours: str) -> str:
+        return f"{float(format(section['ratios'][f'{rival} / {ours}']['median'], '.2g')):,.0f}"
+
+    alone, many = single["seconds"]["lcx, threads=1"]["median"], batch["seconds_per_curve"]["lcx, 1000"]
+    lines = ["| | lcx `parametric` | LC-PFN P3 |", "|---|---|---|"]
+    for cutoff, s in score["scores"].items():
+        lines.append(f"| log score at {cutoff} %, nats per point | {s['log_score']:.3f} ± {s['standard_error']:.3f} | {s['P3']} |")
+    lines += [
+        f"| parameters | {cost['parameters']:,} | {cost['P3_parameters']:,.0f} |",
+        f"| training curves | {cost['curves']:,} | {cost['P3_curves']:,.0f} |",
+        f"| training time | {60 * cost['hours']:.0f} min on 2 shared CPU cores | about 8 h on one RTX 2080 |",
+        "",
+        f"`predict` for one curve of 40 points and 60 steps takes {1000 * alone:.1f} ms on one CPU thread, and {1000 * many:.2f} ms per",
+        "curve in a batch of 1,000 on two. How many times as long others take, medians of ratios within one run:",
+        "",
+        "| | one curve, 1 thread | per curve in a batch of 1,000 |",
+        "|---|---|---|",
+    ]
+    for rival in ("P3-size transformer", "emcee M1, Prior.log_joint per walker", "emcee M1, lean NumPy density per walker"):
+        one = f"{rival}, threads=1" if rival.startswith("P3") else rival
+        lines.append(f"| {rival} | {ratio(single, one, 'lcx, threads=1')} | {ratio(batch, f'{rival}, 1000', 'lcx, 1000')} |")
+    levels = ("0.5", "0.8", "0.95")
+    off = [abs(row["model"]["coverage"][q] - float(q)) for row in calibration["cutoffs"].values() for q in levels]
+    lines += [
+        "",
+        f"Prior draws are {ratio(speed['prior'], 'lcpfn', 'lcx')} times as fast as those of lcpfn 0.1.3. Central 50, 80 and 95 %",
+        f"intervals are off by {100 * max(off):.1f} points of coverage at most, on {calibration['curves']:,} fresh curves per cut-off.",
+        "",
+    ]
+    for what, r in (("Log score", score), ("Speed", single), ("Calibration", calibration)):
+        lines.append(f"- {what}: `{r['command']}`, {r['date']}, commit {r['commit']}, {r['device']}.")
+    return "\n".join(lines)
 
 
 def main() -> None:
@@ -29,6 +71,7 @@ def main() -> None:
     with contextlib.chdir(ROOT):
         text = re.sub(r"```python\n(.*?)```\n\n```text\n(.*?)```", printed, page.read_text(), flags=re.DOTALL)
         text = re.sub(r"```console\n\$ (.*?)\n(.*?)```", shell, text, flags=re.DOTALL)
+        text = re.sub(r"<!-- figures -->.*<!-- end -->", f"<!-- figures -->\n{figures()}\n<!-- end -->", text, flags=re.DOTALL)
         command = re.search(r"```console\n\$ (.*?)\n", text)
         assert command, "README.md has a console block"
         subprocess.run(f"{command[1]} --plot examples/fan_chart.png", shell=True, check=True, stdout=subprocess.DEVNULL)
