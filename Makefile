@@ -6,7 +6,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 .PHONY: demo test test-slow check bench curves pretrain wheel clean
 
 demo: .venv/installed  ## extrapolate a real curve: a table and demo.png
-	$(BIN)/lcx predict examples/digits_accuracy.csv --upto 20 --horizon 100 --mode max --lower 0 --upper 1 --best 0.9 --plot demo.png
+	$(BIN)/lcx predict examples/digits_accuracy.csv --upto 30 --horizon 100 --mode max --lower 0 --upper 1 --best 0.93 --plot demo.png
 
 test: .venv/installed-dev check  ## style, types, tests
 	$(BIN)/pytest
@@ -19,9 +19,10 @@ check: .venv/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 
-bench: .venv/installed-dev  ## every figure of benchmarks/README.md, about an hour on two cores
+bench: .venv/installed-dev  ## every figure of benchmarks/README.md, about 15 minutes on two idle cores
 	$(BIN)/pip install -q --no-deps lcpfn==0.1.3
 	$(BIN)/python benchmarks/log_score.py
+	$(BIN)/python benchmarks/calibration.py
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/tables.py
 

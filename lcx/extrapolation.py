@@ -170,7 +170,8 @@ class Extrapolation:
     def _evaluate(self, question: Callable[..., Tensor], *given: Any) -> np.ndarray:
         """``question`` put to the predictive in chunks that bound memory, NaN where padded."""
         shape = self.steps_ahead.shape
-        given = tuple(torch.as_tensor(np.asarray(y, dtype=np.float64)).expand(shape).reshape(-1) for y in given)
+        # Copied: torch warns of read-only arrays, as pandas hands them out.
+        given = tuple(torch.from_numpy(np.array(y, dtype=np.float64)).expand(shape).reshape(-1) for y in given)
         pieces = zip(self.predictive.split(_CHUNK), *(y.split(_CHUNK) for y in given), strict=True)
         parts = [question(*piece) for piece in pieces]
         answer = torch.cat(parts).reshape(shape)

@@ -51,7 +51,7 @@ def fan_chart(
     ax.plot(steps, values, ".", color=_DARK, ms=4.5 if len(steps) < 200 else 2, label="observed")
     ax.axvline(steps[-1], color=_DARK, lw=0.7, ls=":")
     if best is not None:
-        ax.axhline(best, color=_RED, lw=1.2, ls="--", label=f"best so far {best:.4g}")
+        ax.axhline(best, color=_RED, lw=1.2, ls="--", label=f"to beat {best:.4g}")
     _set_limits(ax, values, quantiles, best)
     ax.set_xlim(min(0.0, steps[0]), horizon)
     ax.set_xlabel("step")

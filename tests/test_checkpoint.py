@@ -143,7 +143,7 @@ def test_config_that_describes_no_model(folder, name):
 
 
 @pytest.mark.parametrize(
-    "change", [{"width": 32}, {"layers": 2}, {"expansion": 3}, {"decoder_layers": 2}, {"components": 4}, {"decoder_layers": 0}], ids=str
+    "change", [{"width": 32}, {"layers": 2}, {"expansion": 3}, {"decoder_layers": 2}, {"components": 4}, {"decoder_layers": 3}], ids=str
 )
 def test_config_that_does_not_fit_its_weights(folder, change):
     (folder / CONFIG).write_text(json.dumps({"model": asdict(replace(SMALL, **change))}))

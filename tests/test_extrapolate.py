@@ -77,6 +77,14 @@ def test_scaling_the_metric_scales_the_answer_and_flipping_it_flips_the_answer(b
     np.testing.assert_allclose(flipped.prob_better(-0.8), plain.prob_better(0.8), atol=1e-5)
 
 
+def test_read_only_arrays_as_pandas_gives_them_are_taken():
+    frozen = np.array([0.5, 0.6])
+    frozen.flags.writeable = False
+    answer = predict(pd.Series(RISING), at=[50, 60])
+    np.testing.assert_array_equal(answer.cdf(frozen), answer.cdf([0.5, 0.6]))
+    np.testing.assert_array_equal(predict(frozen).median, predict([0.5, 0.6]).median)
+
+
 def test_prob_better_follows_the_mode_and_quantiles_rise_in_either():
     up, down = predict(), predict(1 - RISING, mode="min")
     assert (up.prob_better(0.05) > 0.99).all()

@@ -443,8 +443,9 @@ def test_the_default_is_small():
 
 
 def test_wrong_config_is_refused():
-    with pytest.raises(ValueError, match="expected width to be a multiple of heads, got width=10, heads=4; change one"):
-        PFN(PFNConfig(width=10, heads=4))
+    for wrong in ({"width": 10, "heads": 4}, {"heads": -4}, {"layers": 0}, {"components": 0}):
+        with pytest.raises(ValueError, match="expected positive whole numbers and width a multiple of heads, got"):
+            PFN(replace(PFNConfig(), **wrong))
     with pytest.raises(TypeError):
         PFNConfig(depth=3)
 

@@ -25,7 +25,7 @@ def test_points_median_bands_and_best_are_drawn(axes):
     lines = {line.get_label(): line for line in axes.lines}
     np.testing.assert_allclose(lines["observed"].get_ydata(), VALUES)
     np.testing.assert_allclose(lines["median"].get_ydata(), answer.median)
-    assert lines["best so far 0.95"].get_ydata()[0] == 0.95
+    assert lines["to beat 0.95"].get_ydata()[0] == 0.95
     assert axes.get_ylabel() == "accuracy"
     assert axes.get_xlim()[1] == 100
     for band, low, high in zip(axes.collections, (0.025, 0.1, 0.25), (0.975, 0.9, 0.75), strict=True):
