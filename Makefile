@@ -3,16 +3,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: demo test test-slow check bench curves pretrain wheel clean
+.PHONY: demo test check bench curves pretrain wheel clean
 
 demo: .venv/installed  ## extrapolate a real curve: a table and demo.png
 	$(BIN)/lcx predict examples/digits_accuracy.csv --upto 30 --horizon 100 --mode max --lower 0 --upper 1 --best 0.93 --plot demo.png
 
 test: .venv/installed-dev check  ## style, types, tests
 	$(BIN)/pytest
-
-test-slow: .venv/installed-dev  ## the tests that take minutes
-	$(BIN)/pytest -m slow
 
 check: .venv/installed-dev
 	$(BIN)/ruff check .
