@@ -5,6 +5,8 @@
 >>> answer.quantile([0.05, 0.5, 0.95])
 """
 
+from typing import TYPE_CHECKING, Any
+
 from lcx.curves import Curves as Curves
 from lcx.extrapolate import Extrapolator as Extrapolator
 from lcx.extrapolate import load as load
@@ -13,4 +15,31 @@ from lcx.extrapolation import Extrapolation as Extrapolation
 from lcx.predictive import Predictive as Predictive
 from lcx.prior import sample_prior as sample_prior
 
-__all__ = ["Curves", "Extrapolation", "Extrapolator", "Predictive", "load", "predict", "sample_prior"]
+if TYPE_CHECKING:
+    from lcx.diagnostics import MCMCInfo as MCMCInfo
+    from lcx.diagnostics import NotConverged as NotConverged
+    from lcx.posterior import mcmc as mcmc
+
+__all__ = [
+    "Curves",
+    "Extrapolation",
+    "Extrapolator",
+    "MCMCInfo",
+    "NotConverged",
+    "Predictive",
+    "load",
+    "mcmc",
+    "predict",
+    "sample_prior",
+]
+
+_LAZY = {"mcmc": "lcx.posterior", "MCMCInfo": "lcx.diagnostics", "NotConverged": "lcx.diagnostics"}
+
+
+def __getattr__(name: str) -> Any:
+    """Loads what most users never need on first use."""
+    if name not in _LAZY:
+        raise AttributeError(f"module 'lcx' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_LAZY[name]), name)

@@ -22,6 +22,8 @@ class PretrainConfig:
     Attributes:
         prior: name of the prior that makes the curves.
         model: size of the network.
+        start: folder of a model whose weights the run begins with; None: random ones. Give such a run a seed of its own, lest it see
+            the same curves again.
         curves: training budget, curves; the cosine schedule ends there. Every curve is seen once.
         batch: curves per step.
         pairs: (cut-off, query) pairs scored per curve.
@@ -42,6 +44,7 @@ class PretrainConfig:
 
     prior: str = "parametric"
     model: PFNConfig = field(default_factory=PFNConfig)
+    start: str | None = None
     curves: int = 4_000_000
     batch: int = 64
     pairs: int = 96

@@ -127,7 +127,7 @@ class Extrapolator:
         last = (read.counts - 1)[:, None]
         return Extrapolation(
             steps_ahead=queries,
-            predictive=_to_user(self._decode(read, last, ahead), scale, bounds),
+            predictive=to_user(self._decode(read, last, ahead), scale, bounds),
             mode=mode,
             one=one,
             curves=curves,
@@ -183,7 +183,7 @@ class Extrapolator:
         logits, loc, spread = (x.unflatten(1, ahead.shape[1:]) for x in (pairs.logits, pairs.loc, pairs.scale))
         return Extrapolation(
             steps_ahead=queries,
-            predictive=_to_user(Predictive(logits, loc, spread), scale, bounds),
+            predictive=to_user(Predictive(logits, loc, spread), scale, bounds),
             mode=mode,
             one=one,
             curves=curves,
@@ -219,7 +219,7 @@ class Extrapolator:
             draws = []
             for i in range(ahead.shape[1]):
                 law = self.model.decode(context, context.last[:, None], queries[:, i : i + 1])
-                draws.append(_to_user(law, part, bounds).sample(1, generator)[0])
+                draws.append(to_user(law, part, bounds).sample(1, generator)[0])
                 if i in fed_back:
                     value = part.to_model(draws[-1]).squeeze(1).to(values)
                     context = self.model.append(context, value, queries[:, i])
@@ -251,7 +251,7 @@ class Extrapolator:
         return sentences
 
 
-def _to_user(law: Predictive, scale: Scale, bounds: Any) -> Predictive:
+def to_user(law: Predictive, scale: Scale, bounds: Any) -> Predictive:
     """A predictive in model units, batch shape (B, ...), as float64 on the CPU in user units inside the bounds."""
     logits, loc, spread = (x.cpu().double() for x in (law.logits, law.loc, law.scale))
     slope, worst = (x.reshape(-1, *[1] * (loc.dim() - 1)) for x in (scale.slope, scale.worst))

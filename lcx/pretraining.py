@@ -18,7 +18,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from lcx.batches import BLOCK, LENGTH, Batch, PretrainConfig, draw_batches
-from lcx.checkpoint import read_tensors, save, write_tensors, write_text
+from lcx.checkpoint import load, read_tensors, save, write_tensors, write_text
 from lcx.model import PFN
 from lcx.predictive import Predictive
 from lcx.prior import PRIORS, Prior
@@ -70,8 +70,13 @@ class _Run:
 
     def __init__(self, config: PretrainConfig, device: torch.device) -> None:
         self.step, self.seconds = 0, 0.0
-        self.model = PFN(config.model)
+        self.model, self.before = PFN(config.model), {"curves_seen": 0, "seconds": 0.0}
         self.model.initialise(torch.Generator().manual_seed(config.seed))
+        if config.start is not None:
+            started, self.before = load(Path(config.start), torch.device("cpu"))
+            if started.config != config.model:
+                raise ValueError(f"expected to start from {config.model}, got {started.config} in {config.start}; ask for that size")
+            self.model.load_state_dict(started.state_dict())
         self.model.to(device)
         inner = [n for n, p in self.model.named_parameters() if p.dim() == 2 and n.startswith(("blocks", "decoder"))]
         parameters = dict(self.model.named_parameters())
@@ -136,7 +141,7 @@ def pretrain(
         progress: show a progress bar.
 
     Returns:
-        The facts written to ``config.json``: curves seen, seconds, validation scores.
+        The facts written to ``config.json``: curves seen and seconds, those of the model it started from included, validation scores.
 
     Raises:
         ValueError: nothing to resume, the state belongs to another configuration, or a run in ``folder`` would be lost.
@@ -189,8 +194,8 @@ def _facts(run: _Run, config: PretrainConfig, prior: Prior) -> dict[str, Any]:
     return {
         "prior": config.prior,
         "pretraining": asdict(config),
-        "curves_seen": run.step * config.batch,
-        "seconds": round(run.seconds, 1),
+        "curves_seen": run.before["curves_seen"] + run.step * config.batch,
+        "seconds": round(run.before["seconds"] + run.seconds, 1),
         "device": str(next(run.model.parameters()).device),
         "validation": {str(cutoff): {"log_score": mean, "standard_error": error} for cutoff, (mean, error) in scores.items()},
     }

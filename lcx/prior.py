@@ -51,11 +51,15 @@ Law = Uniform | LogNormal
 
 @dataclass(frozen=True)
 class Term:
-    """One weighted family: ``weight * family(t, **parameters)``, every argument with its law."""
+    """One weighted family: ``weight * family(t, **parameters)``, every argument with its law.
+
+    ``linear`` names the parameters in which the family is linear: with all of them at 0 it is 0.
+    """
 
     family: Callable[..., Tensor]
     weight: Law
     parameters: dict[str, Law]
+    linear: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -213,13 +217,14 @@ def _grid(like: Tensor) -> Float[Tensor, "100"]:
 PARAMETRIC = Prior(
     name="parametric",
     terms=(
-        Term(pow3, Uniform(0, 1), {"c": Uniform(0, 1.25), "a": Uniform(-0.6, 0.6), "alpha": LogNormal(0, 2)}),
+        Term(pow3, Uniform(0, 1), {"c": Uniform(0, 1.25), "a": Uniform(-0.6, 0.6), "alpha": LogNormal(0, 2)}, ("c", "a")),
         Term(
             janoschek,
             Uniform(0, 1),
             {"a": Uniform(0, 1), "beta": Uniform(0, 2), "kappa": LogNormal(-2, 1), "delta": LogNormal(0, 0.5)},
+            ("a", "beta"),
         ),
-        Term(ilog2, Uniform(0, 1), {"c": Uniform(0, 1), "a": Uniform(-0.5, 0.5)}),
+        Term(ilog2, Uniform(0, 1), {"c": Uniform(0, 1), "a": Uniform(-0.5, 0.5)}, ("c", "a")),
     ),
     noise=LogNormal(-4, 1),
 )

@@ -1,0 +1,123 @@
+"""How far MCMC can be trusted: R-hat and effective sample sizes of predictions, and the gates they must pass."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+_RHAT, _ESS, _DIVERGENT = 1.01, 400, 0.01  # gates: Vehtari et al., Bayesian Analysis 16 (2021), Section 4; divergences ours
+
+
+class NotConverged(RuntimeError):
+    """A sampler's draws are not good enough to answer with; ``info`` holds the diagnostics and the draws."""
+
+    def __init__(self, message: str, info: "MCMCInfo") -> None:
+        super().__init__(message)
+        self.info = info
+
+
+@dataclass(frozen=True, eq=False)
+class MCMCInfo:
+    """How a posterior was sampled and how far it can be trusted; NumPy arrays, \\*S is () for one curve and (B,) for many.
+
+    The parameters are not identified (many give the same curve), so R-hat and ESS are those of predictions: the mean curve at
+    several later steps and sigma, W quantities in all.
+
+    Attributes:
+        sampler: its name.
+        names: of the parameters, in the order of the last axis of ``draws``.
+        draws: (\\*S, chains, draws, dim) parameters, model units. Walkers of emcee count as chains; SMC has one.
+        watched: (\\*S, W - 1) steps whose predictions are diagnosed, user's unit.
+        predictions: (\\*S, chains, draws, W) mean curve at these steps, then sigma, user's unit.
+        rhat: (\\*S, W) rank-normalised split R-hat; NaN for SMC.
+        ess_bulk, ess_tail: (\\*S, W) effective sample sizes, of SMC from the genealogy of its particles.
+        divergences: (\\*S) share of divergent transitions; NaN unless NUTS.
+        kept: (\\*S) share of the draws that are admissible; the others are dropped from the answer.
+        acceptance: (\\*S) acceptance rate.
+        log_evidence: (\\*S) log density of the context in model units, nats; NaN unless SMC.
+        seconds: wall time of sampling, all curves.
+    """
+
+    sampler: str
+    names: tuple[str, ...]
+    draws: np.ndarray
+    watched: np.ndarray
+    predictions: np.ndarray
+    rhat: np.ndarray
+    ess_bulk: np.ndarray
+    ess_tail: np.ndarray
+    divergences: np.ndarray
+    kept: np.ndarray
+    acceptance: np.ndarray
+    log_evidence: np.ndarray
+    seconds: float
+
+    def problems(self) -> list[str]:
+        """What falls short of the gates, a sentence per curve and gate; empty if all is well."""
+        rhat, bulk, tail = (np.atleast_2d(x) for x in (self.rhat, self.ess_bulk, self.ess_tail))
+        divergences, evidence, sentences = np.atleast_1d(self.divergences), np.atleast_1d(self.log_evidence), []
+        for i in range(len(rhat)):
+            ess, found = np.minimum(bulk[i], tail[i]).min(), []
+            if self.sampler != "smc" and not rhat[i].max() <= _RHAT:
+                found.append(f"R-hat {rhat[i].max():.3f} > {_RHAT}")
+            if not ess >= _ESS:
+                found.append(f"ESS {ess:.0f} < {_ESS}")
+            if divergences[i] > _DIVERGENT:
+                found.append(f"{divergences[i]:.1%} of transitions diverge (> {_DIVERGENT:.0%})")
+            if self.sampler == "smc" and math.isnan(evidence[i]):
+                found.append("the tempering stopped short of the posterior")
+            if found:
+                sentences.append(f"curve {i}: {', '.join(found)}")
+        return sentences
+
+    def to_arviz(self, curve: int = 0) -> Any:
+        """One curve's draws as ArviZ InferenceData: groups posterior (parameters) and predictions (mean_curve, by step)."""
+        import arviz as az
+
+        at = (curve,) if self.draws.ndim == 4 else ()
+        draws, predictions = self.draws[at], self.predictions[at]
+        return az.from_dict(
+            posterior={name: draws[..., i] for i, name in enumerate(self.names)},
+            predictions={"mean_curve": predictions[..., :-1]},
+            dims={"mean_curve": ["step"]},
+            pred_dims={"mean_curve": ["step"]},
+            coords={"step": self.watched[at]},
+            attrs={"sampler": self.sampler, "inference_library": {"nuts": "pyro", "smc": "lcx"}.get(self.sampler, "emcee")},
+        )
+
+
+def chain_diagnostics(x: Float[np.ndarray, "chains draws W"]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """R-hat, bulk and tail ESS of each quantity, by ArviZ (Vehtari et al. 2021)."""
+    try:
+        import arviz as az
+    except ImportError as error:
+        raise ImportError("expected the package arviz for diagnostics, got none; pip install 'lcx[mcmc]'") from error
+    columns = np.moveaxis(x, -1, 0)
+    rhat = [az.rhat(c, method="rank") for c in columns]
+    bulk, tail = ([az.ess(c, method=method) for c in columns] for method in ("bulk", "tail"))
+    return np.array(rhat, dtype=float), np.array(bulk, dtype=float), np.array(tail, dtype=float)
+
+
+def lineage_ess(x: Float[Tensor, "N W"], origin: Int[Tensor, "N"]) -> tuple[np.ndarray, np.ndarray]:
+    """Bulk and tail effective sample size of SMC particles from one run, by who descends from whom.
+
+    Particles of one origin may be alike, those of two origins are all but independent: the variance of a mean is the sum over
+    origins of the squared sum of deviations, over N². Bulk: of normal scores of ranks; tail: the smaller of those of the
+    indicators of the 5 % and the 95 % quantile, as for chains.
+
+    Source: Lee & Whiteley, "Variance estimation in the particle filter", Biometrika 105 (2018), Equation 2.
+    """
+
+    def ess(y: Tensor) -> np.ndarray:
+        y = y - y.mean(0)
+        family = torch.zeros_like(y).index_add(0, origin, y)
+        return (len(y) * (y**2).sum(0) / (family**2).sum(0)).numpy()
+
+    rank = x.argsort(0).argsort(0).double()
+    levels = torch.tensor([0.05, 0.95], dtype=x.dtype)
+    tails = (x[:, None] <= torch.quantile(x, levels, dim=0)).double()
+    return ess(torch.special.ndtri((rank + 0.625) / (len(x) + 0.25))), ess(tails.flatten(1)).reshape(2, -1).min(0)
