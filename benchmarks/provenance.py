@@ -30,11 +30,11 @@ def provenance(device: torch.device | str = "cpu") -> dict[str, Any]:
     }
 
 
-def write_result(name: str, result: dict[str, Any]) -> None:
+def write_result(name: str, result: dict[str, Any], indent: int | None = 2) -> None:
     """Writes benchmarks/results/<name>.json atomically."""
     folder = ROOT / "benchmarks" / "results"
     folder.mkdir(exist_ok=True)
-    write_text(json.dumps(result, indent=2) + "\n", folder / f"{name}.json")
+    write_text(json.dumps(result, indent=indent) + "\n", folder / f"{name}.json")
 
 
 def read_result(name: str) -> dict[str, Any] | None:
