@@ -20,7 +20,7 @@ LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 QUESTION: dict[str, Any] = {"horizon": 100, "mode": "max", "unit": (0, 1)}
 # Arguments of lcx.mcmc. "gold" pools two independent runs of SMC; "smc-256" has 256 particles.
 METHODS: dict[str, dict[str, Any]] = {
-    "gold": {"sampler": "smc", "draws": 512},
+    "gold": {"sampler": "smc", "draws": 384},
     "smc": {"sampler": "smc"},
     **{f"smc-{n}": {"sampler": "smc", "draws": n // 4} for n in (64, 128, 256, 512, 1024)},
     **{f"emcee-M{i}": {"sampler": f"emcee-M{i}"} for i in (1, 2, 3)},
@@ -72,8 +72,8 @@ def pool(answers: list[Extrapolation]) -> Extrapolation:
     """The equally weighted mixture of several answers to one question."""
     first = answers[0]
     parts = [answer.predictive for answer in answers]
-    logits, loc, scale = (torch.cat([getattr(p, name) for p in parts], -1) for name in ("logits", "loc", "scale"))
-    return Extrapolation(first.steps_ahead, Predictive(logits, loc, scale), first.mode, first.one, first.curves, None, list)
+    law = Predictive(*(torch.cat(x, -1) for x in zip(*((p.logits, p.loc, p.scale) for p in parts), strict=True)))
+    return Extrapolation(first.steps_ahead, law, first.mode, first.one, first.curves, None, list)
 
 
 def score(extrapolation: Extrapolation, curve: int, cutoff: int) -> dict[str, Any]:
@@ -83,7 +83,7 @@ def score(extrapolation: Extrapolation, curve: int, cutoff: int) -> dict[str, An
     law = extrapolation.predictive
     some = Extrapolation(
         extrapolation.steps_ahead[:, at],
-        Predictive(*(x[:, at] for x in (law.logits, law.loc, law.scale))),
+        Predictive(law.logits[:, at], law.loc[:, at], law.scale[:, at]),
         "max",
         True,
         extrapolation.curves,

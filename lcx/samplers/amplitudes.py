@@ -60,15 +60,14 @@ class Amplitudes:
 
     def design(self, rest: Float[Tensor, "*batch p"], t: Float[Tensor, "*#batch T"]) -> Float[Tensor, "*batch q T"]:
         """The curves of unit amplitudes: f = eta @ design."""
-        theta = {i: self.laws[i](rest[..., k])[..., None] for k, i in enumerate(self.rest)}
-        zero, one = rest.new_zeros(1), rest.new_ones(1)
-        columns = []
+        theta = {i: self.laws[i](rest[..., k])[..., None, None] for k, i in enumerate(self.rest)}
+        blocks = []
         for term, (weight, linear) in zip(self.prior.terms, self.terms, strict=True):
-            for unit in linear:
-                values = [theta.get(i, one if i == unit else zero) for i in range(weight + 1, weight + 1 + len(term.parameters))]
-                column = term.family(t, **dict(zip(term.parameters, values, strict=True)))
-                columns.append(column.expand(*rest.shape[:-1], t.shape[-1]))
-        return torch.stack(columns, -2)
+            # Each linear parameter is a column of unit vectors, so that what does not depend on them is computed once.
+            theta |= dict(zip(linear, torch.eye(len(linear)).to(rest)[..., None], strict=True))
+            values = {name: theta[weight + 1 + i] for i, name in enumerate(term.parameters)}
+            blocks.append(term.family(t[..., None, :], **values).expand(*rest.shape[:-1], len(linear), -1))
+        return torch.cat(blocks, -2)
 
     def sigma(self, rest: Float[Tensor, "*batch p"]) -> Float[Tensor, "*batch"]:
         """Standard deviation of the noise."""

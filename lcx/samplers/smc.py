@@ -114,14 +114,15 @@ class _Particles:
 class _Target:
     """The data of B curves on shared points, the integer steps 1..100 first: on those the admissible set is tested.
 
-    ``observed`` is 1 at observed points and 0 elsewhere. ``center`` and ``precision`` are the first two moments of the
-    amplitudes under the prior, a normal law that stands in for theirs in proposals.
+    ``observed`` is 1 at observed points and 0 elsewhere in the ``window`` around them. ``center`` and ``precision`` are the first
+    two moments of the amplitudes under the prior, a normal law that stands in for theirs in proposals.
     """
 
     amplitudes: Amplitudes
     points: Float[Tensor, "B 1 P"]
-    observed: Float[Tensor, "B 1 P"]
-    values: Float[Tensor, "B 1 P"]
+    observed: Float[Tensor, "B 1 O"]
+    values: Float[Tensor, "B 1 O"]
+    window: slice
     center: Float[Tensor, "q"]
     precision: Float[Tensor, "q q"]
 
@@ -137,7 +138,10 @@ class _Target:
             points, observed, values = (torch.cat(x, 1) for x in ((grid, steps), (0 * grid, seen.to(eta)), (0 * grid, values)))
         flat = eta.flatten(0, -2)
         precision = torch.linalg.inv(torch.cov(flat.T).reshape(len(flat.T), -1) + 1e-9 * torch.eye(len(flat.T)).to(eta))
-        return cls(amplitudes, points[:, None], observed[:, None], values[:, None], flat.mean(0), precision)
+        some = observed.amax(0).nonzero()
+        window = slice(int(some.min()), int(some.max()) + 1)
+        observed, values = observed[:, None, window], values[:, None, window]
+        return cls(amplitudes, points[:, None], observed, values, window, flat.mean(0), precision)
 
     def rows(self, rows: Tensor) -> "_Target":
         return replace(self, points=self.points[rows], observed=self.observed[rows], values=self.values[rows])
@@ -145,8 +149,9 @@ class _Target:
     def particles(self, rest: Tensor, heat: Tensor, given: Tensor, *, noisy: bool) -> _Particles:
         """Particles at (rest, noise) if ``noisy``, else at (rest, eta): eta = mean + factor^-T noise, its Gaussian conditional."""
         design, sigma, heat = self.amplitudes.design(rest, self.points), self.amplitudes.sigma(rest), heat[:, None]
-        weighted, pull = design * self.observed[..., None, :], (heat / sigma**2)[..., None]
-        factor, failed = torch.linalg.cholesky_ex(pull[..., None] * (weighted @ design.mT) + self.precision)
+        seen, pull = design[..., self.window], (heat / sigma**2)[..., None]
+        weighted = seen * self.observed[..., None, :]
+        factor, failed = torch.linalg.cholesky_ex(pull[..., None] * (weighted @ seen.mT) + self.precision)
         linear = pull * (weighted @ self.values[..., None]).squeeze(-1) + self.precision @ self.center
         mean = torch.cholesky_solve(linear[..., None], factor)
         if noisy:
@@ -154,7 +159,7 @@ class _Target:
         else:
             noise, eta = (factor.mT @ (given[..., None] - mean)).squeeze(-1), given
         curve = (eta[..., None, :] @ design).squeeze(-2)
-        misfit = (self.observed * ((self.values - curve) / sigma[..., None]) ** 2).sum(-1)
+        misfit = (self.observed * ((self.values - curve[..., self.window]) / sigma[..., None]) ** 2).sum(-1)
         log_likelihood = -0.5 * misfit - self.observed.sum(-1) * (torch.log(sigma) + 0.5 * math.log(2 * math.pi))
         log_prior = self.amplitudes.log_prior(eta, rest)
         log_volume = torch.log(torch.diagonal(factor, dim1=-2, dim2=-1)).sum(-1)
@@ -197,9 +202,9 @@ def _move(
     stay = uniform() < _STAY
     factor = length[:, None] * torch.exp(_SPREAD * normal()) * 2.38 / (2 * moving.sum(-1).clamp(min=1)).sqrt()
     rest = state.rest + torch.where(moving & ~stay[..., None], factor[..., None] * (pair[0] - pair[1]), 0.0)
-    kind, kept = uniform(1), uniform(1)
-    kept = torch.where(kind < 0.3, 0.0, torch.where(kind > 0.8, 1.0, kept))
-    noise = kept * state.noise + (1 - kept**2).sqrt() * normal(q)
+    kind, fresh = uniform(1), uniform(1)
+    fresh = torch.where(kind < 0.3, 1.0, torch.where(kind > 0.8, 0.0, fresh))
+    noise = (1 - fresh**2).sqrt() * state.noise + fresh * normal(q)
     new = target.particles(rest, heat, noise, noisy=True)
     accept: Bool[Tensor, "B N"] = torch.log(uniform()) < new.score - state.score
     share = (accept & ~stay).sum(1).to(length) / (~stay).sum(1).clamp(min=1)
