@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+_FAMILIES = 30  # of fewer, the spread between families says too little: their number stands for the ESS
 _RHAT, _ESS, _DIVERGENT = 1.01, 400, 0.01  # gates: Vehtari et al., Bayesian Analysis 16 (2021), Section 4; divergences ours
 
 
@@ -106,16 +107,19 @@ def lineage_ess(x: Float[Tensor, "N W"], origin: Int[Tensor, "N"]) -> tuple[np.n
     """Bulk and tail effective sample size of SMC particles from one run, by who descends from whom.
 
     Particles of one origin may be alike, those of two origins are all but independent: the variance of a mean is the sum over
-    origins of the squared sum of deviations, over N². Bulk: of normal scores of ranks; tail: the smaller of those of the
+    origins of the squared sum of deviations, over N². It is at most N. Bulk: of normal scores of ranks; tail: the smaller of those of the
     indicators of the 5 % and the 95 % quantile, as for chains.
 
     Source: Lee & Whiteley, "Variance estimation in the particle filter", Biometrika 105 (2018), Equation 2.
     """
 
+    families, member = origin.unique(return_inverse=True)
+
     def ess(y: Tensor) -> np.ndarray:
         y = y - y.mean(0)
-        family = torch.zeros_like(y).index_add(0, origin, y)
-        return (len(y) * (y**2).sum(0) / (family**2).sum(0)).numpy()
+        sums = y.new_zeros(len(families), y.shape[1]).index_add(0, member, y)
+        most = len(y) if len(families) >= _FAMILIES else len(families)
+        return (len(y) * (y**2).sum(0) / (sums**2).sum(0)).clamp(max=most).numpy()
 
     rank = x.argsort(0).argsort(0).double()
     levels = torch.tensor([0.05, 0.95], dtype=x.dtype)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _FRAME_LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 _BAND_LEVELS = (0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975)  # 95, 80 and 50 % bands and the median
-_CHUNK = 1 << 15  # predictives evaluated at once: bounds memory at some 100 MB
+_CHUNK = 1 << 19  # components evaluated at once: bounds memory at some 100 MB
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,8 +112,9 @@ class Extrapolation:
     def sample(self, n: int, seed: int = 0) -> np.ndarray:
         """``n`` whole paths through all steps ``at``, user's unit, (n, A) or (B, n, A).
 
-        A path is drawn step by step, each value fed back as if observed, so statements about several steps ("ever better
-        than best") come out right. When there are more steps than the model can read, evenly spaced ones are fed back.
+        Values of a path belong together, so statements about several steps ("ever better than best") come out right. A PFN
+        draws step by step, each value fed back as if observed (of more steps than it can read, evenly spaced ones); of MCMC
+        each path is one draw's mean curve with fresh noise.
 
         Raises:
             ValueError: ``n`` < 1, or this is a back-test.
@@ -140,7 +141,9 @@ class Extrapolation:
         columns |= {str(level): quantiles[:, i] for i, level in enumerate(_FRAME_LEVELS)}
         return pd.DataFrame(columns).dropna(subset="step").reset_index(drop=True)
 
-    def plot(self, ax: "Axes | None" = None, *, curve: int = 0, best: float | None = None, metric: str = "metric") -> "Axes":
+    def plot(
+        self, ax: "Axes | None" = None, *, curve: int = 0, best: float | None = None, metric: str = "metric", label: str = ""
+    ) -> "Axes":
         """Fan chart of one curve: observed points, median, 50/80/95 % bands, and the value to beat if given.
 
         Args:
@@ -148,6 +151,7 @@ class Extrapolation:
             curve: which curve of a batch.
             best: value to beat, user's unit.
             metric: label of the vertical axis.
+            label: put before the legend's entries, to tell the answer from one laid over it.
 
         Raises:
             ImportError: matplotlib is missing; install lcx[plot].
@@ -155,14 +159,35 @@ class Extrapolation:
         """
         from lcx.plots import fan_chart
 
+        ahead, bands = self._bands(curve)
+        seen = ~self.curves.values[curve].isnan()
+        observed = (self.curves.steps[curve][seen].numpy(), self.curves.values[curve][seen].numpy())
+        horizon = self.curves.horizon[curve].item()
+        return fan_chart(observed, ahead, bands, horizon=horizon, best=best, metric=metric, label=label, ax=ax)
+
+    def overlay(self, ax: "Axes", label: str, *, curve: int = 0) -> None:
+        """Median and edges of the 50/80/95 % bands as lines, over the fan chart of another answer for the same curve.
+
+        Args:
+            ax: axes that the other's :meth:`plot` has drawn on.
+            label: put before the legend's entries.
+            curve: which curve of a batch.
+
+        Raises:
+            ValueError: this is a back-test, or there is no such curve.
+        """
+        from lcx.plots import overlay
+
+        overlay(ax, *self._bands(curve), label)
+
+    def _bands(self, curve: int) -> tuple[np.ndarray, np.ndarray]:
+        """Steps (A,) and quantiles (A, 7) of one curve's fan, padding left out."""
         if self.steps_ahead.dim() != 2 or not -len(self.curves) <= curve < len(self.curves):
             came = f"curve={curve} of {len(self.curves)}" if self.steps_ahead.dim() == 2 else "a back-test"
             raise ValueError(f"expected one curve of a prediction to plot, got {came}; choose curve within the batch")
-        seen, valid = ~self.curves.values[curve].isnan(), ~self.steps_ahead[curve].isnan()
+        valid = ~self.steps_ahead[curve].isnan()
         bands = self.quantile(_BAND_LEVELS).reshape(*self.steps_ahead.shape, -1)[curve][valid.numpy()]
-        observed = (self.curves.steps[curve][seen].numpy(), self.curves.values[curve][seen].numpy())
-        ahead = self.steps_ahead[curve][valid].numpy()
-        return fan_chart(observed, ahead, bands, horizon=self.curves.horizon[curve].item(), best=best, metric=metric, ax=ax)
+        return self.steps_ahead[curve][valid].numpy(), bands
 
     def _out(self, x: Tensor) -> np.ndarray:
         return (x[0] if self.one else x).numpy()
@@ -172,7 +197,8 @@ class Extrapolation:
         shape = self.steps_ahead.shape
         # Copied: torch warns of read-only arrays, as pandas hands them out.
         given = tuple(torch.from_numpy(np.array(y, dtype=np.float64)).expand(shape).reshape(-1) for y in given)
-        pieces = zip(self.predictive.split(_CHUNK), *(y.split(_CHUNK) for y in given), strict=True)
+        size = max(1, _CHUNK // self.predictive.loc.shape[-1])
+        pieces = zip(self.predictive.split(size), *(y.split(size) for y in given), strict=True)
         parts = [question(*piece) for piece in pieces]
         answer = torch.cat(parts).reshape(shape)
         return self._out(answer.masked_fill(self.steps_ahead.isnan(), torch.nan))

@@ -7,7 +7,7 @@ import numpy as np
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_BLUE, _DARK, _RED = "#2a6fbb", "#1b1b1b", "#c0392b"
+_BLUE, _DARK, _RED, _ORANGE = "#2a6fbb", "#1b1b1b", "#c0392b", "#f0861a"
 _BANDS = (("95 %", 0, 6, "#dfe9f5"), ("80 %", 1, 5, "#bdd3eb"), ("50 %", 2, 4, "#93b7de"))  # label, lower and upper column, colour
 
 
@@ -19,6 +19,7 @@ def fan_chart(
     horizon: float,
     best: float | None = None,
     metric: str = "metric",
+    label: str = "",
     ax: "Axes | None" = None,
 ) -> "Axes":
     """Observed points, then the median inside bands of 50, 80 and 95 %.
@@ -30,6 +31,7 @@ def fan_chart(
         horizon: last step of the run, the right end of the chart.
         best: value to beat, drawn as a dashed line if given.
         metric: label of the vertical axis.
+        label: whose answer it is, before the legend's entries for median and bands.
         ax: where to draw; default new axes.
 
     Returns:
@@ -45,9 +47,9 @@ def fan_chart(
     if ax is None:
         _, ax = plt.subplots(figsize=(7.2, 4.2), layout="constrained")
     steps, values = observed
-    for label, low, high, colour in _BANDS:
-        ax.fill_between(ahead, quantiles[:, low], quantiles[:, high], color=colour, lw=0, label=label)
-    ax.plot(ahead, quantiles[:, 3], color=_BLUE, lw=1.8, marker="o" if len(ahead) == 1 else None, label="median")
+    for band, low, high, colour in _BANDS:
+        ax.fill_between(ahead, quantiles[:, low], quantiles[:, high], color=colour, lw=0, label=label + band)
+    ax.plot(ahead, quantiles[:, 3], color=_BLUE, lw=1.8, marker="o" if len(ahead) == 1 else None, label=label + "median")
     ax.plot(steps, values, ".", color=_DARK, ms=4.5 if len(steps) < 200 else 2, label="observed")
     ax.axvline(steps[-1], color=_DARK, lw=0.7, ls=":")
     if best is not None:
@@ -60,6 +62,24 @@ def fan_chart(
     ax.spines[["top", "right"]].set_visible(False)
     ax.legend(frameon=False, fontsize="small", ncols=2)
     return ax
+
+
+def overlay(ax: "Axes", ahead: np.ndarray, quantiles: np.ndarray, label: str) -> None:
+    """Another answer on top of a fan chart: its median and the edges of its bands as lines.
+
+    Args:
+        ax: axes with a fan chart.
+        ahead: (A,) steps predicted, user's unit.
+        quantiles: (A, 7) as for :func:`fan_chart`.
+        label: whose answer it is, before the legend's entries.
+    """
+    alone = len(ahead) == 1
+    edges = ax.plot(ahead, np.delete(quantiles, 3, axis=1), color=_ORANGE, lw=1, ls="--", marker="_" if alone else None)
+    edges[0].set_label(label + "50/80/95 %")
+    ax.plot(ahead, quantiles[:, 3], color=_ORANGE, lw=1.8, marker="o" if alone else None, label=label + "median")
+    low, high = ax.get_ylim()
+    ax.set_ylim(min(low, np.nanmin(quantiles[:, 1])), max(high, np.nanmax(quantiles[:, 5])))
+    ax.legend(frameon=False, fontsize="small", ncols=2)
 
 
 def _set_limits(ax: "Axes", values: np.ndarray, quantiles: np.ndarray, best: float | None) -> None:

@@ -189,5 +189,5 @@ def _diagnose(
         "acceptance": drawn.acceptance,
         "log_evidence": absent if drawn.log_evidence is None else drawn.log_evidence,
     }
-    arrays = {name: np.asarray(x)[0] if one else np.asarray(x) for name, x in parts.items()}
+    arrays = {name: np.asarray(np.asarray(x)[0] if one else x) for name, x in parts.items()}
     return MCMCInfo(sampler=sampler, names=tuple(prior.laws), seconds=seconds, **arrays)

@@ -129,6 +129,16 @@ class Prior:
         """
         return self._violation(self.mean_curve(theta, _grid(theta)))
 
+    def log_likelihood(
+        self, theta: Float[Tensor, "*batch dim"], values: Float[Tensor, "*data length"], steps: Float[Tensor, "*data length"]
+    ) -> Float[Tensor, "*all"]:
+        """sum_t log N(y_t; f(t), sigma), nats; NaN in ``values`` is missing. See :meth:`log_joint`."""
+        sigma = self.sigma(theta).unsqueeze(-1)
+        seen = ~torch.isnan(values) & ~torch.isnan(steps)
+        t = torch.where(seen, steps, 1.0)
+        residual = torch.where(seen, values, 0.0) - self.mean_curve(theta, t)
+        return torch.where(seen, -0.5 * (residual / sigma) ** 2 - torch.log(sigma) - _LOG_SQRT_2PI, 0.0).sum(-1)
+
     def log_joint(
         self,
         z: Float[Tensor, "*batch dim"],
@@ -149,11 +159,7 @@ class Prior:
             Unnormalised log posterior density of ``z``, in nats.
         """
         theta = self.parameters(z)
-        sigma = self.sigma(theta).unsqueeze(-1)
-        seen = ~torch.isnan(values) & ~torch.isnan(steps)
-        t = torch.where(seen, steps, 1.0)
-        residual = torch.where(seen, values, 0.0) - self.mean_curve(theta, t)
-        log_likelihood = torch.where(seen, -0.5 * (residual / sigma) ** 2 - torch.log(sigma) - _LOG_SQRT_2PI, 0.0).sum(-1)
+        log_likelihood = self.log_likelihood(theta, values, steps)
         log_prior = (-0.5 * z**2 - _LOG_SQRT_2PI).sum(-1)
         violation = self.violation(theta)
         wall = torch.where(violation > 0, -math.inf, 0.0) if math.isinf(penalty) else -penalty * violation

@@ -106,6 +106,67 @@ def test_bad_input_prints_one_line_and_exits_with_2(run, tmp_path, arguments, wo
     assert out == ""
 
 
+MCMC = ["mcmc", *BASE[1:], "--at", "30,60,100", "--draws", "200", "--no-strict"]
+
+
+def test_mcmc_prints_the_table_and_its_diagnostics(run):
+    code, out, err = run(*MCMC)
+    *_, last, line = out.splitlines()
+    assert code == 0, err
+    assert last.split()[0] == "100"
+    assert line.startswith("smc: 800 draws, bulk ESS at least ")
+    assert line.endswith(" s")
+    with_json = json.loads(run(*MCMC, "--json", "--best", "0.9")[1])
+    assert {"sampler": "smc", "draws": 800, "rhat": None, "divergences": None}.items() <= with_json["diagnostics"].items()
+    assert f"{with_json['at'][-1]['0.5']:.4g}" in last.split()
+    assert with_json["horizon"] == 100
+
+
+def test_compare_sets_the_pfn_beside_mcmc_in_table_and_picture(run, expected, tmp_path, monkeypatch):
+    pytest.importorskip("matplotlib").use("agg")
+    from matplotlib.figure import Figure
+
+    saved, savefig = [], Figure.savefig
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *a, **k: (saved.append(figure), savefig(figure, *a, **k)))
+    code, out, err = run(*MCMC, "--compare", "--plot", tmp_path / "both.png")
+    lines = out.splitlines()
+    assert code == 0, err
+    assert lines[1].endswith("95 %  PFN 5 %  PFN median  PFN 95 %")
+    quantiles = expected.quantile([0.05, 0.5, 0.95])[expected.at == 100][0]
+    np.testing.assert_allclose([float(x) for x in lines[4].split()[-3:]], quantiles, rtol=1e-3)
+    assert lines[6].startswith("PFN: one pass, ")
+    assert (tmp_path / "both.png").read_bytes()[:4] == b"\x89PNG"
+    drawn = {line.get_label(): line.get_ydata() for line in saved[0].axes[0].lines}
+    assert f"{drawn['MCMC median'][-1]:.4g}" in lines[4].split()
+    assert drawn["PFN median"][-1] == pytest.approx(quantiles[1], rel=1e-4)
+    assert len(saved[0].axes) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--draws", "4", "--strict"], "ESS"),
+        (["--draws", "3"], "draws"),
+        (["--sampler", "gibbs"], "gibbs"),
+        (["--json", "--csv"], "one of"),
+        (["--device", "abacus"], "abacus"),
+    ],
+)
+def test_mcmc_refuses_in_one_line(run, arguments, words):
+    code, out, err = run(*MCMC, *arguments)
+    assert (code, out) == (2, "")
+    assert err.startswith("lcx: ")
+    assert words in err
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_mcmc_that_has_not_converged_warns_once_and_answers(run):
+    code, out, err = run(*MCMC, "--draws", "4")
+    assert code == 0
+    assert out.splitlines()[-1].startswith("smc: 16 draws")
+    assert [line.startswith("warning: curve 0: ESS") for line in err.splitlines()] == [True]
+
+
 def test_info_names_the_models(run):
     code, out, _ = run("info", "--json")
     assert code == 0

@@ -50,3 +50,21 @@ def test_a_missing_matplotlib_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     with pytest.raises(ImportError, match=r"lcx\[plot\]"):
         lcx.predict(VALUES, horizon=100, mode="max", device="cpu").plot()
+
+
+def test_another_answer_is_laid_over_as_lines_within_the_limits(axes):
+    below = lcx.predict(VALUES, horizon=100, mode="max", bounds=(0, 1), device="cpu")
+    above = lcx.predict(VALUES - 0.2, horizon=100, mode="max", bounds=(0, 1), device="cpu")
+    below.plot(axes, label="MCMC ")
+    above.overlay(axes, "PFN ")
+    shown = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert {"MCMC 95 %", "MCMC 80 %", "MCMC 50 %", "MCMC median", "PFN median", "PFN 50/80/95 %", "observed"} == set(shown)
+    drawn = {line.get_label(): line.get_ydata() for line in axes.lines}
+    np.testing.assert_allclose(drawn["MCMC median"], below.median)
+    np.testing.assert_allclose(drawn["PFN median"], above.median)
+    dashed = [line.get_ydata() for line in axes.lines if line.get_linestyle() == "--"]
+    np.testing.assert_allclose(np.transpose(dashed), above.quantile([0.025, 0.1, 0.25, 0.75, 0.9, 0.975]))
+    low, high = axes.get_ylim()
+    assert low <= above.quantile(0.1).min() < above.quantile(0.9).max() <= high
+    with pytest.raises(ValueError, match="curve=1"):
+        above.overlay(axes, "PFN ", curve=1)

@@ -6,10 +6,12 @@ import typer
 
 from lcx.cli import pretrain
 from lcx.cli.info import info
+from lcx.cli.mcmc import mcmc
 from lcx.cli.predict import predict
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 app.command()(predict)
+app.command()(mcmc)
 app.command()(info)
 
 

@@ -64,7 +64,7 @@ def ensemble(
         for y, t in zip(values.double(), steps.double(), strict=True):
 
             def density(z: np.ndarray, y: Tensor = y, t: Tensor = t) -> np.ndarray:
-                return prior.log_joint(torch.from_numpy(z).to(y), y, t).nan_to_num(nan=-torch.inf).cpu().numpy()
+                return prior.log_joint(torch.from_numpy(z).to(y), y, t).nan_to_num(nan=-torch.inf, neginf=-torch.inf).cpu().numpy()
 
             for _ in range(ensembles):
                 start = prior.draw(WALKERS, generator).double().cpu().numpy()

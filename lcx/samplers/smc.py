@@ -19,15 +19,17 @@ from lcx.prior import Prior
 from lcx.samplers import Draws, check_density
 from lcx.samplers.amplitudes import Amplitudes
 
-_KEPT = 0.5  # effective share of the particles that each rise of the temperature leaves
+_POOL = 64  # prior draws per particle, out of which the first particles are taken
+_KEPT = 0.5  # effective share of the particles that each later rise of the temperature leaves
 _MOST_STAGES = 200
-_SWEEPS = (4, 20)  # least and most per stage; between them, until the curves have forgotten where the stage began
-_FORGOTTEN = 0.3  # largest correlation of the particles' curves, at the grid points below, with those at the stage's begin
+_SWEEPS = (4, 60)  # least and most per stage; between them, until the curves have forgotten where the stage began
+_FORGOTTEN = 0.5  # largest correlation of the particles' curves, at the grid points below, with those at the stage's begin
 _WATCHED = [9, 19, 39, 59, 79, 99]
 _SUBSETS = (0.3, 0.6, 1.0)  # chances of a coordinate to take part in a move, as in DREAM (Vrugt et al. 2009)
 _SPREAD = 0.7  # sd of the logarithm of a move's length
 _ACCEPTED = 0.2  # acceptance the length is adapted to
-_STAY = 0.3  # chance of a move of the amplitudes alone
+_ALONG = 0.6  # chance of a move of the amplitudes along a difference too
+_STAY = 0.15  # chance of a move of the amplitudes alone
 _CHUNK = {"cpu": 1 << 13, "cuda": 1 << 20}  # particles moved at once; on a CPU, what its cache holds
 
 
@@ -53,43 +55,50 @@ def smc(
         RuntimeError: the prior admits no curves.
     """
     amplitudes, done = Amplitudes(prior), []
+    pool = prior.draw(_POOL * particles, generator)
     at_once = max(1, _CHUNK[values.device.type] // particles)
     with tqdm(total=len(values), disable=not progress, unit="curve", desc="smc") as bar:
         for chunk in zip(values.split(at_once), steps.split(at_once), strict=True):
-            done.append(_sample(prior, amplitudes, *chunk, particles, generator, bar, len(values)))
+            done.append(_sample(prior, amplitudes, pool, *chunk, particles, generator, bar))
     theta, acceptance, log_evidence, origin = (torch.cat(part).cpu() for part in zip(*done, strict=True))
     admissible = torch.ones(theta.shape[:3], dtype=torch.bool)
     return Draws(theta, admissible, acceptance, log_evidence=log_evidence, origin=origin)
 
 
 def _sample(
-    prior: Prior, amplitudes: Amplitudes, values: Tensor, steps: Tensor, n: int, generator: torch.Generator, bar: tqdm, total: int
+    prior: Prior, amplitudes: Amplitudes, pool: Tensor, values: Tensor, steps: Tensor, n: int, generator: torch.Generator, bar: tqdm
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     device = values.device
-    z = prior.draw(len(values) * n, generator).double()
-    z = z[torch.randperm(len(z), generator=generator, device=device)].unflatten(0, (-1, n))
-    eta, rest = amplitudes.split(z)
-    target = _Target.of(amplitudes, values, steps, eta)
+    target = _Target.of(amplitudes, values, steps, amplitudes.split(pool[: 1 << 14].double())[0])
+    pieces = [prior.parameters(z) for z in pool.split(_CHUNK[device.type])]
+    log_likelihood = torch.stack(
+        [
+            torch.cat([prior.log_likelihood(theta, y, t) for theta in pieces]).double()
+            for y, t in zip(values.float(), steps.float(), strict=True)
+        ]
+    )
+    check_density(prior, log_likelihood, values)
     heat, log_evidence, length, acceptance = torch.tensor([[0.0], [0.0], [1.0], [1.0]], device=device).double().repeat(1, len(values))
-    origin = torch.arange(n, device=device).repeat(len(values), 1)
-    state = target.particles(rest, heat, eta, noisy=False)
-    check_density(prior, state.log_likelihood, values)
+    origin, effective, state = torch.arange(len(pool), device=device).expand(len(values), -1), n, None  # type: ignore
     for _ in range(_MOST_STAGES):
         rows = (heat < 1).nonzero().squeeze(-1)
         if not len(rows):
             break
-        rise = _rise(state.log_likelihood[rows], 1 - heat[rows])
-        log_weight = rise[:, None] * state.log_likelihood[rows]
-        log_evidence[rows] += torch.logsumexp(log_weight, 1) - math.log(n)
+        some = log_likelihood[rows]
+        rise = _rise(some, 1 - heat[rows], effective)
+        log_weight = rise[:, None] * some
+        log_evidence[rows] += torch.logsumexp(log_weight, 1) - math.log(some.shape[1])
         heat[rows] = torch.where(rise == 1 - heat[rows], 1.0, heat[rows] + rise)
-        chosen = _resample(log_weight, generator)
-        origin[rows] = origin[rows].gather(1, chosen)
-        eta, rest = (x[rows].gather(1, chosen[..., None].expand(-1, -1, x.shape[-1])) for x in (state.eta, state.rest))
-        some = target.rows(rows)
-        moved, length[rows], acceptance[rows] = _stage(
-            some, some.particles(rest, heat[rows], eta, noisy=False), heat[rows], length[rows], generator
-        )
-        state = state.map(lambda x, y, rows=rows: x.index_copy(0, rows, y), moved)
+        chosen = _resample(log_weight, n, generator)
+        origin = origin[:, :n].index_copy(0, rows, origin[rows].gather(1, chosen))
+        if state is None:
+            eta, rest = amplitudes.split(pool[chosen].double())
+        else:
+            eta, rest = (x[rows].gather(1, chosen[..., None].expand(-1, -1, x.shape[-1])) for x in (state.eta, state.rest))
+        begun = target.rows(rows).particles(rest, heat[rows], eta, noisy=False)
+        moved, length[rows], acceptance[rows] = _stage(target.rows(rows), begun, heat[rows], length[rows], generator)
+        state = moved if state is None else state.map(lambda x, y, rows=rows: x.index_copy(0, rows, y), moved)
+        log_likelihood, effective = state.log_likelihood, _KEPT * n
         bar.set_postfix(temperature=f"{heat.min().item():.2g}")
         bar.update(int((heat[rows] == 1).sum()))
     return amplitudes.join(state.eta, state.rest, generator)[:, None], acceptance, log_evidence.where(heat == 1, math.nan), origin
@@ -175,8 +184,8 @@ def _stage(
     begun, (least, most), accepted = state.watched, _SWEEPS, length
     for sweep in range(1, most + 1):
         a, b = (state.map(lambda x, half=half: x.tensor_split(2, 1)[half]) for half in (0, 1))
-        a, _, length = _move(target, a, b.rest, heat, length, generator)
-        b, accepted, length = _move(target, b, a.rest, heat, length, generator)
+        a, _, length = _move(target, a, b, heat, length, generator)
+        b, accepted, length = _move(target, b, a, heat, length, generator)
         state = a.map(lambda x, y: torch.cat([x, y], 1), b)
         if sweep >= least and _correlation(begun, state.watched).max() < _FORGOTTEN:
             break
@@ -184,10 +193,10 @@ def _stage(
 
 
 def _move(
-    target: _Target, state: _Particles, pool: Float[Tensor, "B M p"], heat: Tensor, length: Tensor, generator: torch.Generator
+    target: _Target, state: _Particles, others: _Particles, heat: Tensor, length: Tensor, generator: torch.Generator
 ) -> tuple[_Particles, Tensor, Tensor]:
-    """One proposal per particle: ``rest`` along a difference of two of the pool, the noise kept, renewed or in between."""
-    (b, n, p), q, m, like = state.rest.shape, state.noise.shape[-1], pool.shape[1], {"dtype": length.dtype, "device": length.device}
+    """One proposal per particle: along a difference of two others, or along one in ``rest`` with the noise partly renewed."""
+    (b, n, p), q, m, like = state.rest.shape, state.noise.shape[-1], others.rest.shape[1], {"dtype": length.dtype, "device": length.device}
 
     def uniform(*shape: int) -> Tensor:
         return torch.rand(b, n, *shape, generator=generator, **like)
@@ -196,43 +205,49 @@ def _move(
         return torch.randn(b, n, *shape, generator=generator, **like)
 
     first, gap = (uniform() * m).long(), 1 + (uniform() * (m - 1)).long()
-    pair = [pool.gather(1, i[..., None].expand(-1, -1, p)) for i in (first, (first + gap) % m)]
+    second = (first + gap) % m
     chance = torch.tensor(_SUBSETS, **like)[(uniform() * len(_SUBSETS)).long()]
-    moving = uniform(p) < chance[..., None]
-    stay = uniform() < _STAY
+    kind = uniform()
+    along, stay = (kind < _ALONG)[..., None], (kind > 1 - _STAY)[..., None]  # noise moves along too; rest stays
+    moving = uniform(p + q) < chance[..., None]
+    moving = moving & torch.cat([~stay.expand(-1, -1, p), along.expand(-1, -1, q)], -1)
     factor = length[:, None] * torch.exp(_SPREAD * normal()) * 2.38 / (2 * moving.sum(-1).clamp(min=1)).sqrt()
-    rest = state.rest + torch.where(moving & ~stay[..., None], factor[..., None] * (pair[0] - pair[1]), 0.0)
-    kind, fresh = uniform(1), uniform(1)
-    fresh = torch.where(kind < 0.3, 1.0, torch.where(kind > 0.8, 0.0, fresh))
-    noise = (1 - fresh**2).sqrt() * state.noise + fresh * normal(q)
-    new = target.particles(rest, heat, noise, noisy=True)
-    accept: Bool[Tensor, "B N"] = torch.log(uniform()) < new.score - state.score
+    joined = torch.cat([others.rest, others.noise], -1)
+    pair = [joined.gather(1, i[..., None].expand(-1, -1, p + q)) for i in (first, second)]
+    shift = torch.where(moving, factor[..., None] * (pair[0] - pair[1]), 0.0)
+    fresh = torch.where(uniform(1) < 0.4, 1.0, uniform(1))
+    renewed = (1 - fresh**2).sqrt() * state.noise + fresh * normal(q)
+    noise = torch.where(along, state.noise + shift[..., p:], renewed)
+    new = target.particles(state.rest + shift[..., :p], heat, noise, noisy=True)
+    # Renewing the noise leaves N(0, I) invariant, to which the score is relative; moving it along a difference does not.
+    density = torch.where(along[..., 0], 0.5 * ((state.noise**2).sum(-1) - (noise**2).sum(-1)), 0.0)
+    stay = stay[..., 0]
+    accept: Bool[Tensor, "B N"] = torch.log(uniform()) < new.score - state.score + density
     share = (accept & ~stay).sum(1).to(length) / (~stay).sum(1).clamp(min=1)
     state = new.map(lambda x, y: torch.where(accept.reshape(b, n, *[1] * (x.dim() - 2)), x, y), state)
     return state, share, (length * torch.exp(share - _ACCEPTED)).clamp(1e-3, 3)
 
 
-def _rise(log_likelihood: Float[Tensor, "B N"], room: Float[Tensor, "B"]) -> Float[Tensor, "B"]:
-    """The largest rise of the temperature, up to ``room``, that leaves an effective share ``_KEPT`` of the particles."""
+def _rise(log_likelihood: Float[Tensor, "B N"], room: Float[Tensor, "B"], effective: float) -> Float[Tensor, "B"]:
+    """The largest rise of the temperature, up to ``room``, that leaves an ``effective`` number of particles."""
 
     def kept(rise: Tensor) -> Tensor:
-        weight = torch.softmax(rise[:, None] * log_likelihood, 1)
-        return 1 / (weight**2).sum(1) / weight.shape[1]
+        return 1 / (torch.softmax(rise[:, None] * log_likelihood, 1) ** 2).sum(1)
 
     low, high = torch.zeros_like(room), room
     for _ in range(60):
         middle = 0.5 * (low + high)
-        enough = kept(middle) >= _KEPT
+        enough = kept(middle) >= effective
         low, high = torch.where(enough, middle, low), torch.where(enough, high, middle)
-    return torch.where(kept(room) >= _KEPT, room, low)
+    return torch.where(kept(room) >= effective, room, low)
 
 
-def _resample(log_weight: Float[Tensor, "B N"], generator: torch.Generator) -> Int[Tensor, "B N"]:
+def _resample(log_weight: Float[Tensor, "B M"], n: int, generator: torch.Generator) -> Int[Tensor, "B {n}"]:
     """Systematic resampling (Carpenter, Clifford, Fearnhead 1999), in random order lest neighbours share an ancestor."""
-    (b, n), like = log_weight.shape, {"generator": generator, "dtype": log_weight.dtype, "device": log_weight.device}
+    b, like = len(log_weight), {"generator": generator, "dtype": log_weight.dtype, "device": log_weight.device}
     ladder = torch.softmax(log_weight, 1).cumsum(1)
     at = (torch.arange(n, device=log_weight.device) + torch.rand(b, 1, **like)) / n
-    chosen = torch.searchsorted(ladder, at).clamp(max=n - 1)
+    chosen = torch.searchsorted(ladder, at).clamp(max=ladder.shape[1] - 1)
     return chosen.gather(1, torch.rand(b, n, **like).argsort(1))
 
 

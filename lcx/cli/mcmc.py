@@ -1,0 +1,84 @@
+"""``lcx mcmc curve.csv --horizon 100 --mode max``: the reference for ``lcx predict``, by sampling, with diagnostics."""
+
+import math
+import sys
+import time
+import warnings
+from typing import Annotated, Any
+
+import typer
+
+from lcx.cli import one_curve as cli
+from lcx.diagnostics import MCMCInfo
+from lcx.extrapolate import load
+from lcx.posterior import mcmc as sample
+
+
+def mcmc(
+    curve: cli.CurveFile,
+    horizon: cli.Horizon,
+    mode: cli.Mode,
+    column: cli.Column = None,
+    step_column: cli.StepColumn = None,
+    upto: cli.Upto = None,
+    at: cli.At = None,
+    lower: cli.Lower = None,
+    upper: cli.Upper = None,
+    best: cli.Best = None,
+    plot: cli.Plot = None,
+    as_json: cli.AsJson = False,
+    as_csv: cli.AsCsv = False,
+    sampler: Annotated[str, typer.Option(help="smc, nuts, emcee, emcee-M1, emcee-M2 or emcee-M3.")] = "smc",
+    draws: Annotated[int, typer.Option(help="Draws per chain; smc returns four times as many.")] = 1000,
+    warmup: Annotated[int, typer.Option(help="Transitions before them (nuts, emcee).")] = 1000,
+    chains: Annotated[int, typer.Option(help="Chains of nuts, ensembles of emcee.")] = 4,
+    seed: Annotated[int, typer.Option(help="Seed of all randomness.")] = 0,
+    strict: Annotated[bool, typer.Option(help="Refuse to answer from draws that have not converged.")] = True,
+    compare: Annotated[bool, typer.Option("--compare", help="Set the default PFN's answer beside it.")] = False,
+    device: cli.Device = None,
+) -> None:
+    """Extrapolates one partial learning curve by MCMC, the slow reference."""
+    form = cli.form_of(as_json, as_csv)
+    metric, question = cli.read_question(curve, column, step_column, upto, at)
+    question |= {"horizon": horizon, "mode": mode, "bounds": (lower, upper)}
+    how: dict[str, Any] = {"sampler": sampler, "draws": draws, "warmup": warmup, "chains": chains, "seed": seed, "strict": strict}
+    try:
+        with warnings.catch_warnings():
+            # What has not converged is among the answer's warnings too, which are printed.
+            warnings.filterwarnings("ignore", "expected a converged", RuntimeWarning)
+            answer, info = sample(**question, **how, progress=sys.stderr.isatty(), device=device)
+    except RuntimeError as error:  # not converged, a prior that admits no curves, a device that is missing or full
+        raise ValueError(str(error)) from error
+    found = _diagnostics(info)
+    facts, lines, pfn = {"diagnostics": found}, (_line(found),), None
+    if compare:
+        extrapolator = load(device=device)
+        begin = time.perf_counter()
+        pfn = extrapolator(**question)
+        seconds = time.perf_counter() - begin
+        facts, lines = {**facts, "pfn_seconds": seconds}, (*lines, f"PFN: one pass, {1000 * seconds:.0f} ms")
+    cli.report(answer, metric, form, best=best, plot=plot, pfn=pfn, facts=facts, lines=lines)
+
+
+def _diagnostics(info: MCMCInfo) -> dict[str, Any]:
+    """The worst of each diagnostic; None where the sampler has none, since JSON knows no NaN."""
+    worst = {
+        "rhat": info.rhat.max(),
+        "ess_bulk": info.ess_bulk.min(),
+        "ess_tail": info.ess_tail.min(),
+        "divergences": info.divergences,
+    }
+    numbers = {name: float(x) if math.isfinite(x) else None for name, x in worst.items()}
+    return {"sampler": info.sampler, "draws": info.draws.shape[0] * info.draws.shape[1], **numbers, "seconds": info.seconds}
+
+
+def _line(found: dict[str, Any]) -> str:
+    shown = {
+        "R-hat at most {:.3f}": found["rhat"],
+        "bulk ESS at least {:,.0f}": found["ess_bulk"],
+        "tail ESS at least {:,.0f}": found["ess_tail"],
+        "{:.1%} divergent": found["divergences"],
+        "{:.1f} s": found["seconds"],
+    }
+    parts = [f"{found['draws']:,} draws", *(text.format(x) for text, x in shown.items() if x is not None)]
+    return f"{found['sampler']}: {', '.join(parts)}"
