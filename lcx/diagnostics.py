@@ -1,6 +1,7 @@
 """How far MCMC can be trusted: R-hat and effective sample sizes of predictions, and the gates they must pass."""
 
 import math
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,7 +39,7 @@ class MCMCInfo:
         ess_bulk, ess_tail: (\\*S, W) effective sample sizes, of SMC from the genealogy of its particles.
         divergences: (\\*S) share of divergent transitions; NaN unless NUTS.
         kept: (\\*S) share of the draws that are admissible; the others are dropped from the answer.
-        acceptance: (\\*S) acceptance rate.
+        acceptance: (\\*S) share of proposals accepted (NUTS: of transitions that moved).
         log_evidence: (\\*S) log density of the context in model units, nats; NaN unless SMC.
         seconds: wall time of sampling, all curves.
     """
@@ -77,8 +78,7 @@ class MCMCInfo:
 
     def to_arviz(self, curve: int = 0) -> Any:
         """One curve's draws as ArviZ InferenceData: groups posterior (parameters) and predictions (mean_curve, by step)."""
-        import arviz as az
-
+        az = arviz()
         at = (curve,) if self.draws.ndim == 4 else ()
         draws, predictions = self.draws[at], self.predictions[at]
         return az.from_dict(
@@ -91,15 +91,28 @@ class MCMCInfo:
         )
 
 
-def chain_diagnostics(x: Float[np.ndarray, "chains draws W"]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """R-hat, bulk and tail ESS of each quantity, by ArviZ (Vehtari et al. 2021)."""
+def arviz() -> Any:
+    """ArviZ, imported on first use, without the notice of its coming changes.
+
+    Raises:
+        ImportError: it is missing; install lcx[mcmc].
+    """
     try:
-        import arviz as az
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            import arviz as az
     except ImportError as error:
         raise ImportError("expected the package arviz for diagnostics, got none; pip install 'lcx[mcmc]'") from error
+    return az
+
+
+def chain_diagnostics(x: Float[np.ndarray, "chains draws W"]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """R-hat, bulk and tail ESS of each quantity, by ArviZ (Vehtari et al. 2021)."""
+    az = arviz()
     columns = np.moveaxis(x, -1, 0)
-    rhat = [az.rhat(c, method="rank") for c in columns]
-    bulk, tail = ([az.ess(c, method=method) for c in columns] for method in ("bulk", "tail"))
+    with np.errstate(all="ignore"):  # a chain that never moved gives NaN, which no gate lets pass
+        rhat = [az.rhat(c, method="rank") for c in columns]
+        bulk, tail = ([az.ess(c, method=method) for c in columns] for method in ("bulk", "tail"))
     return np.array(rhat, dtype=float), np.array(bulk, dtype=float), np.array(tail, dtype=float)
 
 
@@ -112,7 +125,6 @@ def lineage_ess(x: Float[Tensor, "N W"], origin: Int[Tensor, "N"]) -> tuple[np.n
 
     Source: Lee & Whiteley, "Variance estimation in the particle filter", Biometrika 105 (2018), Equation 2.
     """
-
     families, member = origin.unique(return_inverse=True)
 
     def ess(y: Tensor) -> np.ndarray:

@@ -3,6 +3,7 @@
 import math
 import time
 import warnings
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lcx.curves import Scale, as_curves, as_queries, as_scale
-from lcx.diagnostics import MCMCInfo, NotConverged, chain_diagnostics, lineage_ess
+from lcx.diagnostics import MCMCInfo, NotConverged, arviz, chain_diagnostics, lineage_ess
 from lcx.extrapolate import to_user
 from lcx.extrapolation import Extrapolation
 from lcx.predictive import Predictive
@@ -71,7 +72,7 @@ def mcmc(
 
     Raises:
         ValueError, TypeError: bad input; unknown sampler or prior; a context to which the prior gives zero density.
-        NotConverged: R-hat of a prediction > 1.01, ESS < 400, or divergences > 1 % (SMC: ESS alone).
+        NotConverged: R-hat of a prediction > 1.01, ESS < 400, or divergences > 1 % (SMC: ESS alone); or no draw is admissible.
         RuntimeError: the prior admits no curves.
         ImportError: the sampler's package is missing; install lcx[mcmc].
     """
@@ -79,7 +80,7 @@ def mcmc(
     if sampler not in SAMPLERS:
         raise ValueError(f"expected sampler to be one of {SAMPLERS}, got {sampler!r}; choose one of these names")
     for name, count, least in (("draws", draws, 4), ("warmup", warmup, 0), ("chains", chains, 1)):
-        if isinstance(count, bool) or not isinstance(count, int) or count < least:
+        if isinstance(count, bool) or not isinstance(count, Integral) or count < least:
             raise ValueError(f"expected {name} as a whole number >= {least}, got {count!r}; give one")
     curves, one = as_curves(values, steps, horizon=horizon, bounds=bounds)
     short = (curves.counts < 2).nonzero().flatten().tolist()
@@ -87,6 +88,8 @@ def mcmc(
         raise ValueError(f"expected at least 2 observed points per curve, got 1 in curve {short[0]}; use lcx.predict for so little")
     queries, scale = as_queries(at, curves), as_scale(curves, mode=mode, bounds=bounds, unit=unit)
     read, ahead = Tokens(curves, scale), model_steps(queries, curves).clamp(min=1)
+    if sampler != "smc":
+        arviz()  # if it is missing, now is the time to say so
     begin = time.perf_counter()
     drawn = _sample(law, read, sampler, draws, warmup, chains, seed, progress, torch.device(device or "cpu"))
     info = _diagnose(law, drawn, queries, ahead, scale, sampler, one, time.perf_counter() - begin)
@@ -95,7 +98,7 @@ def mcmc(
     problems = info.problems()
     if problems:
         message = f"expected a converged {sampler} posterior, got {'; '.join(problems[:5])}; take more draws or warm-up, or sampler='smc'"
-        if strict:
+        if strict or not drawn.admissible.flatten(1).any(1).all():
             raise NotConverged(message, info)
         warnings.warn(message, RuntimeWarning, stacklevel=2)
     answer = Extrapolation(
@@ -153,7 +156,10 @@ def _components(drawn: Draws) -> tuple[Float[Tensor, "B S dim"], Float[Tensor, "
 def _paths(
     prior: Prior, theta: Tensor, weight: Tensor, ahead: Tensor, scale: Scale, bounds: Any, n: int, generator: torch.Generator
 ) -> Float[Tensor, "B n A"]:
-    """Whole paths: a draw each, its mean curve, fresh noise, redrawn where it leaves the bounds."""
+    """Whole paths: a draw each, its mean curve, and noise that is redrawn where it leaves the bounds.
+
+    The predictive conditions on the bounds step by step, whole paths cannot: where bounds cut deep, the two differ a little.
+    """
     chosen = torch.multinomial(weight.exp(), n, replacement=True, generator=generator)
     mean, sigma = _normals(prior, theta.gather(1, chosen[..., None].expand(-1, -1, theta.shape[-1])), ahead)
     law = Predictive(torch.zeros_like(mean)[..., None], mean[..., None], sigma[..., None])
@@ -170,10 +176,8 @@ def _diagnose(
     predictions = predictions.transpose(1, 2).unflatten(1, drawn.theta.shape[1:3])
     if drawn.origin is not None:
         pairs = zip(predictions.squeeze(1), drawn.origin, strict=True)
-        rhat, (bulk, tail) = (
-            np.full(predictions.shape[::3], np.nan),
-            np.array([lineage_ess(x, origin) for x, origin in pairs]).transpose(1, 0, 2),
-        )
+        bulk, tail = (np.array(x) for x in zip(*(lineage_ess(x, origin) for x, origin in pairs), strict=True))
+        rhat = np.full_like(bulk, np.nan)
     else:
         rhat, bulk, tail = (np.array(x) for x in zip(*map(chain_diagnostics, predictions.numpy()), strict=True))
     absent = torch.full((len(queries),), math.nan, dtype=torch.float64)

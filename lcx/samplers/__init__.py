@@ -16,7 +16,7 @@ class Draws:
     Attributes:
         theta: parameters in the order of ``Prior.laws``. Chains are those of NUTS, the walkers of emcee; SMC has one.
         admissible: whether the draw's mean curve is; the others are dropped from the answer.
-        acceptance: share of proposals accepted, mean over chains (NUTS: mean acceptance probability; SMC: last stage).
+        acceptance: share of proposals accepted, mean over chains (NUTS: of transitions that moved; SMC: in the last sweep).
         divergences: share of divergent transitions (NUTS).
         log_evidence: log density of the context under the prior, nats (SMC).
         origin: the prior draw each particle descends from (SMC).

@@ -59,7 +59,7 @@ def nuts(
 
 
 def _chain(prior: Prior, values: Tensor, steps: Tensor, start: Tensor, draws: int, warmup: int) -> tuple[Tensor, float, float]:
-    """Latents (draws, dim), share of divergent transitions, mean acceptance probability."""
+    """Latents (draws, dim), share of divergent transitions, share of transitions that moved."""
     from pyro.infer import MCMC, NUTS
 
     kernel = NUTS(potential_fn=lambda latents: -prior.log_joint(latents["z"], values, steps, penalty=PENALTY), full_mass=True)

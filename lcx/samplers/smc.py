@@ -9,6 +9,7 @@ conditional (Neal 1999), after which hardly anything is left of the posterior's 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -79,7 +80,8 @@ def _sample(
     )
     check_density(prior, log_likelihood, values)
     heat, log_evidence, length, acceptance = torch.tensor([[0.0], [0.0], [1.0], [1.0]], device=device).double().repeat(1, len(values))
-    origin, effective, state = torch.arange(len(pool), device=device).expand(len(values), -1), n, None  # type: ignore
+    state: Any = None
+    origin, effective = torch.arange(len(pool), device=device).expand(len(values), -1), n
     for _ in range(_MOST_STAGES):
         rows = (heat < 1).nonzero().squeeze(-1)
         if not len(rows):
