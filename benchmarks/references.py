@@ -10,9 +10,9 @@ import numpy as np
 import torch
 
 import lcx
-from lcx.extrapolation import Extrapolation
 from lcx.predictive import Predictive
 from lcx.prior import PARAMETRIC
+from lcx.scores import covered
 
 SEED = 2**62 + 3  # of the curves; no model is trained or validated on them
 CUTOFFS = (10, 20, 40, 80)
@@ -53,9 +53,10 @@ def answer(method: str, curve: int, cutoff: int) -> dict[str, Any]:
         seconds = time.perf_counter() - begin
         infos = [info for _, info in runs]
     row = {"method": method, "curve": curve, "cutoff": cutoff, "seconds": round(seconds, 3)}
-    row |= score(pool([extrapolation for extrapolation, _ in runs]), curve, cutoff)
+    laws = [Predictive(p.logits[0], p.loc[0], p.scale[0]) for p in (extrapolation.predictive for extrapolation, _ in runs)]
+    row |= score_law(pool(laws), curve, cutoff)
     if method == "gold":
-        row["log_score_of_runs"] = [score(run, curve, cutoff)["log_score"] for run, _ in runs]
+        row["log_score_of_runs"] = [score_law(law, curve, cutoff)["log_score"] for law in laws]
         row["log_evidence_of_runs"] = [round(float(info.log_evidence), 4) for info in infos]
     worst = infos[0].rhat.max()
     return row | {
@@ -68,34 +69,21 @@ def answer(method: str, curve: int, cutoff: int) -> dict[str, Any]:
     }
 
 
-def pool(answers: list[Extrapolation]) -> Extrapolation:
+def pool(laws: list[Predictive]) -> Predictive:
     """The equally weighted mixture of several answers to one question."""
-    first = answers[0]
-    parts = [answer.predictive for answer in answers]
-    law = Predictive(*(torch.cat(x, -1) for x in zip(*((p.logits, p.loc, p.scale) for p in parts), strict=True)))
-    return Extrapolation(first.steps_ahead, law, first.mode, first.one, first.curves, None, list)
+    return Predictive(*(torch.cat(x, -1) for x in zip(*((p.logits, p.loc, p.scale) for p in laws), strict=True)))  # type: ignore
 
 
-def score(extrapolation: Extrapolation, curve: int, cutoff: int) -> dict[str, Any]:
-    """Log score and coverage over all later points, CRPS and quantiles at eight of them."""
-    truth = curves()[curve, cutoff:]
-    at = asked(cutoff).astype(int) - cutoff - 1
-    law = extrapolation.predictive
-    some = Extrapolation(
-        extrapolation.steps_ahead[:, at],
-        Predictive(law.logits[:, at], law.loc[:, at], law.scale[:, at]),
-        "max",
-        True,
-        extrapolation.curves,
-        None,
-        list,
-    )
-    pit = extrapolation.cdf(truth)
+def score_law(law: Predictive, curve: int, cutoff: int) -> dict[str, Any]:
+    """Log score and coverage over all later points, CRPS and quantiles at eight of them; ``law`` has batch shape (later points,)."""
+    truth = torch.from_numpy(curves()[curve, cutoff:])
+    at = torch.from_numpy(asked(cutoff)).long() - cutoff - 1
+    some, pit = Predictive(law.logits[at], law.loc[at], law.scale[at]), law.cdf(truth)
     return {
-        "log_score": round(float(extrapolation.log_prob(truth).mean()), 5),
-        "crps": round(float(some.crps(truth[at]).mean()), 7),
-        "covered": [round(float((np.abs(pit - 0.5) <= level / 2).mean()), 4) for level in (0.5, 0.8, 0.95)],
-        "quantiles": some.quantile(LEVELS).round(6).tolist(),
+        "log_score": round(law.log_prob(truth).mean().item(), 5),
+        "crps": round(some.crps(truth[at]).mean().item(), 7),
+        "covered": [round(covered(pit, level).double().mean().item(), 4) for level in (0.5, 0.8, 0.95)],
+        "quantiles": torch.stack([some.icdf(level) for level in LEVELS], -1).round(decimals=6).tolist(),
     }
 
 

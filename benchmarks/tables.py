@@ -2,9 +2,11 @@
 
 import hashlib
 import json
+from dataclasses import asdict
 from typing import Any
 
 from benchmarks.provenance import ROOT, read_result
+from lcx.batches import PretrainConfig
 from lcx.checkpoint import write_text
 from lcx.extrapolate import models_folder
 
@@ -138,13 +140,30 @@ def _spread(x: dict[str, Any]) -> str:
     return f"{x['median']:.3g} [{low:.3g}, {high:.3g}]"
 
 
+def training_commands(about: dict[str, Any]) -> list[str]:
+    """The commands that trained a model, a line each, from what its config records of the stages."""
+    defaults, lines = asdict(PretrainConfig()), []
+    stages = [about["started_from"], about] if "started_from" in about else [about]
+    for number, stage in enumerate(stages, 1):
+        given = {**stage["pretraining"], **stage["pretraining"]["model"]}
+        given |= {"start": f"runs/stage{number - 1}"} if number > 1 else {}
+        defaults |= defaults["model"]
+        flags = " ".join(
+            f"--{name.replace('_', '-')}" + ("" if value is True else f" {value}")
+            for name, value in given.items()
+            if name != "model" and value != defaults.get(name)
+        )
+        lines.append(f"- Stage {number}, {stage['curves_seen']:,} curves when it ended, commit {stage.get('commit', '?')}:")
+        lines.append(f"  `python scripts/pretrain.py --folder runs/stage{number} --minutes {stage.get('minutes', '?')} {flags}`")
+    return lines
+
+
 def model_card() -> str:
     """models/parametric/README.md from its config.json, the weights' hash and the log scores."""
     folder = models_folder() / "parametric"
     about = json.loads((folder / "config.json").read_text())
     weights = (folder / "model.safetensors").read_bytes()
     size, training, result = about["model"], about["pretraining"], read_result("log_score") or {"scores": {}}
-    options = " ".join(f"--{k.replace('_', '-')} {v}" for k, v in size.items())
     scores = [f"| {c} % | {s['log_score']:.4f} ± {s['standard_error']:.4f} |" for c, s in result["scores"].items()]
     return "\n".join(
         [
@@ -157,9 +176,7 @@ def model_card() -> str:
             f"- Training: {about['curves_seen']:,} curves, {about['seconds'] / 60:.0f} minutes on "
             f"{about.get('hardware', about['device'])}, precision {training['precision']},",
             f"  {100 * training['irregular']:.0f} % of the curves on irregular grids.",
-            f"- Trained from commit {about.get('commit', '?')} by",
-            f"  `python scripts/pretrain.py --folder runs/parametric --minutes {about.get('minutes', '?')} --precision bf16 --compile`",
-            f"  `{options}`",
+            *training_commands(about),
             f"- SHA-256 of model.safetensors: `{hashlib.sha256(weights).hexdigest()}`",
             "",
             "Log score on fresh curves (`python benchmarks/log_score.py`), nats per point:",

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.provenance import provenance
-from lcx.checkpoint import load, save
+from lcx.checkpoint import load, read_config, save
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -27,6 +27,9 @@ def main() -> None:
     model, about = load(options.run, torch.device("cpu"))
     del about["model"]
     about |= {"commit": options.commit, "minutes": options.minutes, "hardware": provenance(about["device"])["device"]}
+    if start := about["pretraining"].get("start"):
+        before = read_config(ROOT / start)
+        about["started_from"] = {name: before[name] for name in ("commit", "minutes", "curves_seen", "pretraining")}
     save(model, ROOT / "models" / about["prior"], about)
     subprocess.run([sys.executable, str(ROOT / "scripts" / "golden.py")], check=True)
 
