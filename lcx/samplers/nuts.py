@@ -12,6 +12,7 @@ from lcx.prior import Prior
 from lcx.samplers import Draws, check_density
 
 PENALTY = 1000.0  # nats per unit of violation: 0.01 over [0, 1] at ten steps costs 100 nats, a rounding error next to none
+_DEPTH = 8  # of trees: at most 255 gradients, about a third of a second, per transition
 _STARTS = 20_000  # prior draws out of which chains start
 
 
@@ -62,7 +63,9 @@ def _chain(prior: Prior, values: Tensor, steps: Tensor, start: Tensor, draws: in
     """Latents (draws, dim), share of divergent transitions, share of transitions that moved."""
     from pyro.infer import MCMC, NUTS
 
-    kernel = NUTS(potential_fn=lambda latents: -prior.log_joint(latents["z"], values, steps, penalty=PENALTY), full_mass=True)
+    kernel = NUTS(
+        potential_fn=lambda latents: -prior.log_joint(latents["z"], values, steps, penalty=PENALTY), full_mass=True, max_tree_depth=_DEPTH
+    )
     run = MCMC(kernel, num_samples=draws, warmup_steps=warmup, initial_params={"z": start}, disable_progbar=True)
     run.run()
     facts = run.diagnostics()
