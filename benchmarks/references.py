@@ -25,7 +25,7 @@ METHODS: dict[str, dict[str, Any]] = {
     **{f"smc-{n}": {"sampler": "smc", "draws": n // 4} for n in (64, 128, 256, 512, 1024)},
     **{f"emcee-M{i}": {"sampler": f"emcee-M{i}"} for i in (1, 2, 3)},
     "emcee-long": {"sampler": "emcee", "warmup": 5000, "draws": 15_000, "chains": 1},
-    "nuts": {"sampler": "nuts", "warmup": 150, "draws": 250, "chains": 2},
+    "nuts": {"sampler": "nuts", "warmup": 100, "draws": 150, "chains": 2},
 }
 
 

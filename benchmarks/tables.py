@@ -5,6 +5,7 @@ import json
 from dataclasses import asdict
 from typing import Any
 
+from benchmarks import mcmc_tables
 from benchmarks.provenance import ROOT, read_result
 from lcx.batches import PretrainConfig
 from lcx.checkpoint import write_text
@@ -15,7 +16,9 @@ MARK = "<!-- tables -->"
 
 def main() -> None:
     """Rewrites everything below the mark, and models/parametric/README.md."""
-    parts = [table for make in (log_scores, calibration, speed) if (table := make())]
+    own = [make() for make in (log_scores, calibration, speed)]
+    against = [make(origin) for make in (mcmc_tables.gap, mcmc_tables.speed, mcmc_tables.checks, mcmc_tables.sbc)]
+    parts = [table for table in own + against if table]
     page = ROOT / "benchmarks" / "README.md"
     write_text(page.read_text().split(MARK)[0] + MARK + "\n\n" + "\n\n".join(parts) + "\n", page)
     card = ROOT / "models" / "parametric" / "README.md"

@@ -70,13 +70,8 @@ class _Run:
 
     def __init__(self, config: PretrainConfig, device: torch.device) -> None:
         self.step, self.seconds = 0, 0.0
-        self.model, self.before = PFN(config.model), {"curves_seen": 0, "seconds": 0.0}
+        self.model, self.curves_before, self.seconds_before = PFN(config.model), 0, 0.0
         self.model.initialise(torch.Generator().manual_seed(config.seed))
-        if config.start is not None:
-            started, self.before = load(Path(config.start), torch.device("cpu"))
-            if started.config != config.model:
-                raise ValueError(f"expected to start from {config.model}, got {started.config} in {config.start}; ask for that size")
-            self.model.load_state_dict(started.state_dict())
         self.model.to(device)
         inner = [n for n, p in self.model.named_parameters() if p.dim() == 2 and n.startswith(("blocks", "decoder"))]
         parameters = dict(self.model.named_parameters())
@@ -85,6 +80,14 @@ class _Run:
             torch.optim.Muon(muon, lr=config.muon_rate, weight_decay=0.0, adjust_lr_fn="match_rms_adamw"),
             torch.optim.AdamW(parameters.values(), lr=config.adam_rate, betas=(0.9, 0.98), weight_decay=0.0, fused=True),
         ]
+
+    def start_from(self, folder: Path) -> None:
+        """Takes the weights of a model, and counts what it has seen."""
+        model, about = load(folder, torch.device("cpu"))
+        if model.config != self.model.config:
+            raise ValueError(f"expected to start from {self.model.config}, got {model.config} in {folder}; ask for that size")
+        self.model.load_state_dict(model.state_dict())
+        self.curves_before, self.seconds_before = about["curves_seen"], about["seconds"]
 
     def set_rates(self, config: PretrainConfig, progress: float) -> None:
         factor = min(1.0, (self.step + 1) / config.warmup) * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
@@ -104,12 +107,13 @@ class _Run:
         for i, optimizer in enumerate(self.optimizers):
             for j, slots in optimizer.state_dict()["state"].items():
                 tensors |= {f"optimizer/{i}/{j}/{name}": x for name, x in slots.items()}
-        tensors["progress"] = torch.tensor([self.step, self.seconds], dtype=torch.float64)
+        tensors["progress"] = torch.tensor([self.step, self.seconds, self.curves_before, self.seconds_before]).double()
         write_tensors({name: x.detach().cpu().contiguous() for name, x in tensors.items()}, folder / STATE)
 
     def restore(self, folder: Path) -> None:
         tensors = read_tensors(folder / STATE)
-        self.step, self.seconds = int(tensors["progress"][0]), tensors["progress"][1].item()
+        step, self.seconds, curves, self.seconds_before = tensors["progress"].tolist()
+        self.step, self.curves_before = int(step), int(curves)
         self.model.load_state_dict({n.removeprefix("model/"): x for n, x in tensors.items() if n.startswith("model/")})
         for i, optimizer in enumerate(self.optimizers):
             slots: dict[int, dict[str, Tensor]] = {}
@@ -137,11 +141,11 @@ def pretrain(
             ``metrics.jsonl`` and, if tensorboard is installed, its scalars.
         device: default CUDA if there is one.
         resume: continue from ``folder``; bit for bit as if never interrupted, on the same device and without ``minutes``.
-        minutes: wall-clock budget over all resumed parts; the schedule then follows the clock where it is ahead of the curves.
+        minutes: wall-clock budget over all parts; the schedule follows the clock where it is ahead of the curves.
         progress: show a progress bar.
 
     Returns:
-        The facts written to ``config.json``: curves seen and seconds, those of the model it started from included, validation scores.
+        The facts written to ``config.json``: curves seen and seconds (with those of the model it started from), validation scores.
 
     Raises:
         ValueError: nothing to resume, the state belongs to another configuration, or a run in ``folder`` would be lost.
@@ -154,6 +158,8 @@ def pretrain(
     _check_configuration(config, folder, resume)
     if resume:
         run.restore(folder)
+    elif config.start is not None:
+        run.start_from(Path(config.start))
     on_gpu = device.type == "cuda"
     autocast = config.precision == "bf16" if config.precision else on_gpu
     scored = torch.compile(loss) if (on_gpu if config.compile is None else config.compile) else loss
@@ -178,7 +184,8 @@ def pretrain(
             if run.step % config.validate_every == 0:
                 scores = validate(run.model, prior, config.validation_curves)
                 write({f"validation/{cutoff}": mean for cutoff, (mean, _) in scores.items()}, run.step)
-                bar.write(f"{run.step * config.batch:>10,} curves, {run.seconds / 60:5.1f} min: {_line(scores)}")
+                line = "  ".join(f"{cutoff} %: {mean:.4f} ({error:.4f})" for cutoff, (mean, error) in scores.items())
+                bar.write(f"{run.step * config.batch:>10,} curves, {run.seconds / 60:5.1f} min: {line}")
             if time.monotonic() - saved > 120:
                 run.save(folder)
                 saved = time.monotonic()
@@ -194,8 +201,8 @@ def _facts(run: _Run, config: PretrainConfig, prior: Prior) -> dict[str, Any]:
     return {
         "prior": config.prior,
         "pretraining": asdict(config),
-        "curves_seen": run.before["curves_seen"] + run.step * config.batch,
-        "seconds": round(run.before["seconds"] + run.seconds, 1),
+        "curves_seen": run.curves_before + run.step * config.batch,
+        "seconds": round(run.seconds_before + run.seconds, 1),
         "device": str(next(run.model.parameters()).device),
         "validation": {str(cutoff): {"log_score": mean, "standard_error": error} for cutoff, (mean, error) in scores.items()},
     }
@@ -254,7 +261,3 @@ def _scalars(folder: Path) -> Iterator[Any]:
     finally:
         if board:
             board.close()
-
-
-def _line(scores: dict[int, tuple[float, float]]) -> str:
-    return "  ".join(f"{cutoff} %: {mean:.4f} ({error:.4f})" for cutoff, (mean, error) in scores.items())

@@ -646,3 +646,21 @@ def test_the_clock_saves_a_state_on_the_way(monkeypatch, tmp_path):
     assert saved[-1] == 6
     assert len(saved) >= 3
     assert saved == sorted(saved)
+
+
+def test_a_run_may_start_from_a_model_and_counts_what_that_has_seen(monkeypatch, tmp_path, trained):
+    _, first, about, _ = trained
+    config = replace(TINY, start=str(first), seed=1, curves=TINY.batch * 2, muon_rate=0.0, adam_rate=0.0)
+    told = pretrain(config, tmp_path / "second", device="cpu", progress=False)
+    assert told["curves_seen"] == about["curves_seen"] + config.curves
+    assert told["seconds"] >= about["seconds"]
+    before, after = (load(folder, CPU)[0].state_dict() for folder in (first, tmp_path / "second"))
+    assert all(torch.equal(before[name], after[name]) for name in before)  # at a rate of zero nothing else may change them
+    monkeypatch.setattr(pretraining, "load", None)  # resuming needs the model no more
+    assert pretrain(config, tmp_path / "second", device="cpu", progress=False, resume=True)["curves_seen"] == told["curves_seen"]
+
+
+def test_starting_from_a_model_of_another_size_is_refused(tmp_path, trained):
+    config = replace(TINY, start=str(trained[1]), model=replace(TINY.model, width=32))
+    with pytest.raises(ValueError, match=r"expected to start from PFNConfig.*ask for that size"):
+        pretrain(config, tmp_path / "second", device="cpu", progress=False)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from lcx.cli import one_curve as cli
-from lcx.diagnostics import MCMCInfo
+from lcx.diagnostics import MCMCInfo, NotConverged
 from lcx.extrapolate import load
 from lcx.posterior import mcmc as sample
 
@@ -47,7 +47,7 @@ def mcmc(
             # What has not converged is among the answer's warnings too, which are printed.
             warnings.filterwarnings("ignore", "expected a converged", RuntimeWarning)
             answer, info = sample(**question, **how, progress=sys.stderr.isatty(), device=device)
-    except RuntimeError as error:  # not converged, a prior that admits no curves, a device that is missing or full
+    except NotConverged as error:
         raise ValueError(str(error)) from error
     found = _diagnostics(info)
     facts, lines, pfn = {"diagnostics": found}, (_line(found),), None
