@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: demo test check bench curves pretrain wheel clean
+.PHONY: demo test check bench bench-mcmc curves pretrain wheel clean
 
 demo: .venv/installed  ## extrapolate a real curve: a table and demo.png
 	$(BIN)/lcx predict examples/digits_accuracy.csv --upto 30 --horizon 100 --mode max --lower 0 --upper 1 --best 0.93 --plot demo.png
@@ -21,6 +21,16 @@ bench: .venv/installed-dev  ## every figure of benchmarks/README.md, about 15 mi
 	$(BIN)/python benchmarks/log_score.py
 	$(BIN)/python benchmarks/calibration.py
 	$(BIN)/python benchmarks/speed.py
+	$(BIN)/python benchmarks/tables.py
+
+bench-mcmc: .venv/installed-dev  ## the PFN against MCMC, hours on two cores, interruptible (see benchmarks/pfn_vs_mcmc.py)
+	$(BIN)/python benchmarks/pfn_vs_mcmc.py --curves 200 --methods gold
+	$(BIN)/python benchmarks/pfn_vs_mcmc.py --methods smc emcee-M1 emcee-M2 emcee-M3 smc-64 smc-128 smc-256 smc-512 smc-1024
+	$(BIN)/python benchmarks/pfn_vs_mcmc.py --curves 8 --cutoffs 20 --methods nuts
+	$(BIN)/python benchmarks/gold_check.py
+	$(BIN)/python benchmarks/sbc.py
+	$(BIN)/python benchmarks/mcmc_speed.py
+	$(BIN)/python benchmarks/mcmc_pictures.py
 	$(BIN)/python benchmarks/tables.py
 
 curves: .venv/installed-dev  ## measure the example curves again

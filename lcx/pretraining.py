@@ -137,10 +137,9 @@ def pretrain(
 
     Args:
         config: all hyperparameters.
-        folder: receives ``model.safetensors`` and ``config.json`` (the model), ``state.safetensors`` (to resume from),
-            ``metrics.jsonl`` and, if tensorboard is installed, its scalars.
+        folder: receives the model (``model.safetensors``, ``config.json``), ``state.safetensors`` to resume from, ``metrics.jsonl``.
         device: default CUDA if there is one.
-        resume: continue from ``folder``; bit for bit as if never interrupted, on the same device and without ``minutes``.
+        resume: continue from ``folder``; bit for bit as if never interrupted, if on the same device and without ``minutes``.
         minutes: wall-clock budget over all parts; the schedule follows the clock where it is ahead of the curves.
         progress: show a progress bar.
 
@@ -221,10 +220,8 @@ def _check_configuration(config: PretrainConfig, folder: Path, resume: bool) -> 
     begun = json.loads(path.read_text())
     if begun != asked:
         name = next(n for n in (*begun, *asked) if begun.get(n) != asked.get(n))
-        raise ValueError(
-            f"expected the configuration this run began with, got {name}={asked.get(name)!r} instead of {begun.get(name)!r}; "
-            "resume with the same options, or start anew in another folder"
-        )
+        came = f"{name}={asked.get(name)!r} instead of {begun.get(name)!r}"
+        raise ValueError(f"expected the configuration this run began with, got {came}; resume with the same, or start in another folder")
 
 
 @contextmanager

@@ -31,7 +31,7 @@ _SPREAD = 0.7  # sd of the logarithm of a move's length
 _ACCEPTED = 0.2  # acceptance the length is adapted to
 _ALONG = 0.6  # chance of a move of the amplitudes along a difference too
 _STAY = 0.15  # chance of a move of the amplitudes alone
-_CHUNK = {"cpu": 1 << 13, "cuda": 1 << 20}  # particles moved at once; on a CPU, what its cache holds
+_CHUNK = {"cuda": 1 << 20}  # particles moved at once; elsewhere 1 << 13, what a CPU holds in its cache
 
 
 def smc(
@@ -57,7 +57,7 @@ def smc(
     """
     amplitudes, done = Amplitudes(prior), []
     pool = prior.draw(_POOL * particles, generator)
-    at_once = max(1, _CHUNK[values.device.type] // particles)
+    at_once = max(1, _CHUNK.get(values.device.type, 1 << 13) // particles)
     with tqdm(total=len(values), disable=not progress, unit="curve", desc="smc") as bar:
         for chunk in zip(values.split(at_once), steps.split(at_once), strict=True):
             done.append(_sample(prior, amplitudes, pool, *chunk, particles, generator, bar))
@@ -71,7 +71,7 @@ def _sample(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     device = values.device
     target = _Target.of(amplitudes, values, steps, amplitudes.split(pool[: 1 << 14].double())[0])
-    pieces = [prior.parameters(z) for z in pool.split(_CHUNK[device.type])]
+    pieces = [prior.parameters(z) for z in pool.split(_CHUNK.get(device.type, 1 << 13))]
     log_likelihood = torch.stack(
         [
             torch.cat([prior.log_likelihood(theta, y, t) for theta in pieces]).double()
