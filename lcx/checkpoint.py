@@ -60,6 +60,18 @@ def load(folder: Path, device: torch.device) -> tuple[PFN, dict[str, Any]]:
     return model.to(device).eval(), about
 
 
+def as_device(name: str | torch.device) -> torch.device:
+    """The device of that name.
+
+    Raises:
+        ValueError: torch knows no such name.
+    """
+    try:
+        return torch.device(name)
+    except RuntimeError as error:
+        raise ValueError(f"expected the name of a device, got {name!r}; write cpu, cuda or cuda:1, say") from error
+
+
 def read_config(folder: Path) -> dict[str, Any]:
     """The JSON object in a model's ``config.json``.
 

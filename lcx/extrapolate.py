@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from lcx.checkpoint import as_device
 from lcx.checkpoint import load as load_checkpoint
 from lcx.curves import Scale, as_curves, as_queries, as_scale
 from lcx.extrapolation import Extrapolation
@@ -65,7 +66,7 @@ def load(name_or_path: str | Path = "default", device: str | torch.device | None
     Raises:
         ValueError: unknown name, or a damaged or foreign model folder.
     """
-    device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    device = as_device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     return _load(_folder(str(name_or_path)), device)
 
 

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from lcx.checkpoint import as_device
 from lcx.curves import Scale, as_curves, as_queries, as_scale
 from lcx.diagnostics import MCMCInfo, NotConverged, arviz, chain_diagnostics, lineage_ess
 from lcx.extrapolate import to_user
@@ -91,7 +92,7 @@ def mcmc(
     if sampler != "smc":
         arviz()  # if it is missing, now is the time to say so
     begin = time.perf_counter()
-    drawn = _sample(law, read, sampler, draws, warmup, chains, seed, progress, torch.device(device or "cpu"))
+    drawn = _sample(law, read, sampler, draws, warmup, chains, seed, progress, as_device(device or "cpu"))
     info = _diagnose(law, drawn, queries, ahead, scale, sampler, one, time.perf_counter() - begin)
     theta, weight = _components(drawn)
     predictive = Predictive(weight[:, None].expand(-1, ahead.shape[1], -1), *_normals(law, theta, ahead))

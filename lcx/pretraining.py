@@ -221,7 +221,7 @@ def _check_configuration(config: PretrainConfig, folder: Path, resume: bool) -> 
     if begun != asked:
         name = next(n for n in (*begun, *asked) if begun.get(n) != asked.get(n))
         came = f"{name}={asked.get(name)!r} instead of {begun.get(name)!r}"
-        raise ValueError(f"expected the configuration this run began with, got {came}; resume with the same, or start in another folder")
+        raise ValueError(f"expected the configuration this run began with, got {came}; resume with the same options or start anew")
 
 
 @contextmanager

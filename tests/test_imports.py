@@ -26,7 +26,10 @@ ALLOWED = {
     "plots": {"numpy", "matplotlib"},
     "diagnostics": CORE | {"arviz"},
     "posterior": CORE
-    | {f"lcx.{name}" for name in ("curves", "diagnostics", "extrapolate", "extrapolation", "predictive", "prior", "samplers", "tokens")},
+    | {
+        f"lcx.{name}"
+        for name in ("checkpoint", "curves", "diagnostics", "extrapolate", "extrapolation", "predictive", "prior", "samplers", "tokens")
+    },
     "samplers/__init__": CORE | {"lcx.prior"},
     "samplers/amplitudes": CORE | {"lcx.prior"},
     "samplers/smc": CORE | {"tqdm", "lcx.prior", "lcx.samplers"},
