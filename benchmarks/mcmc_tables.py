@@ -111,7 +111,7 @@ def checks(origin: Callable[[dict[str, Any]], str]) -> str | None:
         "| | contexts | log evidence | log score | quantile distance | seconds |",
         "|---|---|---|---|---|---|",
     ]
-    for name, label in (("importance", "importance sampling"), ("nested", "dynesty, 1,000 live points")):
+    for name, label in (("importance", "importance sampling"), ("nested", "dynesty, 500 live points")):
         row = result[name]["summary"]
         cells = [f"{row[f'log_{k}_difference'][0]:+.3f} ± {row[f'log_{k}_difference'][1]:.3f}" for k in ("evidence", "score")]
         lines.append(
