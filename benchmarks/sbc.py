@@ -30,8 +30,8 @@ QUESTION: dict[str, Any] = {"horizon": 100, "mode": "max", "unit": (0, 1)}
 def main() -> None:
     """Ranks, tables, picture."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pfn-curves", type=int, default=8000)
-    parser.add_argument("--mcmc-curves", type=int, default=600)
+    parser.add_argument("--pfn-curves", type=int, default=2000)
+    parser.add_argument("--mcmc-curves", type=int, default=400)
     parser.add_argument("--particles", type=int, default=1024)
     options = parser.parse_args()
     ranks = {
