@@ -48,9 +48,35 @@ def figures() -> str:
         f"intervals are off by {100 * max(off):.1f} points of coverage at most, on {calibration['curves']:,} fresh curves per cut-off.",
         "",
     ]
+    lines += against_mcmc()
     for what, r in (("Log score", score), ("Speed", single), ("Calibration", calibration)):
         lines.append(f"- {what}: `{r['command']}`, {r['date']}, commit {r['commit']}, {r['device']}.")
     return "\n".join(lines)
+
+
+def against_mcmc() -> list[str]:
+    """The PFN beside the gold reference, emcee at the paper's longest setting, and the time both take."""
+    result, speed = read_result("pfn_vs_mcmc"), read_result("mcmc_speed")
+    if not (result and speed):
+        raise FileNotFoundError("expected results of pfn_vs_mcmc and mcmc_speed, got some missing; run make bench-mcmc")
+    lines = ["| the same posterior by sampling | 10 % | 20 % | 40 % | 80 % |", "|---|---|---|---|---|"]
+    gaps = [row["pfn_minus_gold"] for row in result["gap"].values()]
+    lines.append("| PFN - gold, nats per point | " + " | ".join(f"{m:+.3f} [{low:+.3f}, {high:+.3f}]" for m, low, high in gaps) + " |")
+    rivals = [row["pfn_minus_this"] for row in result["methods"]["emcee-M3"].values()]
+    lines.append("| PFN - emcee M3 | " + " | ".join(f"{m:+.3f} [{low:+.3f}, {high:+.3f}]" for m, low, high in rivals) + " |")
+    first, other = result["gap"]["10"]["curves"], result["methods"]["emcee-M3"]["10"]["curves"]
+    passed = sum(row["converged"] for row in result["methods"]["emcee-M3"].values()) / 4
+    times = speed["ratios"]["PFN, one curve"]
+    names = {"emcee-M1, a density call per walker": "emcee M1 with a density call per walker", "lcx.mcmc smc": "SMC"}
+    text = ", ".join(f"{label} {float(format(times[name]['median'], '.2g')):,.0f}" for name, label in names.items())
+    lines += [
+        "",
+        f"Gold: two runs of tempered SMC on {first} fresh curves; emcee M3: {other} of them, {100 * passed:.0f} % of its runs converged.",
+        f"95 % intervals over curves. Time, in units of the PFN's for one curve (one thread, same run): {text}.",
+        "",
+        f"- MCMC: `make bench-mcmc`, {result['date']}, commit {result['commit']}, {result['device']}.",
+    ]
+    return lines
 
 
 def main() -> None:
