@@ -72,6 +72,8 @@ def fans() -> None:
         answer.plot(ax, label="SMC ")
         lcx.predict(values[:cutoff], **QUESTION).overlay(ax, "PFN ")
         ax.plot(range(cutoff + 1, 101), values[cutoff:], ".", color="#1b1b1b", ms=2.5, alpha=0.5, label="what came")
+        low, high = ax.get_ylim()
+        ax.set_ylim(min(low, values[cutoff:].min()), max(high, values[cutoff:].max()))
         ax.set_title(f"curve {curve}, cut at {cutoff}", fontsize=9)
         if ax is axes.flat[0]:
             ax.legend(frameon=False, fontsize=7, ncols=2)
