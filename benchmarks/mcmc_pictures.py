@@ -14,7 +14,7 @@ from benchmarks.provenance import ROOT, read_result
 from benchmarks.references import CUTOFFS, QUESTION, curves
 
 FOLDER = ROOT / "benchmarks" / "results"
-FANS = ((0, 10), (2, 20), (4, 20), (11, 40), (13, 40), (19, 80))  # curve, cut-off; (2, 20) is where the PFN is worst among the first 20
+FANS = ((0, 10), (2, 20), (4, 20), (11, 40), (13, 40), (19, 80))  # curve, cut-off; at (2, 20) the PFN is among its worst
 LADDERS = {
     "SMC, 64 to 4,000 particles": [f"smc-{n}" for n in (64, 128, 256, 512, 1024)] + ["smc"],
     "emcee M1, M2, M3": ["emcee-M1", "emcee-M2", "emcee-M3"],
