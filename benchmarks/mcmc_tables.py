@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from benchmarks.provenance import read_result
+from benchmarks.references import METHODS
 
 SHOWN = ("gold", "smc", "emcee-M1", "emcee-M2", "emcee-M3", "emcee-long", "nuts")
 LADDER = ("smc-64", "smc-128", "smc-256", "smc-512", "smc-1024", "smc")
@@ -17,8 +18,8 @@ def gap(origin: Callable[[dict[str, Any]], str]) -> str | None:
     lines = [
         "## The PFN against MCMC on the same prior",
         "",
-        "Gold is two independent runs of tempered SMC (1,536 particles each), pooled. Difference of log scores, PFN - gold, in nats per",
-        "point with 95 % intervals over curves (negative: gold is better); the distance of quantiles (5 to 95 %) from gold's in units of",
+        f"Gold is two independent runs of tempered SMC ({4 * METHODS['gold']['draws']:,} particles each), pooled.",
+        "Difference of log scores, PFN - gold, in nats per point with 95 % intervals over curves (negative: gold is better); the distance of quantiles (5 to 95 %) from gold's in units of",
         "gold's 90 % interval; and gold's own Monte-Carlo error: standard deviation of one run's log score and log evidence.",
         "",
         "| cut-off | curves | gold | PFN | PFN - gold | quantile distance | sd of a run: log score | log evidence |",

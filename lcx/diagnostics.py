@@ -61,7 +61,8 @@ class MCMCInfo:
     def problems(self) -> list[str]:
         """What falls short of the gates, a sentence per curve and gate; empty if all is well."""
         rhat, bulk, tail = (np.atleast_2d(x) for x in (self.rhat, self.ess_bulk, self.ess_tail))
-        divergences, evidence, sentences = np.atleast_1d(self.divergences), np.atleast_1d(self.log_evidence), []
+        divergences, evidence, kept = (np.atleast_1d(x) for x in (self.divergences, self.log_evidence, self.kept))
+        sentences = []
         for i in range(len(rhat)):
             ess, found = np.minimum(bulk[i], tail[i]).min(), []
             if self.sampler != "smc" and not rhat[i].max() <= _RHAT:
@@ -72,6 +73,8 @@ class MCMCInfo:
                 found.append(f"{divergences[i]:.1%} of transitions diverge (> {_DIVERGENT:.0%})")
             if self.sampler == "smc" and math.isnan(evidence[i]):
                 found.append("the tempering stopped short of the posterior")
+            if kept[i] == 0:
+                found.append("no draw is admissible")
             if found:
                 sentences.append(f"curve {i}: {', '.join(found)}")
         return sentences

@@ -59,7 +59,7 @@ def mcmc(
         unit: (worst, best), the values the prior knows as 0 and 1.
         prior: name of the prior, or a :class:`lcx.prior.Prior`; it must have a tractable likelihood.
         sampler: "nuts" (Pyro), "emcee" (ensembles of 100 walkers), "emcee-M1", "-M2" or "-M3" (one ensemble at the settings of
-            the LC-PFN paper), or "smc" (tempered, vectorised over curves; the fastest and most reliable of them here).
+            the LC-PFN paper), or "smc" (tempered, vectorised over curves; the one that passes the gates most often: benchmarks/README.md).
         draws: kept per chain (emcee: per walker). SMC returns 4 * draws, its particles.
         warmup: transitions before them (SMC and presets: ignored).
         chains: chains, or ensembles of emcee (SMC and presets: ignored).

@@ -68,7 +68,7 @@ class Prior:
 
     Admissible are mean curves that rise from the first to the last step and stay within [0, 1] at every integer step between;
     noisy values may leave it. ``violation`` says by how much a curve breaks these rules, so that gradient-based MCMC can be led
-    back instead of meeting a wall (Betancourt's advice for constrained targets; the measurement is in benchmarks/LOG.md).
+    back instead of meeting a wall (Betancourt's advice for constrained targets; NUTS under it is measured in benchmarks/LOG.md).
 
     Attributes:
         name: the name by which ``lcx.sample_prior`` and checkpoints refer to it.

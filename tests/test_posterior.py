@@ -209,6 +209,7 @@ def second(value: float) -> np.ndarray:
         ({"ess_bulk": second(399.0)}, ["curve 1: ESS 399 < 400"]),
         ({"ess_tail": second(12.0)}, ["curve 1: ESS 12 < 400"]),
         ({"divergences": np.array([0.025, 0.0])}, ["curve 0: 2.5% of transitions diverge (> 1%)"]),
+        ({"kept": np.array([0.0, 0.2])}, ["curve 0: no draw is admissible"]),
         ({"rhat": second(1.5), "ess_tail": second(12.0)}, ["curve 1: R-hat 1.500 > 1.01, ESS 12 < 400"]),
         ({"sampler": "smc", "rhat": np.full((2, 3), np.nan), "log_evidence": np.array([3.0, -7.0])}, []),
         (
