@@ -14,7 +14,7 @@ import torch
 import lcx
 from benchmarks.provenance import ROOT, provenance, write_result
 from lcx.pretraining import CUTOFFS
-from lcx.prior import PRIORS
+from lcx.priors import PRIORS
 from lcx.scores import covered, pit, pit_band
 
 SEED = 2**62 + 2

@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    extrapolator, seconds, converged = lcx.load(device="cpu"), defaultdict(list), defaultdict(list)
+    extrapolator, seconds, converged = lcx.load("parametric", "cpu"), defaultdict(list), defaultdict(list)
     many = curves()[:BATCH, :CUTOFF]
     for curve in tqdm(range(options.rounds), desc="round"):
         one = curves()[curve, :CUTOFF]

@@ -81,7 +81,7 @@ def rank(some: np.ndarray, one: np.ndarray, rng: np.random.Generator) -> np.ndar
 
 def pfn(n: int) -> dict[str, np.ndarray]:
     """The PFN and the controls, a quarter of ``n`` curves per cut-off."""
-    extrapolator, rng, parts = lcx.load(device="cpu"), np.random.default_rng(0), []
+    extrapolator, rng, parts = lcx.load("parametric", "cpu"), np.random.default_rng(0), []
     for i, cutoff in enumerate(tqdm(CUTOFFS, desc="PFN")):
         theta, mean, values = drawn(n // len(CUTOFFS), SEED + i)
         reference = drawn(n // len(CUTOFFS), SEED + 100 + i)[2]

@@ -13,7 +13,7 @@ from lcx.extrapolate import load as load
 from lcx.extrapolate import predict as predict
 from lcx.extrapolation import Extrapolation as Extrapolation
 from lcx.predictive import Predictive as Predictive
-from lcx.prior import sample_prior as sample_prior
+from lcx.priors import sample_prior as sample_prior
 
 if TYPE_CHECKING:
     from lcx.diagnostics import MCMCInfo as MCMCInfo

@@ -8,11 +8,16 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from lcx.features import Frame
+from lcx.general import GeneralPrior
 from lcx.model import PFNConfig
 from lcx.prior import Prior
 
 BLOCK = 32  # batches drawn at once, so that the sampler works on full chunks
-LENGTH = 100  # tokens of a training curve
+LENGTH = 100  # tokens of a training curve of the parametric prior
+# Of the general prior: most points of a curve in a batch, and how often such batches come.
+LENGTHS, SHARES = (16, 32, 64, 128, 512), (0.25, 0.2, 0.3, 0.22, 0.03)
+FEWEST = 4
 
 
 @dataclass(frozen=True)
@@ -25,12 +30,14 @@ class PretrainConfig:
         start: folder of a model whose weights the run begins with; None: random ones. Give such a run a seed of its own, lest it see
             the same curves again.
         curves: training budget, curves; the cosine schedule ends there. Every curve is seen once.
-        batch: curves per step.
-        pairs: (cut-off, query) pairs scored per curve.
+        batch: curves per step; of the general prior, of curves of 64 points, with fewer and longer or more and shorter ones in turn.
+        pairs: (cut-off, query) pairs scored per curve, of the general prior at most 3 for every 4 points.
         targets: noise draws per pair, one in each of as many equally likely strata: the noise of the target is mostly
             integrated out at the price of a few more densities.
         irregular: share of curves on other grids than 1, 2, ..., 100: evenly spaced, random or dense ones.
         cutoff_power: cut-offs are drawn as the fraction u**power of the curve, u uniform: above 1 early ones are drawn more often.
+        relative: of the general prior, pairs are weighted by (unit of change / range of the whole curve)**relative, which tilts the
+            prior towards curves that change little beside what was seen: errors count in proportion to a curve's own range.
         muon_rate: peak learning rate of Muon (Jordan et al. 2024), on the matrices inside blocks and decoder.
         adam_rate: peak learning rate of AdamW, on everything else.
         warmup: steps of linear warm-up.
@@ -51,6 +58,7 @@ class PretrainConfig:
     targets: int = 4
     irregular: float = 0.2
     cutoff_power: float = 1.5
+    relative: float = 0.5
     muon_rate: float = 4e-3
     adam_rate: float = 2e-3
     warmup: int = 200
@@ -68,13 +76,17 @@ class PretrainConfig:
 
 
 class Batch(NamedTuple):
-    """Curves with pairs to score: context (B, L), pairs (B, P), targets (B, P, M); model units, NaN where padded."""
+    """Curves with pairs to score: context (B, L), pairs (B, P), targets (B, P, M); model units, NaN where padded.
+
+    ``frame`` is what is known of each curve of the general prior beside its points.
+    """
 
     values: Float[Tensor, "B L"]
     steps: Float[Tensor, "B L"]
     tokens: Int[Tensor, "B P"]
     queries: Float[Tensor, "B P"]
     targets: Float[Tensor, "B P M"]
+    frame: Frame | None = None
 
 
 def draw_steps(n: int, irregular: float, generator: torch.Generator) -> Float[Tensor, "n 100"]:
@@ -97,9 +109,13 @@ def draw_steps(n: int, irregular: float, generator: torch.Generator) -> Float[Te
     return torch.where(steps <= LENGTH + 1e-3, steps.clamp(max=LENGTH), torch.nan)
 
 
-def draw_batches(prior: Prior, config: PretrainConfig, block: int, device: torch.device) -> list[Batch]:
+def draw_batches(prior: Prior | GeneralPrior, config: PretrainConfig, block: int, device: torch.device) -> list[Batch]:
     """``BLOCK`` batches, a function of the configuration and ``block`` alone, so that resuming needs no generator state."""
     generator = torch.Generator(device).manual_seed(config.seed * 2**20 + block)
+    if isinstance(prior, GeneralPrior):
+        shares = torch.tensor(SHARES, device=device)
+        kinds = torch.multinomial(shares, BLOCK, replacement=True, generator=generator)
+        return [general_batch(prior, config, LENGTHS[kind], generator) for kind in kinds.tolist()]
     n = config.batch * BLOCK
     shape = (n, config.pairs)
 
@@ -122,3 +138,34 @@ def draw_batches(prior: Prior, config: PretrainConfig, block: int, device: torch
     noise = torch.special.ndtri(((strata + uniform(*shape, config.targets)) / config.targets).clamp(1e-6, 1 - 1e-6))
     targets = prior.mean_curve(theta, queries)[..., None] + sigma[..., None] * noise
     return [Batch(*parts) for parts in zip(*(x.split(config.batch) for x in (values, steps, tokens, queries, targets)), strict=True)]
+
+
+def general_batch(prior: GeneralPrior, config: PretrainConfig, longest: int, generator: torch.Generator) -> Batch:
+    """Curves of half to all of ``longest`` points, the first value 0 and the range 1; the pairs are their own later points."""
+    n, device = max(1, config.batch * 64 // longest), generator.device
+
+    def uniform(*shape: int) -> Tensor:
+        return torch.rand(*shape, generator=generator, device=device)
+
+    fewest = FEWEST if longest == min(LENGTHS) else longest // 2
+    lengths = (fewest + uniform(n) * (longest + 1 - fewest)).long().clamp(max=longest)
+    drawn = prior.simulate(prior.draw(n, generator), lengths, generator)
+    values = drawn.observe(drawn.base, drawn.sd, generator)
+    padding = drawn.steps.isnan()
+    origin, width = values[:, :1], range_of(values, padding)
+    pairs = (n, min(config.pairs, max(1, 3 * longest // 4)))
+    tokens = (uniform(*pairs) ** config.cutoff_power * (lengths[:, None] - 1)).long().clamp(max=lengths[:, None] - 2)
+    ahead = tokens + 1 + (uniform(*pairs) * (lengths[:, None] - 1 - tokens)).long()
+    ahead = torch.minimum(ahead, lengths[:, None] - 1)
+    base, sd = (x.gather(1, ahead)[..., None].expand(-1, -1, config.targets) for x in (drawn.base, drawn.sd))
+    targets = (drawn.observe(base, sd, generator) - origin[..., None]) / width[..., None]
+    lower, upper, fallback = drawn.frame
+    frame = Frame((lower - origin[:, 0]) / width[:, 0], (upper - origin[:, 0]) / width[:, 0], fallback / width[:, 0])
+    values = ((values - origin) / width).masked_fill(padding, torch.nan)
+    return Batch(values, drawn.steps, tokens, drawn.steps.gather(1, ahead), targets, frame)
+
+
+def range_of(values: Float[Tensor, "n L"], padding: Tensor) -> Float[Tensor, "n 1"]:
+    """Range of each curve, 1 where it has none."""
+    top, bottom = values.masked_fill(padding, -math.inf).amax(1), values.masked_fill(padding, math.inf).amin(1)
+    return torch.where(top > bottom, top - bottom, 1.0)[:, None]

@@ -6,6 +6,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional
 
+from lcx.features import Frame
+
 
 class Cache:
     """Keys and values of every layer in buffers with room at the end, so that appending one token copies nothing.
@@ -37,6 +39,8 @@ class Context:
         states: (B, L, D) summary of the points up to and including each token.
         values, steps: (B, L) the tokens, model units; 0 and 100 where not ``seen``.
         seen: (B, L) False where a token is padding.
+        units, gaps: (B, L) unit of change and spacing of steps at each token; 1 in the parametric chart.
+        frame: bounds and fallback scale in the chart of the values; None in the parametric chart.
         cache: keys and values of the attention layers; None if not asked for.
     """
 
@@ -44,6 +48,9 @@ class Context:
     values: Float[Tensor, "B L"]
     steps: Float[Tensor, "B L"]
     seen: Bool[Tensor, "B L"]
+    units: Float[Tensor, "B L"]
+    gaps: Float[Tensor, "B L"]
+    frame: Frame | None = None
     cache: Cache | None = None
 
     @property

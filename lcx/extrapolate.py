@@ -11,14 +11,15 @@ from torch import Tensor
 
 from lcx.checkpoint import as_device
 from lcx.checkpoint import load as load_checkpoint
-from lcx.curves import Scale, as_curves, as_queries, as_scale
+from lcx.curves import Curves, Scale, as_curves, as_queries, as_scale
 from lcx.extrapolation import Extrapolation
+from lcx.features import Frame
 from lcx.model import PFN
 from lcx.predictive import Predictive
-from lcx.tokens import MOST_TOKENS, Tokens, as_cutoffs, model_steps, queries_after
+from lcx.surprise import surprises
+from lcx.tokens import GeneralTokens, Tokens, as_cutoffs, model_steps, queries_after
 
 DEFAULT = "parametric"
-_SURPRISE = 1e-5  # chance that a curve of the prior is reported as surprising, were the model exact
 _CHUNK = 1 << 13  # tokens or queries per pass: activations of this size stay in a CPU's cache
 
 
@@ -43,7 +44,8 @@ def predict(
         mode: "max" if larger is better, "min" if smaller is.
         at: steps to predict, within (last finite step, horizon]; default every integer step of it, or 512 evenly spaced ones.
         bounds: known hard limits (lower, upper) of the metric; no predictive mass lies outside them.
-        unit: (worst, best), the values the model sees as 0 and 1; default the bounds, else a guess (``lcx.curves.as_scale``).
+        unit: (worst, best), the values the parametric model sees as 0 and 1; default the bounds, else a guess
+            (``lcx.curves.as_scale``). The general model takes none.
         model: name of a shipped model or folder of a saved one.
         device: where to compute; default CUDA if there is one.
 
@@ -95,9 +97,10 @@ def models_folder() -> Path:
 class Extrapolator:
     """A loaded model; called with :func:`predict`'s arguments except ``model`` and ``device``.
 
-    The parametric model sees t = 100 * step / horizon and (value - worst) / (best - worst). Its prior knows curves from t = 1 on:
-    earlier points are left out (if there are no others, the last one stands in at t = 1). Of more than 100 points, 100
-    evenly spaced ones with the last among them are read.
+    Both models see t = 100 * step / horizon. The general one sees the metric in units of what was observed up to each point, and at
+    most 512 points: of more, the last 128 and 384 spread evenly before them. The parametric one sees
+    (value - worst) / (best - worst). Its prior knows curves from t = 1 on: earlier points are left out (if there are no others, the last
+    one stands in at t = 1). Of more than 100 points, 100 evenly spaced ones with the last among them are read.
     """
 
     def __init__(self, model: PFN, about: dict[str, Any]) -> None:
@@ -122,18 +125,17 @@ class Extrapolator:
         """See :func:`predict`."""
         curves, one = as_curves(values, steps, horizon=horizon, bounds=bounds)
         queries = as_queries(at, curves)
-        scale = as_scale(curves, mode=mode, bounds=bounds, unit=unit)
-        read = Tokens(curves, scale)
-        ahead = model_steps(queries, curves).clamp(min=1).float()
+        read = self._read(curves, mode, bounds, unit)
+        ahead = model_steps(queries, curves).clamp(min=read.first_step).float()
         last = (read.counts - 1)[:, None]
         return Extrapolation(
             steps_ahead=queries,
-            predictive=to_user(self._decode(read, last, ahead), scale, bounds),
+            predictive=to_user(self._decode(read, last, ahead), read.scale, bounds),
             mode=mode,
             one=one,
             curves=curves,
-            paths=lambda n, generator: self._paths(read, ahead, scale, bounds, n, generator),
-            notes=lambda: read.notes(bounds, unit) + self._surprises(read),
+            paths=lambda n, generator: self._paths(read, ahead, bounds, n, generator),
+            notes=lambda: read.notes(bounds, unit) + surprises(read, self._decode),
         )
 
     def backtest(
@@ -172,51 +174,63 @@ class Extrapolator:
             ValueError, TypeError: as :func:`predict`; a cut-off outside 1..points, or before 1 % of the horizon.
         """
         curves, one = as_curves(values, steps, horizon=horizon, bounds=bounds, finished=True)
-        scale = as_scale(curves, mode=mode, bounds=bounds, unit=unit)
-        read, cuts = Tokens(curves, scale), as_cutoffs(cutoffs, curves)
+        read, cuts = self._read(curves, mode, bounds, unit), as_cutoffs(cutoffs, curves)
         queries = queries_after(cuts, at, curves)
         last = read.token_at(cuts)
         if ((last < 0) & ~queries.isnan().all(-1)).any():
             cut = int(cuts[(last < 0).any(0)].max())
             raise ValueError(f"expected cut-offs from 1 % of the horizon on, got {cut} points before it; leave the early cut-offs out")
-        ahead = model_steps(queries, curves).clamp(min=1).float()
+        ahead = model_steps(queries, curves).clamp(min=read.first_step).float()
         pairs = self._decode(read, last.clamp(min=0)[..., None].expand(ahead.shape).flatten(1), ahead.flatten(1))
         logits, loc, spread = (x.unflatten(1, ahead.shape[1:]) for x in (pairs.logits, pairs.loc, pairs.scale))
         return Extrapolation(
             steps_ahead=queries,
-            predictive=to_user(Predictive(logits, loc, spread), scale, bounds),
+            predictive=to_user(Predictive(logits, loc, spread), read.scale, bounds),
             mode=mode,
             one=one,
             curves=curves,
             paths=None,
-            notes=lambda: read.notes(bounds, unit) + self._surprises(read),
+            notes=lambda: read.notes(bounds, unit) + surprises(read, self._decode),
         )
 
+    def _read(self, curves: Curves, mode: str, bounds: Any, unit: Any) -> Tokens | GeneralTokens:
+        """The curves as this model sees them."""
+        if not self.model.general:
+            return Tokens(curves, as_scale(curves, mode=mode, bounds=bounds, unit=unit))
+        if unit is not None:
+            raise ValueError(f"Expected no unit for a general model, which scales by itself; got {unit!r}. Leave it out.")
+        return GeneralTokens(curves, mode=mode, bounds=bounds)
+
     @torch.inference_mode()
-    def _decode(self, read: Tokens, last: Int[Tensor, "B #P"], ahead: Float[Tensor, "B P"]) -> Predictive:
+    def _decode(self, read: Tokens | GeneralTokens, last: Int[Tensor, "B #P"], ahead: Float[Tensor, "B P"]) -> Predictive:
         """Predictives in model units, batch shape (B, P), float32 on the CPU, computed a chunk of curves at a time."""
         size = max(1, _CHUNK // max(read.values.shape[1], ahead.shape[1]))
         laws = []
-        for chunk in zip(*(x.split(size) for x in (read.values, read.steps, last, ahead)), strict=True):
-            values, steps, tokens, queries = (x.to(self.device) for x in chunk)
-            laws.append(self.model.decode(self.model.encode(values, steps), tokens, queries))
+        for at in range(0, len(last), size):
+            rows = slice(at, at + size)
+            values, steps, tokens, queries = (x[rows].to(self.device) for x in (read.values, read.steps, last, ahead))
+            context = self.model.encode(values, steps, frame=self._frame(read, rows))
+            laws.append(self.model.decode(context, tokens, queries))
         logits, loc, scale = (torch.cat([getattr(law, name).cpu() for law in laws]) for name in ("logits", "loc", "scale"))
         return Predictive(logits, loc, scale)
 
+    def _frame(self, read: Tokens | GeneralTokens, rows: Any) -> Frame | None:
+        return None if read.frame is None else Frame(*(x[rows].to(self.device) for x in read.frame))
+
     @torch.inference_mode()
     def _paths(
-        self, read: Tokens, ahead: Float[Tensor, "B A"], scale: Scale, bounds: Any, n: int, generator: torch.Generator
+        self, read: Tokens | GeneralTokens, ahead: Float[Tensor, "B A"], bounds: Any, n: int, generator: torch.Generator
     ) -> Float[Tensor, "B n A"]:
         """Joint draws in user units: each drawn value is appended as if observed, thinned to what the model can read."""
-        room = max(MOST_TOKENS - read.values.shape[1], MOST_TOKENS // 3)
+        room = max(read.most - read.values.shape[1], read.most // 3)
         fed_back = set(np.linspace(0, ahead.shape[1] - 1, min(room, ahead.shape[1])).round().astype(int).tolist())
         curves_at_once = max(1, _CHUNK // n)
         paths = []
         for start in range(0, len(ahead), curves_at_once):
             rows = torch.arange(start, min(start + curves_at_once, len(ahead))).repeat_interleave(n)
             values, steps, queries = (x[rows].to(self.device) for x in (read.values, read.steps, ahead))
-            part = Scale(scale.worst[rows], scale.best[rows])
-            context = self.model.encode(values, steps, cache=True)
+            part = Scale(read.scale.worst[rows], read.scale.best[rows])
+            context = self.model.encode(values, steps, cache=True, frame=self._frame(read, rows))
             draws = []
             for i in range(ahead.shape[1]):
                 law = self.model.decode(context, context.last[:, None], queries[:, i : i + 1])
@@ -226,30 +240,6 @@ class Extrapolator:
                     context = self.model.append(context, value, queries[:, i])
             paths.append(torch.cat(draws, 1).unflatten(0, (-1, n)))
         return torch.cat(paths)
-
-    def _surprises(self, read: Tokens) -> list[str]:
-        """Curves that the model, predicting each point from those before, held all but impossible.
-
-        Under the prior the normal scores of these predictions are independent N(0, 1). A single extreme one is a jump; a sum over
-        the last points that is extreme is a trend the prior does not know, such as divergence.
-        """
-        count = read.values.shape[1] - 1
-        if count < 1:
-            return []
-        before = torch.arange(count).expand(len(read.values), -1)
-        law = self._decode(read, before, read.steps[:, 1:]).double()
-        below = law.cdf(read.values[:, 1:].double()).clamp(1e-300, 1 - 1e-16)
-        score = torch.special.ndtri(below).nan_to_num(0.0)
-        length = (~below.isnan()).flip(1).cumsum(1).clamp(min=1).flip(1)
-        trend = score.flip(1).cumsum(1).flip(1) / length.sqrt()
-        limit = -torch.special.ndtri(torch.tensor(_SURPRISE / (4 * count), dtype=torch.float64))
-        sentences = []
-        for what, statistic in (("jumps at point", score), ("drifts away from the prediction since point", trend)):
-            largest = statistic.abs().max(1)
-            for i in (largest.values > limit).nonzero().flatten().tolist():
-                point = int(read.origin[i, largest.indices[i] + 1]) + 1
-                sentences.append(f"curve {i}: {what} {point} as no curve of the prior does; the bands may be misplaced or too narrow")
-        return sentences
 
 
 def to_user(law: Predictive, scale: Scale, bounds: Any) -> Predictive:

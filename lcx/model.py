@@ -21,8 +21,21 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lcx.context import Cache, Context
+from lcx.features import (
+    GENERAL_QUERY,
+    GENERAL_TOKEN,
+    PARAMETRIC_QUERY,
+    PARAMETRIC_TOKEN,
+    Frame,
+    general_query,
+    general_tokens,
+    parametric_query,
+    parametric_tokens,
+)
 from lcx.predictive import Predictive
 
+_RESOLUTIONS = (0.03, 1.0, 30.0)  # per unit of recent change
+_SMALLEST_SPREAD = 1e-3  # of the unit of recent change: a quantised metric repeats values, and density must stay finite
 _SMALLEST_SCALE = 1e-4  # model units; the prior's sigma is below this in fewer than 1 of 10^7 draws
 
 
@@ -37,6 +50,7 @@ class PFNConfig:
         expansion: hidden units of every MLP in multiples of ``width``.
         decoder_layers: residual MLPs of the decoder.
         components: normals in the predictive mixture.
+        chart: "parametric", model units are read as they are; "general", every token in units of the points up to it.
     """
 
     width: int = 64
@@ -45,6 +59,7 @@ class PFNConfig:
     expansion: int = 4
     decoder_layers: int = 2
     components: int = 16
+    chart: str = "parametric"
 
 
 class _MLP(nn.Module):
@@ -63,12 +78,13 @@ class _MLP(nn.Module):
 class _Block(nn.Module):
     """Causal self-attention, then an MLP, both pre-norm and residual."""
 
-    def __init__(self, width: int, heads: int, expansion: int) -> None:
+    def __init__(self, width: int, heads: int, expansion: int, relative: bool) -> None:
         super().__init__()
         self.heads = heads
         self.norm = nn.LayerNorm(width)
         self.qkv = nn.Linear(width, 3 * width, bias=False)
         self.out = nn.Linear(width, width, bias=False)
+        self.level = nn.Linear(len(_RESOLUTIONS) * heads, width, bias=False) if relative else None
         self.mlp = _MLP(width, expansion)
 
     def project(self, x: Float[Tensor, "B L D"]) -> tuple[Tensor, Tensor, Tensor]:
@@ -76,14 +92,24 @@ class _Block(nn.Module):
         batch, length, _ = x.shape
         return self.qkv(self.norm(x)).view(batch, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4).unbind(0)
 
-    def attend(self, x: Tensor, q: Tensor, k: Tensor, v: Tensor, hidden: Bool[Tensor, "*B L K"]) -> Float[Tensor, "B L D"]:
+    def attend(
+        self, x: Tensor, q: Tensor, k: Tensor, v: Tensor, hidden: Bool[Tensor, "*B L K"], values: Tensor, here: Tensor, unit: Tensor
+    ) -> Float[Tensor, "B L D"]:
         """The block's output for tokens ``x`` that must not see the keys where ``hidden``.
 
-        Written out, since the fused kernel's bf16 backward pass is several times slower than this on a CPU.
+        In the general chart a head also tells where the mean of the ``values`` (B, K) it attends to lies from the token's own value
+        ``here`` (B, L), in the token's ``unit``: features of other tokens are in units of their own. Attention is written out, since
+        the fused kernel's bf16 backward pass is several times slower than this on a CPU.
         """
         scores = q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5
         weights = torch.softmax(scores.masked_fill(hidden, -torch.inf), dim=-1)
-        return self.mlp(x + self.out((weights @ v).transpose(1, 2).flatten(2)))
+        x = x + self.out((weights @ v).transpose(1, 2).flatten(2))
+        if self.level is not None:
+            exact = weights.to(values.dtype)
+            apart = exact @ values[:, None, :, None] - exact.sum(-1, keepdim=True) * here[:, None, :, None]
+            apart = apart.squeeze(-1).transpose(1, 2) / unit[..., None]
+            x = x + self.level(torch.cat([torch.asinh(apart * r) / (1 + r) ** 0.5 for r in _RESOLUTIONS], -1))
+        return self.mlp(x)
 
 
 class PFN(nn.Module):
@@ -95,17 +121,20 @@ class PFN(nn.Module):
     def __init__(self, config: PFNConfig) -> None:
         super().__init__()
         sizes = asdict(config)
+        chart = sizes.pop("chart")
         if not all(isinstance(n, int) and n > 0 for n in sizes.values()) or config.width % config.heads:
             raise ValueError(f"expected positive whole numbers and width a multiple of heads, got {sizes}; change what breaks this")
-        self.config = config
+        if chart not in ("parametric", "general"):
+            raise ValueError(f"expected chart to be 'parametric' or 'general', got {chart!r}; write one of these")
+        self.config, self.general = config, chart == "general"
         width, components = config.width, config.components
         # Built without storage: torch's own initialisation would cost time and draw from the global generator.
         with torch.device("meta"):
-            self.embed = nn.Linear(_TOKEN_FEATURES, width)
-            self.blocks = nn.ModuleList(_Block(width, config.heads, config.expansion) for _ in range(config.layers))
+            self.embed = nn.Linear(GENERAL_TOKEN if self.general else PARAMETRIC_TOKEN, width)
+            self.blocks = nn.ModuleList(_Block(width, config.heads, config.expansion, self.general) for _ in range(config.layers))
             self.state_norm = nn.LayerNorm(width)
             self.state = nn.Linear(width, width)
-            self.query = nn.Linear(_QUERY_FEATURES, width)
+            self.query = nn.Linear(GENERAL_QUERY if self.general else PARAMETRIC_QUERY, width)
             self.decoder = nn.ModuleList(_MLP(width, config.expansion) for _ in range(config.decoder_layers))
             self.head_norm = nn.LayerNorm(width)
             self.head = nn.Linear(width, 3 * components + 1)
@@ -129,15 +158,17 @@ class PFN(nn.Module):
                 p.fill_(1.0)
         k = self.config.components
         self.head.bias[k : 2 * k] = torch.linspace(-1.5, 1.5, k)  # spread the components
-        self.head.bias[-1] = -2.0  # over about the range of the curves
+        self.head.bias[-1] = 0.0 if self.general else -2.0  # over about the range of the curves, or of the latest changes
 
-    def encode(self, values: Float[Tensor, "B L"], steps: Float[Tensor, "B L"], cache: bool = False) -> Context:
+    def encode(self, values: Float[Tensor, "B L"], steps: Float[Tensor, "B L"], cache: bool = False, frame: Frame | None = None) -> Context:
         """Reads curves once, for every cut-off.
 
         Args:
-            values: metric, model units; NaN where missing or padded. Each curve needs one finite value.
+            values: metric, model units; NaN where missing or padded. Each curve needs one finite value. In the general chart any
+                affine map of the metric will do, larger being better.
             steps: model steps, increasing along each curve.
             cache: keep keys and values for :meth:`append`.
+            frame: bounds and fallback scale, which the general chart needs.
 
         Returns:
             The context, one state per token. A state after missing tokens only is meaningless.
@@ -148,14 +179,14 @@ class PFN(nn.Module):
         hidden = torch.ones(length, length, dtype=torch.bool, device=values.device).triu(1) | ~seen[:, None, None, :]
         # A token always sees itself: a row without any key would be NaN and spoil gradients even where it is not used.
         hidden = hidden & ~torch.eye(length, dtype=torch.bool, device=values.device)
-        x = self.embed(_token_features(values, steps, *_previous(values, steps, seen)))
-        kept = []
+        tokens, unit, gap = self._describe(values, steps, seen, frame)
+        x, kept = self.embed(tokens), []
         for block in self.blocks:
             assert isinstance(block, _Block)
             q, k, v = block.project(x)
-            x = block.attend(x, q, k, v, hidden)
+            x = block.attend(x, q, k, v, hidden, values, values, unit)
             kept.append((k, v))
-        return Context(self.state_norm(x), values, steps, seen, Cache(kept) if cache else None)
+        return Context(self.state_norm(x), values, steps, seen, unit, gap, frame, Cache(kept) if cache else None)
 
     def append(self, context: Context, value: Float[Tensor, "B"], step: Float[Tensor, "B"]) -> Context:
         """The context with one more point per curve, equal to encoding it anew; NaN leaves a curve as it was.
@@ -171,23 +202,35 @@ class PFN(nn.Module):
         seen = torch.cat([context.seen, is_seen[:, None]], 1)
         hidden = ~seen[:, None, None, :]
         hidden[..., -1] = False
-        last = context.last[:, None]
-        previous = (context.values.gather(1, last), context.steps.gather(1, last), context.seen.any(1, keepdim=True))
-        x = self.embed(_token_features(value[:, None], step[:, None], *previous))
-        for block, (keys, values) in zip(self.blocks, cache.layers, strict=True):
+        values, steps = torch.cat([context.values, value[:, None]], 1), torch.cat([context.steps, step[:, None]], 1)
+        # All tokens are described anew, which costs little beside one token's pass, and keeps one definition of every feature.
+        tokens, unit, gap = (x[:, -1:] for x in self._describe(values, steps, seen, context.frame))
+        x = self.embed(tokens)
+        for block, (keys, kept) in zip(self.blocks, cache.layers, strict=True):
             assert isinstance(block, _Block)
             q, k, v = block.project(x)
-            keys[:, :, length : length + 1], values[:, :, length : length + 1] = k, v
-            x = block.attend(x, q, keys[:, :, : length + 1], values[:, :, : length + 1], hidden)
+            keys[:, :, length : length + 1], kept[:, :, length : length + 1] = k, v
+            x = block.attend(x, q, keys[:, :, : length + 1], kept[:, :, : length + 1], hidden, values, value[:, None], unit)
         cache.used = length + 1
         return replace(
             context,
             states=torch.cat([context.states, self.state_norm(x)], 1),
-            values=torch.cat([context.values, value[:, None]], 1),
-            steps=torch.cat([context.steps, step[:, None]], 1),
+            values=values,
+            steps=steps,
             seen=seen,
+            units=torch.cat([context.units, unit], 1),
+            gaps=torch.cat([context.gaps, gap], 1),
             cache=cache,
         )
+
+    def _describe(self, values: Tensor, steps: Tensor, seen: Tensor, frame: Frame | None) -> tuple[Tensor, Tensor, Tensor]:
+        """Token features, unit and spacing of each token, the latter two 1 in the parametric chart."""
+        if not self.general:
+            ones = torch.ones_like(values)
+            return parametric_tokens(values, steps, seen), ones, ones
+        if frame is None:
+            raise ValueError("expected a frame with bounds and fallback scale for a general model, got none; give it to encode")
+        return general_tokens(values, steps, seen, frame)
 
     def decode(self, context: Context, tokens: Int[Tensor, "#B #P"], queries: Float[Tensor, "B P"]) -> Predictive:
         """Predictives, one per pair.
@@ -203,49 +246,18 @@ class PFN(nn.Module):
         """
         tokens = tokens.expand(len(queries), -1)
         state = context.states.gather(1, tokens[..., None].expand(-1, -1, self.config.width))
-        value, step = context.values.gather(1, tokens), context.steps.gather(1, tokens)
-        x = self.state(state) + self.query(_query_features(queries, step))
+        value, step, base, gap = (x.gather(1, tokens) for x in (context.values, context.steps, context.units, context.gaps))
+        asked = general_query(queries, step, gap) if self.general else parametric_query(queries, step)
+        x = self.state(state) + self.query(asked)
         for mlp in self.decoder:
             x = mlp(x)
         out = self.head(self.head_norm(x))
         out = out if out.dtype == torch.float64 else out.float()  # bf16 while training
         logits, loc, log_scale, log_unit = out.split([self.config.components] * 3 + [1], dim=-1)
+        if self.general:  # loc moves by decades of the unit; near it sinh is linear
+            unit = base[..., None] * torch.exp(log_unit.clamp(-9, 9))
+            spread = torch.exp(log_scale.clamp(-8, 4)) * torch.cosh(loc.clamp(-12, 12)) * unit
+            return Predictive(logits, value[..., None] + unit * torch.sinh(loc.clamp(-12, 12)), spread + _SMALLEST_SPREAD * base[..., None])
         unit = torch.exp(log_unit.clamp(-9, 3))
         scale = unit * torch.exp(log_scale.clamp(-8, 4)) + _SMALLEST_SCALE
         return Predictive(logits, value[..., None] + unit * loc, scale)
-
-
-_TOKEN_FEATURES = 7
-_QUERY_FEATURES = 6
-
-
-def _previous(values: Tensor, steps: Tensor, seen: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Value and step of the last seen token before each token, and whether there is one, each (B, L)."""
-    index = torch.arange(values.shape[1], device=values.device)
-    before = torch.where(seen, index, -1).cummax(1).values.roll(1, 1)
-    before[:, 0] = -1
-    at = before.clamp(min=0)
-    return values.gather(1, at), steps.gather(1, at), before >= 0
-
-
-def _token_features(value: Tensor, step: Tensor, value_before: Tensor, step_before: Tensor, has_before: Tensor) -> Float[Tensor, "B L F"]:
-    """Value, step and the change since the point before, the latter at the resolutions of large, usual and tiny noise."""
-    change = torch.where(has_before, value - value_before, 0.0)
-    gap = torch.where(has_before, step - step_before, 1.0)
-    features = [
-        2 * value - 1,
-        step / 50 - 1,
-        torch.log(step) / 2.3 - 1,
-        torch.log(gap.clamp(min=1e-3)),
-        torch.asinh(change / 0.1),
-        torch.asinh(change / 0.01),
-        0.3 * torch.asinh(change / 0.001),
-    ]
-    return torch.stack(features, dim=-1)
-
-
-def _query_features(query: Tensor, step: Tensor) -> Float[Tensor, "B P F"]:
-    """Query step, alone and relative to the last observed one, linear and logarithmic; 1 / log(t + 1) is a family of the prior."""
-    gap = query - step
-    features = [query / 50 - 1, torch.log(query) / 2.3 - 1, gap / 50 - 1, torch.log(query / step), torch.log1p(gap) / 2 - 1]
-    return torch.stack([*features, 1 / torch.log(query + 1)], dim=-1)

@@ -17,7 +17,8 @@ from lcx.diagnostics import MCMCInfo, NotConverged, arviz, chain_diagnostics, li
 from lcx.extrapolate import to_user
 from lcx.extrapolation import Extrapolation
 from lcx.predictive import Predictive
-from lcx.prior import PRIORS, Prior
+from lcx.prior import Prior
+from lcx.priors import PRIORS
 from lcx.samplers import Draws
 from lcx.tokens import Tokens, model_steps
 

@@ -17,11 +17,13 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from lcx.batches import BLOCK, LENGTH, Batch, PretrainConfig, draw_batches
+from lcx.batches import BLOCK, LENGTH, Batch, PretrainConfig, draw_batches, general_batch
 from lcx.checkpoint import load, read_tensors, save, write_tensors, write_text
+from lcx.general import GeneralPrior
 from lcx.model import PFN
 from lcx.predictive import Predictive
-from lcx.prior import PRIORS, Prior
+from lcx.prior import Prior
+from lcx.priors import PRIORS
 from lcx.scores import log_score, paired_log_score
 
 STATE = "state.safetensors"
@@ -29,15 +31,47 @@ CUTOFFS = (10, 20, 40, 80)
 _VALIDATION_SEED = 2**62  # training blocks count up from seed * 2**20, so no validation curve is ever trained on
 
 
-def loss(model: PFN, batch: Batch) -> Tensor:
-    """Mean negative log score over pairs and targets, nats."""
+def loss(model: PFN, batch: Batch, power: float = 0.5) -> Tensor:
+    """Mean negative log score over pairs and targets, nats; of the general prior weighted, see ``PretrainConfig.relative``."""
+    if batch.frame is not None:
+        score, unit = general_scores(model, batch)
+        weight = relative_weight(unit, power)
+        return (surprise(-score) * (weight / weight.mean())[..., None]).mean()
     predictive = model.decode(model.encode(batch.values, batch.steps), batch.tokens, batch.queries)
     logits, loc, scale = (x.unsqueeze(-2) for x in (predictive.logits, predictive.loc, predictive.scale))
     return -Predictive(logits, loc, scale).log_prob(batch.targets).mean()
 
 
+def relative_weight(unit: Tensor, power: float) -> Tensor:
+    """Weight of a pair whose unit of change at the cut-off is ``unit`` in ranges of the whole curve."""
+    return unit.clamp(1e-4, 1) ** power
+
+
+def general_scores(model: PFN, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Log score of each target of the general prior under the law inside the told bounds, and the unit of change at each cut-off.
+
+    Returns:
+        Score (B, P, M), nats per unit of change; unit (B, P), ranges of the curve.
+    """
+    assert batch.frame is not None
+    context = model.encode(batch.values, batch.steps, frame=batch.frame)
+    law = model.decode(context, batch.tokens, batch.queries)
+    logits, loc, scale = (x.unsqueeze(-2) for x in (law.logits, law.loc, law.scale))
+    score = Predictive(logits, loc, scale).log_prob(batch.targets)
+    below, above = (0.5 * (1 + torch.erf((b[:, None, None].clamp(-1e9, 1e9) - law.loc) / law.scale * 0.5**0.5)) for b in batch.frame[:2])
+    inside = (torch.softmax(law.logits, -1) * (above - below)).sum(-1).clamp(min=1e-4)
+    unit = context.units.gather(1, batch.tokens)
+    return score + (torch.log(unit) - torch.log(inside)).unsqueeze(-1), unit
+
+
+def surprise(loss: Tensor) -> Tensor:
+    """A loss whose growth is logarithmic beyond 20 nats: no divergence that nobody could foresee may drown a batch."""
+    far = (loss - 20).clamp(min=0)
+    return loss.clamp(max=20) + torch.log1p(far)
+
+
 @torch.no_grad()
-def validate(model: PFN, prior: Prior, n: int, seed: int = _VALIDATION_SEED) -> dict[int, tuple[float, float]]:
+def validate(model: PFN, prior: Prior | GeneralPrior, n: int, seed: int = _VALIDATION_SEED) -> dict[int, tuple[float, float]]:
     """Log score of all points after each cut-off on ``n`` fresh curves of 100 steps.
 
     Returns:
@@ -46,6 +80,8 @@ def validate(model: PFN, prior: Prior, n: int, seed: int = _VALIDATION_SEED) -> 
     """
     device = next(model.parameters()).device
     generator = torch.Generator(device).manual_seed(seed)
+    if isinstance(prior, GeneralPrior):
+        return _validate_general(model, prior, n, generator)
     expected = -prior.noise.mean - 0.5 * math.log(2 * math.pi * math.e)
     scored: dict[int, list[tuple[Tensor, Tensor]]] = {cutoff: [] for cutoff in CUTOFFS}
     chunk = 128 if device.type == "cpu" else 10_000  # small enough for a CPU to reuse its memory instead of mapping it anew
@@ -65,11 +101,28 @@ def validate(model: PFN, prior: Prior, n: int, seed: int = _VALIDATION_SEED) -> 
     return {cutoff: paired_log_score(score, own, expected) for cutoff, (score, own) in joined.items()}
 
 
+def _validate_general(model: PFN, prior: GeneralPrior, n: int, generator: torch.Generator) -> dict[int, tuple[float, float]]:
+    """As ``validate``, on curves of 32 to 64 points; nats per unit of change at the cut-off, capped as the loss is."""
+    scored: dict[int, list[Tensor]] = {cutoff: [] for cutoff in CUTOFFS}
+    for _ in range(0, n, 64):
+        batch = general_batch(prior, PretrainConfig(batch=64, pairs=1, targets=1), 64, generator)
+        lengths = (~batch.steps.isnan()).sum(1, keepdim=True)
+        for cutoff in CUTOFFS:
+            tokens = (lengths * cutoff // 100).clamp(min=2) - 1
+            later = tokens + 1 + torch.arange(int((lengths - tokens).max()) - 1, device=lengths.device)
+            live, later = later < lengths, torch.minimum(later, lengths - 1)
+            pairs = batch._replace(tokens=tokens.expand_as(later), queries=batch.steps.gather(1, later))
+            score = -surprise(-general_scores(model, pairs._replace(targets=batch.values.gather(1, later)[..., None]))[0])[..., 0]
+            scored[cutoff].append(torch.where(live, score, 0.0).sum(1) / live.sum(1))
+    joined = {cutoff: torch.cat(parts) for cutoff, parts in scored.items()}
+    return {cutoff: (x.mean().item(), x.std().item() / len(x) ** 0.5) for cutoff, x in joined.items()}
+
+
 class _Run:
     """What changes while training: weights, optimizers, step count, seconds trained; saved and restored as one file."""
 
     def __init__(self, config: PretrainConfig, device: torch.device) -> None:
-        self.step, self.seconds = 0, 0.0
+        self.step, self.seconds, self.curves = 0, 0.0, 0
         self.model, self.curves_before, self.seconds_before = PFN(config.model), 0, 0.0
         self.model.initialise(torch.Generator().manual_seed(config.seed))
         self.model.to(device)
@@ -94,26 +147,28 @@ class _Run:
         for optimizer, rate in zip(self.optimizers, (config.muon_rate, config.adam_rate), strict=True):
             optimizer.param_groups[0]["lr"] = rate * factor
 
-    def take_step(self, value: Tensor, clip: float) -> None:
+    def take_step(self, value: Tensor, clip: float, curves: int) -> None:
         value.backward()
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), clip)
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), clip)
         for optimizer in self.optimizers:
-            optimizer.step()
+            if norm.isfinite():  # one curve that overflows must not end a run
+                optimizer.step()
             optimizer.zero_grad()
         self.step += 1
+        self.curves += curves
 
     def save(self, folder: Path) -> None:
         tensors = {f"model/{name}": p for name, p in self.model.state_dict().items()}
         for i, optimizer in enumerate(self.optimizers):
             for j, slots in optimizer.state_dict()["state"].items():
                 tensors |= {f"optimizer/{i}/{j}/{name}": x for name, x in slots.items()}
-        tensors["progress"] = torch.tensor([self.step, self.seconds, self.curves_before, self.seconds_before]).double()
+        tensors["progress"] = torch.tensor([self.step, self.seconds, self.curves_before, self.seconds_before, self.curves]).double()
         write_tensors({name: x.detach().cpu().contiguous() for name, x in tensors.items()}, folder / STATE)
 
     def restore(self, folder: Path) -> None:
         tensors = read_tensors(folder / STATE)
-        step, self.seconds, curves, self.seconds_before = tensors["progress"].tolist()
-        self.step, self.curves_before = int(step), int(curves)
+        step, self.seconds, before, self.seconds_before, seen = tensors["progress"].tolist()
+        self.step, self.curves_before, self.curves = int(step), int(before), int(seen)
         self.model.load_state_dict({n.removeprefix("model/"): x for n, x in tensors.items() if n.startswith("model/")})
         for i, optimizer in enumerate(self.optimizers):
             slots: dict[int, dict[str, Tensor]] = {}
@@ -169,22 +224,23 @@ def pretrain(
             if run.step % BLOCK == 0 or not recent:
                 batches = draw_batches(prior, config, run.step // BLOCK, device)
             run.set_rates(config, done)
+            batch = batches[run.step % BLOCK]
             with torch.autocast(device.type, torch.bfloat16, enabled=autocast):
-                value = scored(run.model, batches[run.step % BLOCK])
-            run.take_step(value, config.clip)
+                value = scored(run.model, batch, config.relative)
+            run.take_step(value, config.clip, len(batch.values))
             recent = [*recent[-199:], value.detach()]
             bar.update()
             if run.step % 50 == 0:
                 train = -torch.stack(recent).mean().item()
                 bar.total = max(run.step, round(run.step / done)) if done else total  # with a clock, the steps it will leave room for
-                bar.set_postfix(log_score=f"{train:.3f}", curves_s=f"{run.step * config.batch / max(run.seconds, 1e-9):.0f}")
+                bar.set_postfix(log_score=f"{train:.3f}", curves_s=f"{run.curves / max(run.seconds, 1e-9):.0f}")
                 write({"train/log_score": train}, run.step)
             run.seconds += time.monotonic() - tick
             if run.step % config.validate_every == 0:
                 scores = validate(run.model, prior, config.validation_curves)
                 write({f"validation/{cutoff}": mean for cutoff, (mean, _) in scores.items()}, run.step)
                 line = "  ".join(f"{cutoff} %: {mean:.4f} ({error:.4f})" for cutoff, (mean, error) in scores.items())
-                bar.write(f"{run.step * config.batch:>10,} curves, {run.seconds / 60:5.1f} min: {line}")
+                bar.write(f"{run.curves:>10,} curves, {run.seconds / 60:5.1f} min: {line}")
             if time.monotonic() - saved > 120:
                 run.save(folder)
                 saved = time.monotonic()
@@ -200,7 +256,7 @@ def _facts(run: _Run, config: PretrainConfig, prior: Prior) -> dict[str, Any]:
     return {
         "prior": config.prior,
         "pretraining": asdict(config),
-        "curves_seen": run.curves_before + run.step * config.batch,
+        "curves_seen": run.curves_before + run.curves,
         "seconds": round(run.seconds_before + run.seconds, 1),
         "device": str(next(run.model.parameters()).device),
         "validation": {str(cutoff): {"log_score": mean, "standard_error": error} for cutoff, (mean, error) in scores.items()},

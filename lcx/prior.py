@@ -234,26 +234,3 @@ PARAMETRIC = Prior(
     ),
     noise=LogNormal(-4, 1),
 )
-PRIORS = {prior.name: prior for prior in (PARAMETRIC,)}
-
-
-def sample_prior(n: int, prior: str = "parametric", *, seed: int, device: str | torch.device | None = None) -> Curves:
-    """``n`` noisy synthetic curves of a named prior.
-
-    Args:
-        n: number of curves, >= 1.
-        prior: name of the prior.
-        seed: seed of the draw; the same seed gives the same curves on the same kind of device.
-        device: where to draw; default CPU.
-
-    Returns:
-        Curves with values (n, 100) on steps 1..100 and horizon 100.
-
-    Raises:
-        ValueError: unknown prior, or ``n`` < 1.
-    """
-    if prior not in PRIORS:
-        raise ValueError(f"expected prior to be one of {sorted(PRIORS)}, got {prior!r}; choose one of these names")
-    if n < 1:
-        raise ValueError(f"expected n >= 1 curves, got {n}; ask for at least one")
-    return PRIORS[prior].sample(n, torch.Generator(device or "cpu").manual_seed(seed))

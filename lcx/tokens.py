@@ -1,15 +1,17 @@
-"""How the parametric model reads a user's curves: which points, in which units, and what that leaves out."""
+"""How the models read a user's curves: which points, in which units, and what that leaves out."""
 
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lcx.curves import Curves, Scale, as_queries
+from lcx.features import Frame
 
-MOST_TOKENS = 100  # the model is trained on curves of at most this many points
+MOST_TOKENS = 100  # the parametric model is trained on curves of at most this many points
+GENERAL_TOKENS, RECENT = 512, 128  # and the general one on so many; of longer curves the last ones are read without gaps
 
 
 class Tokens:
@@ -19,9 +21,14 @@ class Tokens:
         values, steps: (B, L) the tokens.
         counts: (B,) tokens per curve.
         origin: (B, L) index among the curve's observed points of each token.
+        scale: from model to user units.
     """
 
+    frame = None
+    most, first_step = MOST_TOKENS, 1.0
+
     def __init__(self, curves: Curves, scale: Scale) -> None:
+        self.scale = scale
         values, steps, counts = scale.to_model(curves.values), model_steps(curves.steps, curves), curves.counts
         self.origin = torch.arange(steps.shape[1]).expand(steps.shape)
         self.early = (steps < 1).sum(1)
@@ -46,8 +53,7 @@ class Tokens:
 
     def token_at(self, cutoffs: Int[Tensor, "C"]) -> Int[Tensor, "B C"]:
         """Index of the last token among the first ``cutoffs`` points; -1 where there is none."""
-        inside = torch.arange(self.values.shape[1]) < self.counts[:, None]
-        return ((self.origin[:, None, :] < cutoffs[:, None]) & inside[:, None, :]).sum(-1) - 1
+        return _token_at(self.origin, self.counts, cutoffs)
 
     def notes(self, bounds: Any, unit: Any) -> list[str]:
         """What was guessed, left out, or lies off the model's scale."""
@@ -62,10 +68,82 @@ class Tokens:
             (f"of more than {MOST_TOKENS} points, {MOST_TOKENS} evenly spaced ones are read", self.thinned),
             ("the values lie far outside the scale (worst, best)", (self.values.nanmedian(1).values - 0.5).abs() > 1),
         ):
-            if which.any():
-                rows = which.nonzero().flatten().tolist()
-                notes.append(f"curve {', '.join(map(str, rows[:5]))}{', ...' if len(rows) > 5 else ''}: {what}")
+            notes += _noted(what, which)
         return notes
+
+
+class GeneralTokens:
+    """Curves as the general model reads them: float32, larger is better, NaN-padded on the right, with what else is known of them.
+
+    The chart of the values does not matter to the model; here the last value is 0, so that the latest changes keep their digits
+    whatever came before, and the range is 1. Of more than 512 points the last 128 are read, and 384 evenly spaced ones before.
+
+    Attributes: as those of :class:`Tokens`, and
+        frame: bounds, and the scale to assume while all values are equal: the width of the bounds, else the distance from the one
+            bound there is, else max(|value|, 1).
+    """
+
+    most, first_step = GENERAL_TOKENS, 1e-5
+
+    def __init__(self, curves: Curves, *, mode: str, bounds: Any) -> None:
+        sign, (lower, upper) = _direction(mode), bounds
+        values, counts = curves.values, curves.counts
+        last = values.gather(1, counts[:, None] - 1).squeeze(1)
+        width = values.nan_to_num(-torch.inf).amax(1) - values.nan_to_num(torch.inf).amin(1)
+        if not width.isfinite().all():
+            row = int((~width.isfinite()).int().argmax())
+            raise ValueError(f"Expected values with a finite range; got {values[row].tolist()[:5]}... in curve {row}. Rescale the values.")
+        best = last + sign * torch.where(width > 0, width, 1.0)
+        best = torch.where(best == last, torch.nextafter(last, torch.full_like(last, sign * torch.inf)), best)
+        self.scale = Scale(last, best)
+        width = self.scale.slope.abs()
+        ends = [torch.full_like(last, side * torch.inf if bound is None else float(bound)) for bound, side in ((lower, -1), (upper, 1))]
+        below, above = (sign * (end - last) / width for end in ends[::sign])
+        first, room = values[:, 0], ends[1] - ends[0]
+        near = torch.minimum((ends[0] - first).abs(), (ends[1] - first).abs())
+        near = torch.where(near.isfinite() & (near > 0), near, first.abs().clamp(min=1))
+        fallback = torch.where(room.isfinite(), room, near) / width
+        self.frame = Frame(*(x.float() for x in (below, above, fallback)))
+        self.thinned = counts > GENERAL_TOKENS
+        self.counts = counts.clamp(max=GENERAL_TOKENS)
+        self.origin = torch.arange(min(values.shape[1], GENERAL_TOKENS)).expand(len(values), -1)
+        if self.thinned.any():
+            early = GENERAL_TOKENS - RECENT
+            k = torch.arange(GENERAL_TOKENS)
+            even = (k * ((counts - RECENT - 1) / (early - 1))[:, None]).round().long()
+            kept = torch.where(k < early, even, (counts - GENERAL_TOKENS)[:, None] + k)
+            self.origin = torch.where(self.thinned[:, None], kept, k).clamp(max=values.shape[1] - 1)
+        padding = torch.arange(self.origin.shape[1]) >= self.counts[:, None]
+        shown = sign * (values - last[:, None]) / width[:, None]
+        steps = model_steps(curves.steps, curves)
+        values, steps = (x.gather(1, self.origin).masked_fill(padding, torch.nan) for x in (shown, steps))
+        self.values, self.steps = values.float(), steps.clamp(min=self.first_step).float()
+
+    def token_at(self, cutoffs: Int[Tensor, "C"]) -> Int[Tensor, "B C"]:
+        """Index of the last token among the first ``cutoffs`` points."""
+        return _token_at(self.origin, self.counts, cutoffs)
+
+    def notes(self, bounds: Any, unit: Any) -> list[str]:
+        """What was left out."""
+        return _noted(
+            f"of more than {GENERAL_TOKENS} points, the last {RECENT} and {GENERAL_TOKENS - RECENT} before are read", self.thinned
+        )
+
+
+def _direction(mode: str) -> int:
+    if mode not in ("max", "min"):
+        raise ValueError(f"Expected mode 'max' or 'min'; got {mode!r}. Write 'max' if larger is better, else 'min'.")
+    return 1 if mode == "max" else -1
+
+
+def _token_at(origin: Int[Tensor, "B L"], counts: Int[Tensor, "B"], cutoffs: Int[Tensor, "C"]) -> Int[Tensor, "B C"]:
+    inside = torch.arange(origin.shape[1]) < counts[:, None]
+    return ((origin[:, None, :] < cutoffs[:, None]) & inside[:, None, :]).sum(-1) - 1
+
+
+def _noted(what: str, which: Bool[Tensor, "B"]) -> list[str]:
+    rows = which.nonzero().flatten().tolist()
+    return [f"curve {', '.join(map(str, rows[:5]))}{', ...' if len(rows) > 5 else ''}: {what}"] if rows else []
 
 
 def model_steps(steps: Float[Tensor, "B ..."], curves: Curves) -> Float[Tensor, "B ..."]:

@@ -13,6 +13,7 @@ import torch
 import lcx
 from lcx.checkpoint import write_text
 from lcx.extrapolate import models_folder
+from lcx.features import Frame
 from lcx.model import PFN
 
 GOLDEN = Path(__file__).resolve().parents[1] / "tests" / "golden"
@@ -26,7 +27,8 @@ def golden(model: PFN) -> dict[str, Any]:
     model = model.double()
     t = torch.arange(1.0, 21.0, dtype=torch.float64)
     values = torch.stack([0.9 - 0.7 * t**-0.6, 0.5 + 0.02 * torch.sin(3 * t), torch.where(t % 4 == 2, torch.nan, 0.2 + 0.01 * t)])
-    context = model.encode(values, t.expand_as(values))
+    ends = torch.tensor([[0.0, 1.0, 1.0], [-torch.inf, torch.inf, 1.0], [0.0, torch.inf, 0.2]], dtype=torch.float64)
+    context = model.encode(values, t.expand_as(values), frame=Frame(*ends.unbind(1)))
     rows = {}
     for token in (4, 19):
         queries = (t[token] + torch.tensor(QUERIES, dtype=torch.float64)).expand(3, -1)

@@ -14,21 +14,39 @@ ALLOWED = {
     "predictive": CORE,
     "curves": CORE,
     "prior": CORE | {"lcx.families", "lcx.curves"},
-    "context": CORE,
-    "model": CORE | {"lcx.context", "lcx.predictive"},
+    "features": CORE,
+    "general": CORE | {"lcx.curves", "lcx.features", "lcx.prior"},
+    "priors": CORE | {"lcx.curves", "lcx.general", "lcx.prior"},
+    "context": CORE | {"lcx.features"},
+    "model": CORE | {"lcx.context", "lcx.features", "lcx.predictive"},
     "scores": CORE | {"lcx.predictive"},
     "checkpoint": {"torch", "safetensors", "lcx.model"},
-    "batches": CORE | {"lcx.model", "lcx.prior"},
-    "pretraining": CORE | {"tqdm", "lcx.batches", "lcx.checkpoint", "lcx.model", "lcx.predictive", "lcx.prior", "lcx.scores"},
-    "tokens": CORE | {"lcx.curves"},
+    "batches": CORE | {"lcx.features", "lcx.general", "lcx.model", "lcx.prior"},
+    "pretraining": CORE
+    | {"tqdm"}
+    | {f"lcx.{name}" for name in ("batches", "checkpoint", "general", "model", "predictive", "prior", "priors", "scores")},
+    "tokens": CORE | {"lcx.curves", "lcx.features"},
+    "surprise": CORE | {"lcx.predictive", "lcx.tokens"},
     "extrapolation": CORE | {"pandas", "matplotlib", "lcx.curves", "lcx.predictive", "lcx.plots"},
-    "extrapolate": CORE | {"lcx.checkpoint", "lcx.curves", "lcx.extrapolation", "lcx.model", "lcx.predictive", "lcx.tokens"},
+    "extrapolate": CORE
+    | {f"lcx.{name}" for name in ("checkpoint", "curves", "extrapolation", "features", "model", "predictive", "surprise", "tokens")},
     "plots": {"numpy", "matplotlib"},
     "diagnostics": CORE | {"arviz"},
     "posterior": CORE
     | {
         f"lcx.{name}"
-        for name in ("checkpoint", "curves", "diagnostics", "extrapolate", "extrapolation", "predictive", "prior", "samplers", "tokens")
+        for name in (
+            "checkpoint",
+            "curves",
+            "diagnostics",
+            "extrapolate",
+            "extrapolation",
+            "predictive",
+            "prior",
+            "priors",
+            "samplers",
+            "tokens",
+        )
     },
     "samplers/__init__": CORE | {"lcx.prior"},
     "samplers/amplitudes": CORE | {"lcx.prior"},

@@ -15,7 +15,8 @@ from scipy import stats
 
 import lcx
 from lcx.diagnostics import MCMCInfo, NotConverged
-from lcx.prior import PRIORS, LogNormal, Prior, Term, Uniform
+from lcx.prior import LogNormal, Prior, Term, Uniform
+from lcx.priors import PRIORS
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # of arviz 0.23, on import
 

@@ -34,7 +34,7 @@ def mcmc(
     chains: Annotated[int, typer.Option(help="Chains of nuts, ensembles of emcee.")] = 4,
     seed: Annotated[int, typer.Option(help="Seed of all randomness.")] = 0,
     strict: Annotated[bool, typer.Option(help="Refuse to answer from draws that have not converged.")] = True,
-    compare: Annotated[bool, typer.Option("--compare", help="Set the default PFN's answer beside it.")] = False,
+    compare: Annotated[bool, typer.Option("--compare", help="Set the answer of the parametric PFN beside it.")] = False,
     device: cli.Device = None,
 ) -> None:
     """Extrapolates one partial learning curve by MCMC, the slow reference."""
@@ -52,7 +52,7 @@ def mcmc(
     found = _diagnostics(info)
     facts, lines, pfn = {"diagnostics": found}, (_line(found),), None
     if compare:
-        extrapolator = load(device=device)
+        extrapolator = load("parametric", device)  # which knows the same prior
         begin = time.perf_counter()
         pfn = extrapolator(**question)
         seconds = time.perf_counter() - begin

@@ -1,0 +1,152 @@
+"""What a token tells the network: every statistic of a prefix is of that prefix alone, so one encoding serves every cut-off.
+
+Two charts. The parametric model reads model units as they are. The general model reads ratios only: each token is described in units
+of what has been seen up to it, so that y -> a y + b (a > 0) with mapped bounds leaves every feature as it was.
+
+Shape letters: B curves, L tokens, P pairs, F features, H heads.
+"""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+PARAMETRIC_TOKEN, PARAMETRIC_QUERY = 7, 6
+GENERAL_TOKEN, GENERAL_QUERY = 26, 7
+_FAST, _SLOW = 0.7, 0.92  # memory of the running means, per token; chosen with the prototypes of benchmarks/LOG.md
+_SMALLEST_UNIT = 1e-5  # of the range seen: below this, changes are rounding
+
+
+class Frame(NamedTuple):
+    """What is known of each curve beside its points, in the chart of its values; larger is better.
+
+    Attributes:
+        lower, upper: (B,) known bounds; infinite where there is none.
+        fallback: (B,) the scale to assume while all values are equal, > 0.
+    """
+
+    lower: Float[Tensor, "B"]
+    upper: Float[Tensor, "B"]
+    fallback: Float[Tensor, "B"]
+
+
+def previous(values: Tensor, steps: Tensor, seen: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Value and step of the last seen token before each token, and whether there is one, each (B, L)."""
+    index = torch.arange(values.shape[1], device=values.device)
+    before = torch.where(seen, index, -1).cummax(1).values.roll(1, 1)
+    before[:, 0] = -1
+    at = before.clamp(min=0)
+    return values.gather(1, at), steps.gather(1, at), before >= 0
+
+
+def parametric_tokens(values: Float[Tensor, "B L"], steps: Float[Tensor, "B L"], seen: Bool[Tensor, "B L"]) -> Float[Tensor, "B L F"]:
+    """Value, step and the change since the point before, the latter at the resolutions of large, usual and tiny noise."""
+    value_before, step_before, has_before = previous(values, steps, seen)
+    change = torch.where(has_before, values - value_before, 0.0)
+    gap = torch.where(has_before, steps - step_before, 1.0)
+    features = [
+        2 * values - 1,
+        steps / 50 - 1,
+        torch.log(steps) / 2.3 - 1,
+        torch.log(gap.clamp(min=1e-3)),
+        torch.asinh(change / 0.1),
+        torch.asinh(change / 0.01),
+        0.3 * torch.asinh(change / 0.001),
+    ]
+    return torch.stack(features, dim=-1)
+
+
+def parametric_query(query: Float[Tensor, "B P"], step: Float[Tensor, "B #P"]) -> Float[Tensor, "B P F"]:
+    """Query step, alone and relative to the last observed one, linear and logarithmic; 1 / log(t + 1) is a family of the prior."""
+    gap = query - step
+    features = [query / 50 - 1, torch.log(query) / 2.3 - 1, gap / 50 - 1, torch.log(query / step), torch.log1p(gap) / 2 - 1]
+    return torch.stack([*features, 1 / torch.log(query + 1)], dim=-1)
+
+
+def general_tokens(
+    values: Float[Tensor, "B L"], steps: Float[Tensor, "B L"], seen: Bool[Tensor, "B L"], frame: Frame
+) -> tuple[Float[Tensor, "B L F"], Float[Tensor, "B L"], Float[Tensor, "B L"]]:
+    """Features of each token, the unit of change at it (chart units, > 0) and the spacing of steps before it.
+
+    The unit is a running mean of the size of recent changes, so it follows a curve from its first drop to its plateau.
+    """
+    value_before, step_before, has_before = previous(values, steps, seen)
+    change = torch.where(has_before & seen, values - value_before, 0.0)
+    gap = torch.where(has_before, steps - step_before, steps).clamp(min=1e-6)
+    count = seen.cumsum(1)
+    rank = count.to(torch.float64)
+    high = values.masked_fill(~seen, -torch.inf).cummax(1)
+    low = values.masked_fill(~seen, torch.inf).cummin(1)
+    top, bottom = (torch.where(count > 0, x.values, values) for x in (high, low))
+    width = top - bottom
+    flat = width <= 0
+    fallback = frame.fallback[:, None]
+    width = torch.where(flat, fallback, width)
+    moved = has_before & seen
+
+    def running(x: Tensor, rate: float) -> Tensor:
+        weight = torch.where(moved, torch.exp(-torch.log(torch.tensor(rate, dtype=torch.float64)) * rank), 0.0)
+        mean = (weight * x).cumsum(1) / weight.cumsum(1).clamp(min=1e-300)
+        return mean.to(values.dtype)
+
+    size, slow = (torch.where(flat, fallback, running(change.abs(), rate)) for rate in (_FAST, _SLOW))
+    unit = torch.maximum(size, _SMALLEST_UNIT * width)
+    slow = torch.maximum(slow, _SMALLEST_UNIT * width)
+    _, _, has_two = previous(values, steps, moved)
+    change_before = previous(change, steps, moved)[0]
+    bend = running(torch.where(moved & has_two, change - change_before, change).abs(), _SLOW)
+    # The fallback may stand in while values are equal, but no later token may learn what it was.
+    was_flat = previous(flat.to(values.dtype), steps, seen)[0] > 0
+    unit_before, width_before = (torch.where(has_before & ~was_flat, previous(x, steps, seen)[0], x) for x in (unit, width))
+    first = values.gather(1, seen.int().argmax(1, keepdim=True))
+    number = count.clamp(min=1).to(values.dtype)
+    since_top = number - torch.where(seen, 1 + high.indices, 1).to(values.dtype).clamp(max=number)
+    above, below = frame.upper[:, None] - values, values - frame.lower[:, None]
+    room_above, room_below = (torch.asinh((x / unit).nan_to_num(posinf=0.0).clamp(0, 1e12)) / 5 for x in (above, below))
+    log_size = torch.log(width / unit)
+    share = steps / 100
+    features = [
+        2 * share - 1,
+        torch.log(share.clamp(min=1e-7)) / 3 + 1,
+        torch.log(gap / 100) / 3 + 1,
+        torch.log(gap / steps),
+        torch.log(number) / 2 - 1,
+        torch.asinh(change / unit),
+        torch.asinh(30 * change / unit) / 4,
+        torch.asinh(10 * change / width),
+        2 * (values - bottom) / width - 1,
+        torch.asinh((top - values) / unit) / 2,
+        torch.asinh((values - bottom) / unit) / 2,
+        torch.asinh((values - first) / unit) / 2,
+        torch.asinh(10 * (top - values) / width),
+        torch.asinh(10 * (values - first) / width),
+        log_size / 3 - 1,
+        torch.log(slow / unit),
+        torch.log((bend / unit).clamp(min=1e-3)),
+        torch.log(unit / unit_before),
+        torch.log(width / width_before),
+        2 * running(change, _FAST) / unit,
+        2 * running(change, _SLOW) / slow,
+        running((change == 0).to(values.dtype), _SLOW),
+        since_top / number,
+        flat.to(values.dtype),
+        torch.where(torch.isinf(above), -1.0, room_above),
+        torch.where(torch.isinf(below), -1.0, room_below),
+    ]
+    return torch.stack([x.to(values.dtype).clamp(-12, 12) for x in features], dim=-1), unit, gap
+
+
+def general_query(query: Float[Tensor, "B P"], step: Float[Tensor, "B #P"], gap: Float[Tensor, "B #P"]) -> Float[Tensor, "B P F"]:
+    """Query step relative to the horizon, to the last observed step and to the spacing of the observed ones."""
+    ahead = (query - step).clamp(min=1e-6)
+    features = [
+        query / 50 - 1,
+        torch.log((query / 100).clamp(min=1e-7)) / 3 + 1,
+        ahead / 50 - 1,
+        torch.log(ahead / 100) / 3 + 1,
+        torch.log1p(ahead / gap.clamp(min=1e-6)) / 2 - 1,
+        torch.log(query / step),
+        ahead / query,
+    ]
+    return torch.stack(features, dim=-1)
