@@ -21,6 +21,7 @@ from lcx.batches import BLOCK, LENGTH, Batch, PretrainConfig, draw_batches, gene
 from lcx.checkpoint import load, read_tensors, save, write_tensors, write_text
 from lcx.general import GeneralPrior
 from lcx.model import PFN
+from lcx.muon import Muon
 from lcx.predictive import Predictive
 from lcx.prior import Prior
 from lcx.priors import PRIORS
@@ -130,7 +131,7 @@ class _Run:
         parameters = dict(self.model.named_parameters())
         muon = [parameters.pop(n) for n in inner]
         self.optimizers = [
-            torch.optim.Muon(muon, lr=config.muon_rate, weight_decay=0.0, adjust_lr_fn="match_rms_adamw"),
+            Muon(muon, lr=config.muon_rate),
             torch.optim.AdamW(parameters.values(), lr=config.adam_rate, betas=(0.9, 0.98), weight_decay=0.0, fused=True),
         ]
 

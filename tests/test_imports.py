@@ -24,7 +24,8 @@ ALLOWED = {
     "batches": CORE | {"lcx.features", "lcx.general", "lcx.model", "lcx.prior"},
     "pretraining": CORE
     | {"tqdm"}
-    | {f"lcx.{name}" for name in ("batches", "checkpoint", "general", "model", "predictive", "prior", "priors", "scores")},
+    | {f"lcx.{name}" for name in ("batches", "checkpoint", "general", "model", "muon", "predictive", "prior", "priors", "scores")},
+    "muon": {"torch"},
     "tokens": CORE | {"lcx.curves", "lcx.features"},
     "surprise": CORE | {"lcx.predictive", "lcx.tokens"},
     "extrapolation": CORE | {"pandas", "matplotlib", "lcx.curves", "lcx.predictive", "lcx.plots"},
