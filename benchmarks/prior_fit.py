@@ -18,7 +18,8 @@ import torch
 
 from benchmarks.provenance import ROOT, provenance, write_result
 from benchmarks.real_data import CUTOFFS, RealCurve, load_all
-from lcx.general import GeneralPrior, Normal, Share
+from lcx.general import GeneralPrior
+from lcx.laws import Normal, Share
 from lcx.prior import LogNormal
 
 FIXED = {"parametric", "uneven", "dense", "told_upper", "told_lower", "offset", "has_upper", "has_lower"}

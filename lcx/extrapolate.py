@@ -19,7 +19,7 @@ from lcx.predictive import Predictive
 from lcx.surprise import surprises
 from lcx.tokens import GeneralTokens, Tokens, as_cutoffs, model_steps, queries_after
 
-DEFAULT = "parametric"
+DEFAULT = "general"
 _CHUNK = 1 << 13  # tokens or queries per pass: activations of this size stay in a CPU's cache
 
 

@@ -13,9 +13,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 PARAMETRIC_TOKEN, PARAMETRIC_QUERY = 7, 6
-GENERAL_TOKEN, GENERAL_QUERY = 26, 7
+GENERAL_TOKEN, GENERAL_QUERY = 27, 7
 _FAST, _SLOW = 0.7, 0.92  # memory of the running means, per token; chosen with the prototypes of benchmarks/LOG.md
-_SMALLEST_UNIT = 1e-5  # of the range seen: below this, changes are rounding
+_SMALLEST_UNIT = 1e-3  # of the long memory's: what a run of repeated values leaves
 
 
 class Frame(NamedTuple):
@@ -69,7 +69,7 @@ def general_tokens(
 ) -> tuple[Float[Tensor, "B L F"], Float[Tensor, "B L"], Float[Tensor, "B L"]]:
     """Features of each token, the unit of change at it (chart units, > 0) and the spacing of steps before it.
 
-    The unit is a running mean of the size of recent changes, so it follows a curve from its first drop to its plateau.
+    The unit is a running power mean of the size of recent changes, so it follows a curve from its first drop to its plateau.
     """
     value_before, step_before, has_before = previous(values, steps, seen)
     change = torch.where(has_before & seen, values - value_before, 0.0)
@@ -90,12 +90,17 @@ def general_tokens(
         mean = (weight * x).cumsum(1) / weight.cumsum(1).clamp(min=1e-300)
         return mean.to(values.dtype)
 
-    size, slow = (torch.where(flat, fallback, running(change.abs(), rate)) for rate in (_FAST, _SLOW))
-    unit = torch.maximum(size, _SMALLEST_UNIT * width)
-    slow = torch.maximum(slow, _SMALLEST_UNIT * width)
+    def typical(x: Tensor, rate: float) -> Tensor:
+        # A power mean: one change of 10^9 is nearly forgotten a dozen points later, and repeated values do not make it 0.
+        return running(x.abs().to(torch.float64) ** 0.25, rate) ** 4
+
+    long = typical(change, _SLOW)
+    unit = torch.maximum(typical(change, _FAST), _SMALLEST_UNIT * long).clamp(min=1e-30)
+    unit = torch.where(flat, fallback, torch.maximum(unit, 1e-20 * width))
+    slow = torch.where(flat, fallback, torch.maximum(running(change.abs(), _SLOW), unit * 1e-3))
     _, _, has_two = previous(values, steps, moved)
     change_before = previous(change, steps, moved)[0]
-    bend = running(torch.where(moved & has_two, change - change_before, change).abs(), _SLOW)
+    bend = typical(torch.where(moved & has_two, change - change_before, change), _SLOW)
     # The fallback may stand in while values are equal, but no later token may learn what it was.
     was_flat = previous(flat.to(values.dtype), steps, seen)[0] > 0
     unit_before, width_before = (torch.where(has_before & ~was_flat, previous(x, steps, seen)[0], x) for x in (unit, width))
@@ -122,7 +127,8 @@ def general_tokens(
         torch.asinh(10 * (top - values) / width),
         torch.asinh(10 * (values - first) / width),
         log_size / 3 - 1,
-        torch.log(slow / unit),
+        torch.log(slow / unit) / 2,
+        torch.log((long / unit).clamp(min=1e-6)),
         torch.log((bend / unit).clamp(min=1e-3)),
         torch.log(unit / unit_before),
         torch.log(width / width_before),

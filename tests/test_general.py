@@ -12,7 +12,8 @@ from scipy.stats import binomtest, kstest
 
 from lcx.batches import LENGTHS, PretrainConfig, draw_batches, general_batch
 from lcx.features import general_tokens
-from lcx.general import GeneralPrior, Normal, Share, _wander
+from lcx.general import GeneralPrior, _wander
+from lcx.laws import Normal, Share
 from lcx.prior import LogNormal, Uniform
 from lcx.priors import PRIORS, sample_prior
 

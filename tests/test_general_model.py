@@ -9,12 +9,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binom
 
 import lcx
+import lcx.curves
 from lcx.batches import PretrainConfig, general_batch
 from lcx.features import Frame
 from lcx.predictive import Predictive
+from lcx.pretraining import relative_weight
 from lcx.priors import PRIORS
 from lcx.tokens import GENERAL_TOKENS, RECENT, GeneralTokens
 
@@ -151,9 +152,11 @@ def test_paths_follow_the_predicted_marginals_at_the_first_step_and_stay_togethe
 
 @pytest.mark.parametrize("cutoff", [2, 6, 12, 24, 48])
 def test_calibrated_and_sharp_on_its_own_prior(general, cutoff):
-    """80 % coverage of a later point on 3,000 fresh curves within 0.04, ten times what an exact model would need (0.007).
+    """Coverage of 80 % intervals for the last point of 3,000 fresh curves within 0.04.
 
-    The negative controls, scales x 2 and / 2, fail the same test. The mean log score beats the same law moved to another curve.
+    Curves count by the weights of the training (``PretrainConfig.relative``). An exact model would stay within 0.015 (2 standard
+    errors at the effective number of curves); the rest is room for approximation. The negative controls, scales x 2 and / 2, fail the
+    same test. The mean log score beats that of the law of another curve.
     """
     batch = general_batch(PRIORS["general"], PretrainConfig(batch=3000, pairs=1, targets=1), 64, torch.Generator().manual_seed(cutoff))
     counts = (~batch.steps.isnan()).sum(1)
@@ -163,17 +166,18 @@ def test_calibrated_and_sharp_on_its_own_prior(general, cutoff):
         context = general.model.encode(batch.values, batch.steps, frame=batch.frame)
         law = general.model.decode(context, torch.full_like(query, cutoff - 1), batch.steps.gather(1, query)).double()
     truth = batch.values.gather(1, query).double()
+    power = general.about["pretraining"]["relative"]
+    weight = relative_weight(context.units[:, cutoff - 1], power)[kept].double()
 
     def share(factor: float) -> float:
         lower, upper = (x[:, None].double() for x in batch.frame[:2])
-        below = Predictive(law.logits, law.loc, factor * law.scale, lower, upper).cdf(truth)[kept]
-        return ((below - 0.5).abs() <= 0.4).double().mean().item()
+        below = Predictive(law.logits, law.loc, factor * law.scale, lower, upper).cdf(truth)[kept, 0]
+        return (((below - 0.5).abs() <= 0.4) * weight).sum().item() / weight.sum().item()
 
     assert int(kept.sum()) > 1000
     assert abs(share(1.0) - 0.8) < 0.04
     assert share(2.0) > 0.84
     assert share(0.5) < 0.76
-    assert binom.sf(int(kept.sum() * share(2.0)), int(kept.sum()), 0.8) < 1e-6
     score = law.log_prob(truth)[kept]
     moved = Predictive(law.logits.roll(1, 0), law.loc.roll(1, 0), law.scale.roll(1, 0)).log_prob(truth)[kept]
     assert score.clamp(min=-20).mean() > moved.clamp(min=-20).mean() + 0.5

@@ -1,0 +1,218 @@
+"""The numbers of the prior "general": a law for every ingredient, and the kinds of curves that differ from it.
+
+Source: ours. Laws began as guesses and were fitted with ``benchmarks/prior_fit.py`` to summary statistics of development curves; what was
+then set by hand, and why, stands in benchmarks/LOG.md (2026-11-25).
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from lcx.prior import LogNormal, Uniform
+
+
+@dataclass(frozen=True)
+class Share:
+    """Map of z ~ N(0, 1) to True with the given probability."""
+
+    chance: float
+
+    def __call__(self, z: Tensor) -> Tensor:
+        """Gives the value at z."""
+        return torch.special.ndtr(z) < self.chance
+
+
+@dataclass(frozen=True)
+class Normal:
+    """Map of z ~ N(0, 1) to N(mean, sd**2)."""
+
+    mean: float
+    sd: float
+
+    def __call__(self, z: Tensor) -> Tensor:
+        """Gives the value at z."""
+        return self.mean + self.sd * z
+
+
+Law = Uniform | LogNormal | Share | Normal
+
+# Times are shares of the horizon (t) or of the points (c); sizes are in units of the rise, which is 1, unless said otherwise.
+LAWS: dict[str, Law] = {
+    "parametric": Share(0.12),  # a curve of the parametric prior on an even grid, instead of all but bounds
+    # grid
+    "geometric": Share(0.25),  # steps spread evenly in log step, as sample sizes are
+    "first": LogNormal(-4.5, 1.5),  # first step of a geometric grid
+    "uneven": Share(0.15),  # gaps vary
+    "dense": Share(0.08),  # many points at the beginning, few later
+    "untrained": Share(0.2),  # the first point comes before or right after training begins
+    "untrained_at": LogNormal(-3.0, 2.0),  # its step, in units of the next one's
+    # the rise
+    "flat": Share(0.14),  # no rise at all
+    "falls": Share(0.06),  # the rise goes down
+    "power": Share(0.50),  # power law, else stretched exponential
+    "tau": LogNormal(-2.97, 1.91),  # time constant
+    "tau_place": Normal(0.4, 0.45),  # on geometric grids: where between first and last step, in log step
+    "shape": LogNormal(-0.21, 0.61),  # exponent of the stretch or of the power law
+    "slow": Share(0.14),  # S-shaped start
+    "steep": LogNormal(0.89, 0.39),  # exponent of its Hill curve
+    "second": Normal(0.1, 0.35),  # weight of a second rise if positive
+    "tau_2": LogNormal(-1.07, 1.15),
+    "link": Uniform(0, 1),  # below 0.5 linear, below 0.8 exponential (losses), else logistic (accuracies)
+    "stretch": LogNormal(0.36, 0.68),  # size of the rise before an exponential or logistic link
+    "level": Normal(-0.03, 1.48),  # where a logistic link starts
+    # what real runs add, on the scale after the link
+    "transient": Share(0.35),  # a first drop unlike the rest
+    "transient_size": LogNormal(1.0, 2.0),
+    "transient_tau": LogNormal(-0.46, 0.90),  # in points
+    "decline": Share(0.17),
+    "decline_start": Normal(0.4, 0.3),
+    "decline_size": LogNormal(-2.10, 1.17),
+    "decline_shape": LogNormal(-0.02, 0.51),
+    "decline_ends": Share(0.51),  # it levels off, else it goes on
+    "jump": Share(0.15),
+    "jump_at": Normal(0.5, 0.3),
+    "jump_size": Normal(0.11, 0.30),
+    "jump_tau": LogNormal(-4.02, 1.52),
+    "anneal": Share(0.30),
+    "anneal_start": Normal(0.45, 0.25),
+    "anneal_end": Normal(0.95, 0.15),
+    "anneal_size": LogNormal(-1.50, 0.90),
+    "diverge": Share(0.05),
+    "diverge_at": Normal(0.4, 0.35),
+    "diverge_size": LogNormal(1.20, 2.02),
+    "diverge_tau": LogNormal(-3.56, 1.52),
+    "recovers": Share(0.32),
+    "recover_tau": LogNormal(-2.00, 0.98),
+    "walk": Share(0.15),  # returns and unstable runs: a walk of heavy-tailed changes
+    "walk_size": LogNormal(-0.7, 1.0),  # of all its changes together
+    "wander": LogNormal(-3.65, 1.30),  # standard deviation of slow residuals
+    "wander_length": LogNormal(-1.17, 1.04),  # their correlation length, in c
+    "wander_rough": Share(0.49),  # like a random walk, else smooth
+    "noise": LogNormal(-5.09, 1.90),
+    "flat_noise": LogNormal(-0.01, 0.30),  # where nothing rises noise is the unit
+    "noise_early": Normal(0.29, 1.00),  # log of noise at the beginning against the end, spread over c
+    "noise_rise": LogNormal(-4.14, 1.41),  # more noise in proportion to what is still to rise
+    "correlated": LogNormal(-1.55, 1.26),  # correlated noise in units of noise
+    "correlation": LogNormal(0.72, 0.82),  # its length in points
+    "heavy": Share(0.25),  # Student-t noise of 3 degrees of freedom
+    "spikes": Share(0.08),
+    "spike_chance": LogNormal(-3.24, 0.71),
+    "spike_size": LogNormal(-0.50, 1.80),
+    "constant": Share(0.07),  # exactly constant at first
+    "constant_until": LogNormal(-1.79, 0.79),
+    "rounded": Share(0.08),
+    "round_to": LogNormal(-3.97, 1.23),  # in units of the range
+    # bounds, distances in units of the range
+    "has_upper": Share(0.55),
+    "room_above": LogNormal(-0.94, 1.76),
+    "has_lower": Share(0.35),
+    "room_below": LogNormal(-0.57, 1.81),
+    "flat_room": LogNormal(2.5, 1.5),  # times this where nothing rises: chance level and plateaus are far from the bounds
+    "cut_off": Share(0.09),  # the bound is reached
+    "told_upper": Share(0.75),
+    "told_lower": Share(0.75),
+    "offset": LogNormal(1.0, 1.8),  # |value| of the metric, if no bound is told
+}
+
+# Found by clustering real curves by shape, not by source; standard deviations are widened by 15 %. The rest follows LAWS alone.
+# fmt: off
+KINDS: tuple[tuple[float, dict[str, Law]], ...] = (
+    (0.095, {
+        "geometric": Share(0.02), "untrained": Share(0.97), "untrained_at": LogNormal(-6.80, 0.45), "flat": Share(0.02),
+        "tau": LogNormal(-2.05, 1.46), "shape": LogNormal(-0.55, 0.59), "slow": Share(0.02), "steep": LogNormal(0.80, 0.32),
+        "second": Normal(0.08, 0.25), "tau_2": LogNormal(-0.39, 1.21), "stretch": LogNormal(-0.09, 0.77), "transient": Share(0.97),
+        "transient_size": LogNormal(2.40, 1.01), "transient_tau": LogNormal(-0.23, 0.63), "decline_start": Normal(0.50, 0.28),
+        "decline_size": LogNormal(-3.04, 1.25), "decline_shape": LogNormal(-0.13, 0.41), "decline_ends": Share(0.65),
+        "jump_size": Normal(-0.01, 0.23), "diverge_at": Normal(0.51, 0.34), "recovers": Share(0.18), "wander": LogNormal(-4.57, 1.16),
+        "wander_length": LogNormal(-0.75, 0.89), "wander_rough": Share(0.61), "noise": LogNormal(-6.56, 0.92),
+        "flat_noise": LogNormal(0.05, 0.48), "noise_early": Normal(-0.13, 0.63), "noise_rise": LogNormal(-5.73, 0.84),
+        "correlated": LogNormal(-0.96, 1.51), "correlation": LogNormal(1.29, 0.98), "heavy": Share(0.41),
+        "spike_chance": LogNormal(-2.90, 0.52), "spike_size": LogNormal(0.39, 1.38), "constant_until": LogNormal(-1.65, 0.69),
+        "round_to": LogNormal(-3.33, 1.36), "room_above": LogNormal(-2.99, 0.94), "room_below": LogNormal(-7.98, 1.15),
+    }),
+    (0.094, {
+        "geometric": Share(0.02), "first": LogNormal(-4.43, 1.33), "untrained": Share(0.92), "untrained_at": LogNormal(-6.28, 0.94),
+        "flat": Share(0.02), "power": Share(0.79), "tau": LogNormal(-1.65, 1.32), "tau_place": Normal(0.19, 0.63),
+        "shape": LogNormal(-0.24, 0.55), "slow": Share(0.02), "steep": LogNormal(1.12, 0.41), "second": Normal(0.22, 0.41),
+        "tau_2": LogNormal(-1.33, 1.08), "level": Normal(-0.79, 1.55), "transient": Share(0.78), "transient_size": LogNormal(0.68, 1.02),
+        "transient_tau": LogNormal(1.26, 0.89), "decline_size": LogNormal(-2.52, 1.68), "jump_size": Normal(0.22, 0.28),
+        "jump_tau": LogNormal(-3.64, 1.84), "diverge_at": Normal(0.49, 0.37), "diverge_size": LogNormal(0.46, 2.33),
+        "diverge_tau": LogNormal(-4.36, 1.59), "recovers": Share(0.12), "recover_tau": LogNormal(-2.21, 1.08),
+        "wander": LogNormal(-4.15, 1.05), "wander_length": LogNormal(-0.89, 0.94), "wander_rough": Share(0.60),
+        "noise": LogNormal(-6.64, 1.00), "flat_noise": LogNormal(-0.07, 0.31), "noise_early": Normal(-0.10, 0.70),
+        "noise_rise": LogNormal(-6.80, 1.15), "correlated": LogNormal(-1.01, 1.55), "correlation": LogNormal(0.33, 1.02),
+        "spike_chance": LogNormal(-2.89, 0.66), "spike_size": LogNormal(-0.35, 1.29), "room_above": LogNormal(-1.44, 0.48),
+        "room_below": LogNormal(-6.91, 0.79),
+    }),
+    (0.091, {
+        "geometric": Share(0.12), "untrained": Share(0.02), "flat": Share(0.93), "falls": Share(0.16), "transient": Share(0.18),
+        "transient_size": LogNormal(0.51, 1.69), "diverge_at": Normal(0.31, 0.44), "noise": LogNormal(-3.76, 2.46),
+        "noise_early": Normal(0.67, 0.76), "noise_rise": LogNormal(-3.48, 1.94), "room_above": LogNormal(2.04, 1.56),
+        "room_below": LogNormal(0.01, 1.09),
+    }),
+    (0.086, {
+        "geometric": Share(0.35), "first": LogNormal(-4.91, 1.81), "untrained": Share(0.08), "untrained_at": LogNormal(-3.53, 2.29),
+        "flat": Share(0.04), "tau": LogNormal(-1.80, 2.15), "second": Normal(0.19, 0.37), "transient": Share(0.02),
+        "transient_size": LogNormal(0.48, 1.86), "decline_shape": LogNormal(-0.13, 0.57), "noise": LogNormal(-2.54, 1.28),
+        "noise_early": Normal(-0.24, 0.79), "heavy": Share(0.11), "constant": Share(0.35), "constant_until": LogNormal(-1.92, 0.66),
+        "room_above": LogNormal(1.47, 1.22), "room_below": LogNormal(-0.20, 1.20),
+    }),
+    (0.077, {
+        "geometric": Share(0.02), "untrained": Share(0.02), "flat": Share(0.02), "power": Share(0.80), "tau": LogNormal(-4.06, 1.35),
+        "shape": LogNormal(-0.56, 0.56), "slow": Share(0.02), "level": Normal(0.28, 1.40), "transient": Share(0.55),
+        "transient_size": LogNormal(-0.32, 1.32), "transient_tau": LogNormal(0.17, 0.97), "decline_start": Normal(0.46, 0.29),
+        "decline_ends": Share(0.67), "diverge_tau": LogNormal(-3.87, 1.56), "wander": LogNormal(-4.32, 1.05),
+        "wander_length": LogNormal(-0.88, 1.10), "wander_rough": Share(0.38), "noise": LogNormal(-5.05, 1.68),
+        "noise_early": Normal(-0.04, 0.78), "noise_rise": LogNormal(-4.92, 1.25), "heavy": Share(0.13),
+        "room_above": LogNormal(1.86, 0.68),
+    }),
+    (0.076, {
+        "geometric": Share(0.97), "first": LogNormal(-4.82, 1.10), "untrained_at": LogNormal(-2.55, 2.50), "flat": Share(0.02),
+        "power": Share(0.62), "shape": LogNormal(-0.43, 0.70), "slow": Share(0.04), "stretch": LogNormal(0.20, 0.74),
+        "transient": Share(0.03), "transient_size": LogNormal(0.54, 1.89), "transient_tau": LogNormal(-0.26, 1.12),
+        "wander": LogNormal(-3.96, 1.26), "noise": LogNormal(-5.22, 1.53), "noise_rise": LogNormal(-3.52, 1.28),
+        "room_above": LogNormal(-0.26, 1.23), "room_below": LogNormal(0.91, 0.64),
+    }),
+    (0.064, {
+        "geometric": Share(0.53), "first": LogNormal(-5.30, 1.60), "untrained": Share(0.02), "flat": Share(0.02), "power": Share(0.64),
+        "tau_place": Normal(0.15, 0.34), "shape": LogNormal(-0.23, 0.48), "second": Normal(-0.01, 0.34), "stretch": LogNormal(0.13, 0.84),
+        "level": Normal(-0.40, 1.58), "transient": Share(0.47), "transient_size": LogNormal(0.15, 1.70),
+        "transient_tau": LogNormal(0.32, 1.15), "decline_size": LogNormal(-1.71, 1.30), "decline_ends": Share(0.40),
+        "diverge_at": Normal(0.25, 0.38), "diverge_size": LogNormal(0.62, 2.21), "recovers": Share(0.48), "wander": LogNormal(-4.24, 1.14),
+        "wander_length": LogNormal(-0.60, 1.24), "wander_rough": Share(0.23), "noise": LogNormal(-6.80, 1.61),
+        "correlated": LogNormal(-1.81, 1.16), "constant_until": LogNormal(-2.11, 0.91), "round_to": LogNormal(-4.18, 1.12),
+        "room_above": LogNormal(-0.26, 1.25), "room_below": LogNormal(1.08, 0.52),
+    }),
+    (0.061, {
+        "geometric": Share(0.35), "first": LogNormal(-4.05, 1.71), "untrained": Share(0.10), "falls": Share(0.75),
+        "tau_place": Normal(0.56, 0.61), "transient": Share(0.05), "decline": Share(0.44), "decline_size": LogNormal(-1.62, 1.84),
+        "diverge": Share(0.55), "diverge_at": Normal(0.59, 0.31), "diverge_size": LogNormal(1.69, 1.98),
+        "diverge_tau": LogNormal(-2.69, 1.44), "wander": LogNormal(-3.19, 1.62), "noise": LogNormal(-4.31, 1.90), "constant": Share(0.33),
+        "room_above": LogNormal(0.25, 1.12), "room_below": LogNormal(-0.70, 1.51),
+    }),
+    (0.059, {
+        "geometric": Share(0.02), "untrained_at": LogNormal(-3.77, 2.67), "flat": Share(0.02), "falls": Share(0.28), "power": Share(0.37),
+        "tau": LogNormal(-3.76, 1.25), "shape": LogNormal(0.05, 0.61), "second": Normal(-0.16, 0.36), "tau_2": LogNormal(-1.67, 1.55),
+        "stretch": LogNormal(0.52, 0.84), "transient": Share(0.58), "transient_size": LogNormal(1.53, 2.35),
+        "transient_tau": LogNormal(-0.76, 1.31), "diverge_size": LogNormal(0.69, 2.18), "wander": LogNormal(-4.17, 1.16),
+        "noise": LogNormal(-3.82, 1.20), "flat_noise": LogNormal(-0.07, 0.34), "correlated": LogNormal(-1.25, 1.61), "heavy": Share(0.13),
+        "room_above": LogNormal(1.78, 1.41), "room_below": LogNormal(-3.60, 1.23),
+    }),
+    (0.046, {
+        "geometric": Share(0.02), "untrained": Share(0.02), "untrained_at": LogNormal(-4.80, 1.49), "flat": Share(0.02),
+        "power": Share(0.97), "tau": LogNormal(-3.42, 1.89), "tau_place": Normal(0.50, 0.39), "shape": LogNormal(-0.81, 0.39),
+        "slow": Share(0.02), "steep": LogNormal(0.65, 0.29), "second": Normal(-0.12, 0.22), "tau_2": LogNormal(-1.46, 1.13),
+        "stretch": LogNormal(0.34, 0.57), "level": Normal(0.04, 1.31), "transient": Share(0.97), "transient_size": LogNormal(1.44, 0.25),
+        "transient_tau": LogNormal(-1.34, 0.25), "decline_start": Normal(0.31, 0.37), "decline_size": LogNormal(-2.43, 0.94),
+        "decline_shape": LogNormal(-0.26, 0.23), "decline_ends": Share(0.72), "jump_at": Normal(0.42, 0.38),
+        "jump_size": Normal(0.23, 0.24), "jump_tau": LogNormal(-4.32, 1.36), "diverge_at": Normal(0.39, 0.23),
+        "diverge_tau": LogNormal(-4.69, 0.82), "recovers": Share(0.07), "wander": LogNormal(-5.20, 0.82),
+        "wander_length": LogNormal(-0.67, 0.79), "noise": LogNormal(-6.86, 1.45), "flat_noise": LogNormal(0.23, 0.40),
+        "noise_early": Normal(0.60, 0.89), "noise_rise": LogNormal(-5.49, 1.14), "correlated": LogNormal(-0.97, 0.66),
+        "correlation": LogNormal(1.01, 0.51), "heavy": Share(0.15), "spike_chance": LogNormal(-3.18, 0.38),
+        "spike_size": LogNormal(-0.36, 0.77), "constant_until": LogNormal(-2.20, 0.61), "round_to": LogNormal(-4.82, 0.95),
+        "room_above": LogNormal(-0.88, 0.21), "room_below": LogNormal(-1.06, 2.14),
+    }),
+)
+# fmt: on
