@@ -13,7 +13,7 @@ import torch
 
 import lcx
 from benchmarks.provenance import ROOT, provenance, write_result
-from lcx.pretraining import CUTOFFS
+from lcx.objective import CUTOFFS
 from lcx.priors import PRIORS
 from lcx.scores import covered, pit, pit_band
 

@@ -9,7 +9,7 @@ import time
 
 import lcx
 from benchmarks.provenance import provenance, write_result
-from lcx.pretraining import validate
+from lcx.objective import validate
 from lcx.priors import PRIORS
 
 # Adriaensen et al. 2023: 12 x 512 transformer, 26.8 M parameters, 10 M curves of 100 points, about 8 hours on one RTX 2080.

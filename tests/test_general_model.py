@@ -14,8 +14,8 @@ import lcx
 import lcx.curves
 from lcx.batches import PretrainConfig, general_batch
 from lcx.features import Frame
+from lcx.objective import relative_weight
 from lcx.predictive import Predictive
-from lcx.pretraining import relative_weight
 from lcx.priors import PRIORS
 from lcx.tokens import GENERAL_TOKENS, RECENT, GeneralTokens
 

@@ -23,15 +23,18 @@ ALLOWED = {
     "scores": CORE | {"lcx.predictive"},
     "checkpoint": {"torch", "safetensors", "lcx.model"},
     "batches": CORE | {"lcx.features", "lcx.general", "lcx.model", "lcx.prior"},
-    "pretraining": CORE
-    | {"tqdm"}
-    | {f"lcx.{name}" for name in ("batches", "checkpoint", "general", "model", "muon", "predictive", "prior", "priors", "scores")},
+    "objective": CORE | {f"lcx.{name}" for name in ("batches", "general", "model", "predictive", "prior", "scores")},
+    "pretraining": CORE | {"tqdm"} | {f"lcx.{name}" for name in ("batches", "checkpoint", "model", "muon", "objective", "prior", "priors")},
     "muon": {"torch"},
     "tokens": CORE | {"lcx.curves", "lcx.features"},
     "surprise": CORE | {"lcx.predictive", "lcx.tokens"},
     "extrapolation": CORE | {"pandas", "matplotlib", "lcx.curves", "lcx.predictive", "lcx.plots"},
     "extrapolate": CORE
     | {f"lcx.{name}" for name in ("checkpoint", "curves", "extrapolation", "features", "model", "predictive", "surprise", "tokens")},
+    "outlook": CORE | {"lcx.extrapolation", "lcx.predictive"},
+    "stopping": CORE | {"lcx.extrapolation", "lcx.outlook"},
+    "reports": CORE,
+    "stopper": CORE | {f"lcx.{name}" for name in ("curves", "extrapolate", "extrapolation", "reports", "stopping")},
     "plots": {"numpy", "matplotlib"},
     "diagnostics": CORE | {"arviz"},
     "posterior": CORE
@@ -58,9 +61,9 @@ ALLOWED = {
 }
 
 
-def imported(path: Path) -> set[str]:
+def imported(tree: ast.Module) -> set[str]:
     names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree):
         modules = (
             [a.name for a in node.names] if isinstance(node, ast.Import) else [node.module] if isinstance(node, ast.ImportFrom) else []
         )
@@ -79,7 +82,7 @@ def test_every_module_has_a_row():
 @pytest.mark.parametrize("module", ALLOWED)
 def test_a_module_imports_only_what_the_table_allows(module):
     # tensorboard is the one optional import of a core module, tried inside a function of pretraining.
-    assert imported(PACKAGE / f"{module}.py") <= ALLOWED[module]
+    assert imported(ast.parse((PACKAGE / f"{module}.py").read_text())) <= ALLOWED[module]
 
 
 def test_import_lcx_loads_nothing_optional():
@@ -94,3 +97,11 @@ def test_pretraining_needs_only_the_bare_packages():
     other = {"pandas", "matplotlib", "pyro", "typer", "scipy", "emcee", "sklearn"}
     shown = subprocess.run([sys.executable, "-c", code.format(other=other)], capture_output=True, text=True, check=True).stdout
     assert shown.strip() == "[]"
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "readers").glob("*.py")), ids=lambda path: path.stem)
+def test_a_reader_loads_pandas_and_its_own_package_only_when_it_reads(path):
+    tree = ast.parse(path.read_text())
+    tree.body = [node for node in tree.body if not isinstance(node, (ast.FunctionDef, ast.If))]  # an if is TYPE_CHECKING
+    assert imported(tree) <= {"numpy", "lcx.readers"}
+    assert imported(ast.parse(path.read_text())) <= {"numpy", "lcx.readers", "pandas", path.stem}

@@ -8,11 +8,13 @@ from lcx.cli import pretrain
 from lcx.cli.info import info
 from lcx.cli.mcmc import mcmc
 from lcx.cli.predict import predict
+from lcx.cli.runs import runs
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 app.command()(predict)
 app.command()(mcmc)
 app.command()(info)
+app.command()(runs)
 
 
 @app.callback()

@@ -1,0 +1,63 @@
+"""Hugging Face: trainer_state.json, which the Trainer writes into its output folder and into every checkpoint."""
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lcx.readers.table import long_table, number, run_name
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_SPEED = ("_runtime", "_per_second", "_compilation_time")
+
+
+def read(path: str | Path) -> "pd.DataFrame":
+    """The run of one Trainer: train and evaluation metrics, without timings and without the summary in the last row.
+
+    Args:
+        path: a trainer_state.json, or the output folder; then the state that got furthest is read, of the folder or a checkpoint.
+
+    Returns:
+        The table of :func:`lcx.readers.table.long_table`, with ``attrs["horizon"] = {run: max_steps}``. Steps count finished
+        updates; an evaluation before the first is left out.
+
+    Raises:
+        ValueError: no such file in the folder, or no log_history in the file.
+    """
+    import pandas as pd
+
+    path = Path(path)
+    state_file = _furthest(path) if path.is_dir() else path
+    try:
+        state = json.loads(state_file.read_text())
+    except ValueError as error:
+        raise ValueError(f"expected JSON in {state_file}, got {error}; copy the file again from its checkpoint") from error
+    if not isinstance(state, dict) or not isinstance(state.get("log_history"), list):
+        raise ValueError(f"expected a log_history in {state_file}, got none; give the trainer_state.json of a Trainer")
+    run = run_name(path)
+    points = [
+        (run, name, row["step"], value)
+        for row in state["log_history"]
+        if "step" in row and "train_runtime" not in row
+        for name, logged in row.items()
+        if not name.endswith(_SPEED) and name != "total_flos" and (value := number(logged)) is not None
+    ]
+    horizon = {run: float(state["max_steps"])} if (state.get("max_steps") or 0) > 0 else {}
+    frame = pd.DataFrame(points, columns=["run", "metric", "step", "value"])
+    return long_table(frame, state_file, zero_based="never", attrs={"horizon": horizon})
+
+
+def _furthest(folder: Path) -> Path:
+    files = [*folder.glob("checkpoint-*/trainer_state.json"), *folder.glob("trainer_state.json")]
+    if not files:
+        raise ValueError(f"expected a trainer_state.json in {folder} or its checkpoints, got none; give the Trainer's output folder")
+    return max(files, key=_progress)
+
+
+def _progress(file: Path) -> int:
+    """The global_step, which stands before the long log_history."""
+    with file.open(encoding="utf-8", errors="replace") as opened:
+        found = re.search(r'"global_step":\s*(\d+)', opened.read(4096))
+    return int(found[1]) if found else -1

@@ -1,0 +1,82 @@
+"""What the readers share: the long table of runs, its counters, and the names of runs."""
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COLUMNS = ("run", "metric", "step", "value")
+COUNTERS = ("step", "steps", "global_step", "_step", "iteration", "iterations", "iter", "epoch", "epochs", "tokens", "samples", "size")
+TIMES = ("time", "wall_time", "wall time", "timestamp", "_timestamp", "elapsed", "_runtime")
+FIXED_NAMES = ("metrics.csv", "results.csv", "progress.csv", "trainer_state.json")
+_MORE_COUNTERS = ("trainer/global_step", "train/global_step", "train/epoch")
+
+
+def long_table(frame: Any, source: object, *, zero_based: str = "run", attrs: dict[str, Any] | None = None) -> "pd.DataFrame":
+    """The table every reader returns, from points in the order in which they were logged.
+
+    Counters are no metrics and are left out, and so are points at steps ≤ 0, measured before the first step. Of a step logged
+    more than once, as after a restart, the last value stays.
+
+    Args:
+        frame: columns run, metric, step, value and perhaps time.
+        source: where it came from, for the error.
+        zero_based: "run" or "log": counters that start at 0 are raised by 1 within their run or in the whole log; "never": they are not.
+        attrs: more about the runs, {what: {run: value}}; kept for the runs of the table.
+
+    Returns:
+        run and metric (str), step (> 0) and value (NaN kept), sorted by run, metric and step; time in seconds where there is one: since
+        1970 where the log has a clock, else since the start of the run.
+
+    Raises:
+        ValueError: no point is left.
+    """
+    frame = frame[[*COLUMNS, *(["time"] if "time" in frame and frame["time"].notna().any() else [])]].astype(
+        {"run": str, "metric": str, "step": float, "value": float}
+    )
+    frame = frame[np.isfinite(frame["step"]) & ~frame["metric"].str.lower().isin([*COUNTERS, *_MORE_COUNTERS])]
+    if zero_based != "never":
+        frame = frame.assign(step=frame["step"] + _starts_at_zero(frame, zero_based))
+    frame = frame[frame["step"] > 0].drop_duplicates(["run", "metric", "step"], keep="last")
+    if frame.empty:
+        raise ValueError(f"expected metrics with a step > 0, got none in {source}; log at least one value per step")
+    table: pd.DataFrame = frame.sort_values(["run", "metric", "step"], kind="stable").reset_index(drop=True)
+    runs = set(table["run"])
+    table.attrs = {what: kept for what, of in (attrs or {}).items() if (kept := {run: x for run, x in of.items() if run in runs})}
+    return table
+
+
+def _starts_at_zero(frame: Any, within: str) -> Any:
+    """Whether the counter of each row's run starts at 0; one value at step 0 beside whole curves (a summary) does not tell."""
+    import pandas as pd
+
+    several = frame.groupby(["run", "metric"])["step"].transform("nunique") > 1
+    log = pd.Series(0, frame.index) if within == "log" else frame["run"]
+    tells = several | ~several.groupby(log).transform("any")
+    return ((frame["step"] == 0) & tells).groupby(log).transform("any")
+
+
+def run_name(path: Path) -> str:
+    """Name of the run that a log read by itself belongs to: the file's, or the folder's where the tool fixes the file's name."""
+    path = path.resolve()
+    if path.is_dir() or not (path.name in FIXED_NAMES or "tfevents" in path.name):
+        return path.name
+    folder = path.parent
+    return (folder.parent if path.name == "trainer_state.json" and folder.name.startswith("checkpoint-") else folder).name
+
+
+def distinct(names: dict[str, str]) -> dict[str, str]:
+    """Names by id, with the id added to those that several runs share."""
+    count = Counter(names.values())
+    return {key: name if count[name] == 1 else f"{name} ({key})" for key, name in names.items()}
+
+
+def number(value: object) -> float | None:
+    """The number that a logged value is, "NaN" and "Infinity" written as text included; None if it is none."""
+    if isinstance(value, str):
+        return float(value) if value.lower().lstrip("+-") in ("nan", "inf", "infinity") else None
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
