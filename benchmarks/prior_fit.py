@@ -22,7 +22,7 @@ from lcx.general import GeneralPrior
 from lcx.laws import Normal, Share
 from lcx.prior import LogNormal
 
-FIXED = {"parametric", "uneven", "dense", "told_upper", "told_lower", "offset", "has_upper", "has_lower"}
+FIXED = {"parametric", "uneven", "dense", "told_upper", "told_lower", "walk_told", "offset", "has_upper", "has_lower"}
 GIVEN = ("points",)  # drawn from the real curves
 QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
 

@@ -19,21 +19,31 @@ if TYPE_CHECKING:
     from lcx.diagnostics import MCMCInfo as MCMCInfo
     from lcx.diagnostics import NotConverged as NotConverged
     from lcx.posterior import mcmc as mcmc
+    from lcx.stopper import EarlyStopper as EarlyStopper
+    from lcx.stopping import Verdict as Verdict
 
 __all__ = [
     "Curves",
+    "EarlyStopper",
     "Extrapolation",
     "Extrapolator",
     "MCMCInfo",
     "NotConverged",
     "Predictive",
+    "Verdict",
     "load",
     "mcmc",
     "predict",
     "sample_prior",
 ]
 
-_LAZY = {"mcmc": "lcx.posterior", "MCMCInfo": "lcx.diagnostics", "NotConverged": "lcx.diagnostics"}
+_LAZY = {
+    "mcmc": "lcx.posterior",
+    "MCMCInfo": "lcx.diagnostics",
+    "NotConverged": "lcx.diagnostics",
+    "EarlyStopper": "lcx.stopper",
+    "Verdict": "lcx.stopping",
+}
 
 
 def __getattr__(name: str) -> Any:

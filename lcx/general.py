@@ -107,7 +107,10 @@ class GeneralPrior:
         noise = torch.where(p["flat"], p["flat_noise"], p["noise"]) * torch.exp(p["noise_early"] * (0.5 - c))
         noise = noise + torch.where(p["flat"], 0.0, p["noise_rise"]) * left
         base = base + p["wander"] * torch.where(p["flat"], p["flat_noise"] * 10, 1.0) * slow + p["correlated"] * noise * quick
-        base = base + p["walk"] * p["walk_size"] * torch.where(p["flat"], p["flat_noise"] * 3, 1.0) * _walk(count, longest, generator)
+        calm = torch.where(p["walk"], p["walk_calm"], 1.0)
+        steps_taken = _walk(c, count, p["walk_growth"], generator)
+        base = base * calm + p["walk"] * p["walk_size"] * torch.where(p["flat"], 3 * p["flat_noise"], 1.0) * steps_taken
+        noise = noise * calm
         dead = p["constant"] & (c < p["constant_until"])
         # The first point's value is held: what is constant has no noise either.
         begun = (~dead).int().argmax(1, keepdim=True)
@@ -205,12 +208,11 @@ def _wander(place: Tensor, length: Tensor, rough: Tensor, generator: torch.Gener
     return (torch.cos(place[..., None] * omega[:, None] + phase[:, None]) * size[:, None]).sum(-1)
 
 
-def _walk(count: Tensor, longest: int, generator: torch.Generator) -> Tensor:
+def _walk(c: Tensor, count: Tensor, growth: Tensor, generator: torch.Generator) -> Tensor:
     """Sums of Student-t changes of 2 degrees of freedom, whose size itself drifts; about 1 over all points."""
     like = {"generator": generator, "device": count.device}
-    shape = (len(count), longest)
-    heavy = torch.randn(shape, **like) / (torch.randn((2, *shape), **like) ** 2).mean(0).clamp(min=1e-2).sqrt()
-    size = torch.exp((torch.randn(shape, **like) / count.sqrt()).cumsum(1))
+    heavy = torch.randn(c.shape, **like) / (torch.randn((2, *c.shape), **like) ** 2).mean(0).clamp(min=1e-2).sqrt()
+    size = torch.exp((torch.randn(c.shape, **like) / count.sqrt()).cumsum(1) + growth * (c - 1))
     return (heavy * size).cumsum(1) / count.sqrt()
 
 
@@ -224,7 +226,8 @@ def _bounded(p: dict[str, Tensor], steps: Tensor, base: Tensor, sd: Tensor, insi
     wide = torch.where(p["flat"] & ~p["parametric"], p["flat_room"], 1.0)
     upper = torch.where(p["has_upper"], top + width * torch.where(cut, -0.02, p["room_above"] * wide), inf)
     lower = torch.where(p["has_lower"], bottom - width * torch.where(cut, -0.02, p["room_below"] * wide), -inf)
-    told_upper, told_lower = torch.where(p["told_upper"], upper, inf), torch.where(p["told_lower"], lower, -inf)
+    told = ~p["walk"] | p["walk_told"] | p["parametric"]
+    told_upper, told_lower = torch.where(p["told_upper"] & told, upper, inf), torch.where(p["told_lower"] & told, lower, -inf)
     both = told_upper.isfinite() & told_lower.isfinite()
     fallback = torch.where(both, told_upper - told_lower, width * p["offset"] * wide)
     grid = torch.where(p["rounded"] & ~p["parametric"], p["round_to"] * width, 0.0)

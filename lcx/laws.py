@@ -84,8 +84,11 @@ LAWS: dict[str, Law] = {
     "diverge_tau": LogNormal(-3.56, 1.52),
     "recovers": Share(0.32),
     "recover_tau": LogNormal(-2.00, 0.98),
-    "walk": Share(0.15),  # returns and unstable runs: a walk of heavy-tailed changes
-    "walk_size": LogNormal(-0.7, 1.0),  # of all its changes together
+    "walk": Share(0.22),  # returns and unstable runs: a walk of heavy-tailed changes
+    "walk_size": LogNormal(-0.2, 1.2),  # of all its changes together
+    "walk_growth": Normal(2.0, 2.0),  # log of the size of its changes at the end against the beginning
+    "walk_calm": LogNormal(-1.5, 1.5),  # times this is everything else in such a curve
+    "walk_told": Share(0.3),  # bounds are told of such a curve, if of any
     "wander": LogNormal(-3.65, 1.30),  # standard deviation of slow residuals
     "wander_length": LogNormal(-1.17, 1.04),  # their correlation length, in c
     "wander_rough": Share(0.49),  # like a random walk, else smooth

@@ -128,6 +128,7 @@ def test_deephypers_draws_become_a_mixture(monkeypatch):
     for name in ("deephyper", "deephyper.stopper"):
         monkeypatch.setitem(sys.modules, name, ModuleType(name))
     monkeypatch.setitem(sys.modules, "deephyper.stopper.lce", module)
+    monkeypatch.setitem(sys.modules, "jax", SimpleNamespace(clear_caches=lambda: None))
     answer = deephyper(np.array([1.0, 2.0, 3.0, 2.5]), np.array([10.0, 20, 30, 40]), np.array([50.0, 100.0]), "max", (None, 2.0))
     assert answer.loc.shape == answer.scale.shape == (2, 100)
     assert answer.loc[0, 1] == 2.0  # an infinite draw is the last value, clipped into the bounds

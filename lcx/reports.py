@@ -1,0 +1,105 @@
+"""What a training loop reports of one run, step by step: the door where odd values and steps are sorted out, not refused."""
+
+import math
+import operator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+_LARGEST = 1e100  # values beyond it count as not finite, lest their differences overflow
+_LOOKED_AT = 32  # most later steps predicted per decision: predictives change slowly along the horizon
+
+
+@dataclass
+class Reports:
+    """The curve of one run, in the user's units."""
+
+    steps: list[float] = field(default_factory=list)  # strictly increasing
+    values: list[float] = field(default_factory=list)  # as reported, NaN where not finite
+    read: list[tuple[float, float]] = field(default_factory=list)  # (step, value) where finite and inside the bounds
+    lowest: float = math.inf  # of the values read
+    highest: float = -math.inf
+    lost: int = 0  # values not finite since the last finite one
+    agreed: int = 0  # consecutive decisions to stop
+
+    def add(self, step: float, value: float, bounds: tuple[float | None, float | None]) -> str | None:
+        """Takes one report; gives a plain sentence if its value cannot be read."""
+        if self.steps and step <= self.steps[-1]:
+            what = "was reported before" if step in self.steps else f"is not after the last, {self.steps[-1]:g}"
+            return f"step {step:g} {what}: this report is ignored"
+        self.steps.append(step)
+        self.values.append(value)
+        if math.isnan(value):
+            self.lost += 1
+            return f"no finite value at step {step:g}, {self.lost} in a row"
+        self.lost = 0
+        lower, upper = bounds
+        if (lower is not None and value < lower) or (upper is not None and value > upper):
+            return f"the value {value:.6g} at step {step:g} lies outside the bounds {bounds} and is not read; correct the one or the other"
+        self.read.append((step, value))
+        self.lowest, self.highest = min(self.lowest, value), max(self.highest, value)
+        return None
+
+    def best(self, mode: str) -> float:
+        """The best value read, user's unit; what anything beats if there is none."""
+        return self.highest if mode == "max" else self.lowest
+
+    def ahead(self, horizon: float) -> Float[np.ndarray, "A"]:
+        """At most 32 steps evenly from the last one read to the horizon; each whole step if that is fewer."""
+        last = self.read[-1][0]
+        left = horizon - last
+        n = int(left) if left == int(left) < _LOOKED_AT and last == int(last) else _LOOKED_AT
+        steps = np.unique(np.append(last + left * np.arange(1, n) / n, horizon))
+        return steps[(steps > last) & (steps <= horizon)]
+
+
+def as_number(x: Any, name: str) -> float:
+    """A number of any kind, one-element tensors too, as float.
+
+    Raises:
+        TypeError: it is none.
+    """
+    try:
+        if isinstance(x, (str, bytes)):
+            raise TypeError
+        return float(x)
+    except (TypeError, ValueError, RuntimeError):  # also arrays and tensors of several elements
+        raise TypeError(f"expected {name} as one number, got {x!r}; give a plain number") from None
+
+
+def as_step(step: Any) -> float:
+    """A finite step > 0.
+
+    Raises:
+        TypeError, ValueError: it is none.
+    """
+    number = as_number(step, "step")
+    if not (0 < number < math.inf):
+        raise ValueError(f"expected a finite step > 0, got {number}; add 1 to a counter that starts at zero")
+    return number
+
+
+def as_value(value: Any) -> float:
+    """A metric: NaN where missing (None) or not finite.
+
+    Raises:
+        TypeError: it is no number.
+    """
+    number = math.nan if value is None else as_number(value, "value")
+    return number if abs(number) <= _LARGEST else math.nan
+
+
+def as_run(run: Any) -> str | int | None:
+    """The name of a run as JSON can hold it.
+
+    Raises:
+        TypeError: it is no string, whole number or None.
+    """
+    if run is None or isinstance(run, str):
+        return run
+    try:
+        return operator.index(run)
+    except TypeError:
+        raise TypeError(f"expected run as a string, a whole number or None, got {run!r}; write str(run)") from None
