@@ -1,13 +1,10 @@
-"""Makes the tables of benchmarks/README.md and the model card from results/*.json: ``python benchmarks/tables.py``."""
+"""Makes the tables of benchmarks/README.md and the model cards from results/*.json: ``python benchmarks/tables.py``."""
 
-import hashlib
-import json
-from dataclasses import asdict
 from typing import Any
 
-from benchmarks import mcmc_tables
+from benchmarks import cards, mcmc_tables
 from benchmarks.provenance import ROOT, read_result
-from lcx.batches import PretrainConfig
+from benchmarks.real_tables import real_curves
 from lcx.checkpoint import write_text
 from lcx.extrapolate import models_folder
 
@@ -15,20 +12,68 @@ MARK = "<!-- tables -->"
 
 
 def main() -> None:
-    """Rewrites everything below the mark, and models/parametric/README.md."""
-    own = [make() for make in (log_scores, calibration, speed)]
+    """Rewrites everything below the mark, and the model cards."""
+    own = [real_curves(origin), beside_parametric(), log_scores(), calibration(), speed()]
     against = [make(origin) for make in (mcmc_tables.gap, mcmc_tables.speed, mcmc_tables.checks, mcmc_tables.sbc)]
     parts = [table for table in own + against if table]
     page = ROOT / "benchmarks" / "README.md"
     write_text(page.read_text().split(MARK)[0] + MARK + "\n\n" + "\n\n".join(parts) + "\n", page)
-    card = ROOT / "models" / "parametric" / "README.md"
-    write_text(model_card(), card)
-    print(f"{page}\n{card}")
+    print(page)
+    for card in (cards.general, cards.parametric):
+        folder = models_folder() / card.__name__
+        write_text(card(folder), folder / "README.md")
+        print(folder / "README.md")
 
 
 def origin(result: dict[str, Any]) -> str:
     """One line of provenance."""
     return f"`{result['command']}`, {result['date']}, commit {result['commit']}, {result['device']}, torch {result['torch']}."
+
+
+def beside_parametric() -> str | None:
+    """The general model on the parametric prior's own curves, and its speed; how like real curves its prior is."""
+    result, fit = read_result("general"), read_result("prior_fit")
+    if result is None or fit is None:
+        return None
+    ratio = result["latency"]["ratio"]
+    return "\n".join(
+        [
+            "## The general model on the parametric prior",
+            "",
+            f"{result['curves']:,} fresh curves of the parametric prior; the general model gets neither bounds nor unit. Log score of all",
+            "later points in nats per point; ± is the standard error of the paired difference.",
+            "",
+            "| cut-off | `general` | `parametric` | difference |",
+            "|---|---|---|---|",
+            *(
+                f"| {cut} % | {row['general']:.3f} | {row['parametric']:.3f} | {row['difference'][0]:+.3f} ± {row['difference'][1]:.3f} |"
+                for cut, row in result["scores"].items()
+            ),
+            "",
+            f"One curve of 40 points and 60 steps on one thread takes {ratio['median']:.2f} {ratio['quartiles']} times as long as with the",
+            "parametric model (median and quartiles of ratios within rounds).",
+            "",
+            origin(result),
+            "",
+            "## The prior of the general model beside real curves",
+            "",
+            "Quantiles 10/25/50/75/90 % of scale-free statistics, larger being better (`benchmarks/prior_fit.py`, `summary`); every source",
+            f"one vote. A classifier tells the two apart with an AUC of {fit['auc']:.2f}.",
+            "",
+            "| statistic | real | prior |",
+            "|---|---|---|",
+            *(f"| {name} | {quantiles(row['real'])} | {quantiles(row['prior'])} |" for name, row in fit["statistics"].items()),
+            "",
+            "![48 real curves beside 48 draws](results/prior_fit.png)",
+            "",
+            origin(fit),
+        ]
+    )
+
+
+def quantiles(values: list[float]) -> str:
+    """Numbers of two decimals."""
+    return " / ".join(f"{x:.2f}" for x in values)
 
 
 def log_scores() -> str | None:
@@ -141,61 +186,6 @@ def speed() -> str | None:
 def _spread(x: dict[str, Any]) -> str:
     low, high = x["quartiles"]
     return f"{x['median']:.3g} [{low:.3g}, {high:.3g}]"
-
-
-def training_commands(about: dict[str, Any]) -> list[str]:
-    """The commands that trained a model, a line each, from what its config records of the stages."""
-    defaults, lines = asdict(PretrainConfig()), []
-    stages = [about["started_from"], about] if "started_from" in about else [about]
-    for number, stage in enumerate(stages, 1):
-        given = {**stage["pretraining"], **stage["pretraining"]["model"]}
-        given |= {"start": f"runs/stage{number - 1}"} if number > 1 else {}
-        defaults |= defaults["model"]
-        flags = " ".join(
-            f"--{name.replace('_', '-')}" + ("" if value is True else f" {value}")
-            for name, value in given.items()
-            if name != "model" and value != defaults.get(name)
-        )
-        lines.append(f"- Stage {number}, {stage['curves_seen']:,} curves when it ended, commit {stage.get('commit', '?')}:")
-        lines.append(f"  `python scripts/pretrain.py --folder runs/stage{number} --minutes {stage.get('minutes', '?')} {flags}`")
-    return lines
-
-
-def model_card() -> str:
-    """models/parametric/README.md from its config.json, the weights' hash and the log scores."""
-    folder = models_folder() / "parametric"
-    about = json.loads((folder / "config.json").read_text())
-    weights = (folder / "model.safetensors").read_bytes()
-    size, training, result = about["model"], about["pretraining"], read_result("log_score") or {"scores": {}}
-    scores = [f"| {c} % | {s['log_score']:.4f} ± {s['standard_error']:.4f} |" for c, s in result["scores"].items()]
-    return "\n".join(
-        [
-            "# parametric",
-            "",
-            "A PFN for the LC-PFN prior: increasing curves in [0, 1], three weighted families (pow3, Janoschek, ilog2), independent normal",
-            "noise (`lcx/prior.py`; Adriaensen et al., NeurIPS 2023). Trained on synthetic curves alone; no real curve was seen.",
-            "",
-            f"- Size: {size['layers']} layers of width {size['width']}, {size['heads']} heads, {size['components']} components, float32.",
-            f"- Training: {about['curves_seen']:,} curves, {about['seconds'] / 60:.0f} minutes on "
-            f"{about.get('hardware', about['device'])}, precision {training['precision']},",
-            f"  {100 * training['irregular']:.0f} % of the curves on irregular grids.",
-            *training_commands(about),
-            f"- SHA-256 of model.safetensors: `{hashlib.sha256(weights).hexdigest()}`",
-            "",
-            "Log score on fresh curves (`python benchmarks/log_score.py`), nats per point:",
-            "",
-            "| cut-off | mean ± standard error |",
-            "|---|---|",
-            *scores,
-            "",
-            "Limits: the prior knows no curve that ends below its start, no correlated or changing noise, no value far outside",
-            "[worst, best]. Points before 1 % of the horizon are not read, and of more than 100 points 100 are;",
-            "`Extrapolation.warnings` says when that applies.",
-            "",
-            "Licence: MIT.",
-            "",
-        ]
-    )
 
 
 if __name__ == "__main__":

@@ -1,0 +1,133 @@
+"""Model cards from config.json, weights and benchmark results: called by ``python benchmarks/tables.py``."""
+
+import hashlib
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from benchmarks.provenance import read_result
+from lcx.batches import PretrainConfig
+
+
+def parametric(folder: Path) -> str:
+    """models/parametric/README.md."""
+    about = json.loads((folder / "config.json").read_text())
+    result = read_result("log_score") or {"scores": {}}
+    scores = [f"| {c} % | {s['log_score']:.4f} ± {s['standard_error']:.4f} |" for c, s in result["scores"].items()]
+    return "\n".join(
+        [
+            "# parametric",
+            "",
+            "A PFN for the LC-PFN prior: increasing curves in [0, 1], three weighted families (pow3, Janoschek, ilog2), independent normal",
+            "noise (`lcx/prior.py`; Adriaensen et al., NeurIPS 2023). Trained on synthetic curves alone; no real curve was seen.",
+            "",
+            *training(folder, about),
+            "",
+            "Log score on fresh curves (`python benchmarks/log_score.py`), nats per point:",
+            "",
+            "| cut-off | mean ± standard error |",
+            "|---|---|",
+            *scores,
+            "",
+            "Limits: the prior knows no curve that ends below its start, no correlated or changing noise, no value far outside",
+            "[worst, best]. Points before 1 % of the horizon are not read, and of more than 100 points 100 are;",
+            "`Extrapolation.warnings` says when that applies.",
+            "",
+            "Licence: MIT.",
+            "",
+        ]
+    )
+
+
+def general(folder: Path) -> str:
+    """models/general/README.md."""
+    about = json.loads((folder / "config.json").read_text())
+    return "\n".join(
+        [
+            "# general",
+            "",
+            "A PFN for real curves of any metric, direction, scale and step grid (`lcx/general.py`). Trained on synthetic curves alone.",
+            "The numbers of its prior were fitted to summary statistics of development curves (`benchmarks/prior_fit.py`), so scores on",
+            "those are not of unseen sources; no real curve was trained on.",
+            "",
+            *training(folder, about),
+            f"- Pairs were weighted by (unit of change / range)^{about['pretraining']['relative']}: the model answers for a prior tilted",
+            "  towards curves that change little beside what was seen, since errors are judged relative to a curve's own range.",
+            "",
+            *real(),
+            *ground(),
+            "Limits: contexts of two or three points rest on the prior alone. Sudden events (divergence, collapse of a return) are in the",
+            "bands only as far as the prior has them. Of more than 512 points the last 128 and 384 spread before them are read.",
+            "With all values equal the scale is the width of the bounds, the distance to the one bound there is, or max(|value|, 1).",
+            "",
+            "Licence: MIT.",
+            "",
+        ]
+    )
+
+
+def training(folder: Path, about: dict[str, Any]) -> list[str]:
+    """Size, training and hash, a line or two each."""
+    size, options, weights = about["model"], about["pretraining"], (folder / "model.safetensors").read_bytes()
+    grids = [f"  {100 * options['irregular']:.0f} % of the curves on irregular grids."] if about["prior"] == "parametric" else []
+    precision = f"precision {options['precision']}" + ("," if grids else ".")
+    return [
+        f"- Size: {size['layers']} layers of width {size['width']}, {size['heads']} heads, {size['components']} components, float32.",
+        f"- Training: {about['curves_seen']:,} curves, {about['seconds'] / 60:.0f} minutes on {about.get('hardware', about['device'])}, "
+        + (precision if options["precision"] else "float32."),
+        *grids,
+        *commands(about),
+        f"- SHA-256 of model.safetensors: `{hashlib.sha256(weights).hexdigest()}`",
+    ]
+
+
+def commands(about: dict[str, Any]) -> list[str]:
+    """The commands that trained a model, a line each, from what its config records of the stages."""
+    defaults, lines = asdict(PretrainConfig()), []
+    stages = [about["started_from"], about] if "started_from" in about else [about]
+    for number, stage in enumerate(stages, 1):
+        given = {**stage["pretraining"], **stage["pretraining"]["model"]}
+        given |= {"start": f"runs/stage{number - 1}"} if number > 1 else {}
+        defaults |= defaults["model"]
+        flags = " ".join(
+            f"--{name.replace('_', '-')}" + ("" if value is True else f" {value}")
+            for name, value in given.items()
+            if name != "model" and value != defaults.get(name)
+        )
+        lines.append(f"- Stage {number}, {stage['curves_seen']:,} curves when it ended, commit {stage.get('commit', '?')}:")
+        lines.append(f"  `python scripts/pretrain.py --folder runs/stage{number} --minutes {stage.get('minutes', '?')} {flags}`")
+    return lines
+
+
+def real() -> list[str]:
+    """CRPS, coverage and the worst cells on the development curves."""
+    result = read_result("real_curves")
+    if result is None or "lcx:general" not in result["methods"]:
+        return []
+    methods = {name: result["methods"][name] for name in ("lcx:general", "lcx:parametric", "last-value", "random-walk", "best-of-three")}
+    cuts = list(methods["lcx:general"]["mean"])
+    lines = ["On real curves (`benchmarks/real_curves.py`), CRPS in units of each curve's range, mean over sources; lower is better:", ""]
+    lines += ["| | " + " | ".join(f"{cut} %" for cut in cuts) + " |", "|---" * (len(cuts) + 1) + "|"]
+    lines += [f"| {name} | " + " | ".join(f"{one['mean'][cut]['crps'][0]:.3f}" for cut in cuts) + " |" for name, one in methods.items()]
+    covered = [f"{100 * methods['lcx:general']['mean'][cut]['covered'][-1]:.1f}" for cut in cuts]
+    lines += ["| coverage of 90 % intervals, per cent | " + " | ".join(covered) + " |", ""]
+    rows = result["against"]["lcx:general"]
+    cells = [(cut, source, cell["ratio"]) for cut in cuts for source, cell in rows[cut]["sources"].items()]
+    worse = [f"{source} at {cut} % ({ratio:.2f})" for cut, source, ratio in cells if ratio > 1.1]
+    listed = "Cells where it loses to the best simple baseline by more than 10 % (ratio of CRPS): " + (", ".join(worse) or "none") + "."
+    return [*lines, listed, ""]
+
+
+def ground() -> list[str]:
+    """Beside the parametric model on its own prior."""
+    result = read_result("general")
+    if result is None:
+        return []
+    gaps = ", ".join(f"{row['difference'][0]:+.3f} at {cut} %" for cut, row in result["scores"].items())
+    ratio = result["latency"]["ratio"]
+    return [
+        f"On {result['curves']:,} fresh curves of the parametric prior, given without bounds, its log score less that of the parametric",
+        f"model (`{result['command']}`, nats per point): {gaps}. One curve takes {ratio['median']:.2f} times as long as with that model.",
+        "",
+    ]
