@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: demo test check bench bench-mcmc curves pretrain wheel clean
+.PHONY: demo test check bench bench-mcmc bench-real curves pretrain wheel clean
 
 demo: .venv/installed  ## extrapolate a real curve: a table and demo.png
 	$(BIN)/lcx predict examples/digits_accuracy.csv --upto 30 --horizon 100 --mode max --lower 0 --upper 1 --best 0.93 --plot demo.png
@@ -19,8 +19,14 @@ check: .venv/installed-dev
 bench: .venv/installed-dev  ## every figure of benchmarks/README.md, about 15 minutes on two idle cores
 	$(BIN)/pip install -q --no-deps lcpfn==0.1.3
 	$(BIN)/python benchmarks/log_score.py
+	$(BIN)/python benchmarks/general.py
 	$(BIN)/python benchmarks/calibration.py
 	$(BIN)/python benchmarks/speed.py
+	$(BIN)/python benchmarks/tables.py
+
+bench-real: .venv/installed-dev  ## lcx and its rivals on real curves: make bench-real DATA=folder (see benchmarks/real_data.py)
+	$(BIN)/python benchmarks/prior_fit.py --data $(DATA)
+	$(BIN)/python benchmarks/real_curves.py --data $(DATA) --methods all --model general parametric --pictures
 	$(BIN)/python benchmarks/tables.py
 
 bench-mcmc: .venv/installed-dev  ## the PFN against MCMC, hours on two cores, interruptible (see benchmarks/pfn_vs_mcmc.py)

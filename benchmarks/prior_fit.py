@@ -12,6 +12,7 @@ import argparse
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -168,7 +169,8 @@ def clusters(real: np.ndarray, weights: np.ndarray, kinds: int) -> np.ndarray:
     from sklearn.decomposition import PCA
 
     ranks = np.nan_to_num(real, nan=10.0).argsort(0).argsort(0) / len(real)
-    return KMeans(kinds, n_init=5, random_state=0).fit(PCA(8).fit_transform(ranks), sample_weight=weights).labels_
+    model: Any = KMeans(kinds, random_state=0)
+    return model.fit(PCA(8).fit_transform(ranks), sample_weight=weights).labels_
 
 
 def show(prior: GeneralPrior, base: GeneralPrior, share: float | None = None) -> None:

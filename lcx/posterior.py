@@ -4,7 +4,7 @@ import math
 import time
 import warnings
 from numbers import Integral
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -122,7 +122,7 @@ def _prior(prior: str | Prior) -> Prior:
     if not hasattr(named, "log_joint"):
         name = getattr(named, "name", named)
         raise ValueError(f"expected a prior with a tractable likelihood for MCMC, got {name!r}; use prior='parametric', or lcx.predict")
-    return named
+    return cast(Prior, named)
 
 
 def _sample(

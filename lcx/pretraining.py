@@ -19,6 +19,7 @@ from tqdm.auto import tqdm
 
 from lcx.batches import BLOCK, PretrainConfig, draw_batches
 from lcx.checkpoint import load, read_tensors, save, write_tensors, write_text
+from lcx.general import GeneralPrior
 from lcx.model import PFN
 from lcx.muon import Muon
 from lcx.objective import loss, validate
@@ -160,7 +161,7 @@ def pretrain(
     return about
 
 
-def _facts(run: _Run, config: PretrainConfig, prior: Prior) -> dict[str, Any]:
+def _facts(run: _Run, config: PretrainConfig, prior: Prior | GeneralPrior) -> dict[str, Any]:
     """What goes into ``config.json`` beside the size of the network."""
     scores = validate(run.model, prior, config.validation_curves)
     return {

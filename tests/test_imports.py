@@ -24,7 +24,9 @@ ALLOWED = {
     "checkpoint": {"torch", "safetensors", "lcx.model"},
     "batches": CORE | {"lcx.features", "lcx.general", "lcx.model", "lcx.prior"},
     "objective": CORE | {f"lcx.{name}" for name in ("batches", "general", "model", "predictive", "prior", "scores")},
-    "pretraining": CORE | {"tqdm"} | {f"lcx.{name}" for name in ("batches", "checkpoint", "model", "muon", "objective", "prior", "priors")},
+    "pretraining": CORE
+    | {"tqdm"}
+    | {f"lcx.{name}" for name in ("batches", "checkpoint", "general", "model", "muon", "objective", "prior", "priors")},
     "muon": {"torch"},
     "tokens": CORE | {"lcx.curves", "lcx.features"},
     "surprise": CORE | {"lcx.predictive", "lcx.tokens"},
