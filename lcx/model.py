@@ -6,7 +6,6 @@
   ``append`` it can come to stand inside, and there the ``seen`` mask hides it.
 - The decoder maps (state at the cut-off, query step) to a mixture of normals in location and units it chooses per query: the
   location starts from the last value and the spread from one learned scale, so near-constant curves cost no resolution.
-- ``append`` adds one token against cached keys and values.
 
 Shape letters: B curves, L tokens, P (cut-off, query) pairs, D width, H heads, F features, K components.
 Source: LC-PFN (Adriaensen et al., NeurIPS 2023, arXiv 2310.20447) for the idea of a PFN on curves; the causal layout, the features and
@@ -98,8 +97,7 @@ class _Block(nn.Module):
         """The block's output for tokens ``x`` that must not see the keys where ``hidden``.
 
         In the general chart a head also tells where the mean of the ``values`` (B, K) it attends to lies from the token's own value
-        ``here`` (B, L), in the token's ``unit``: features of other tokens are in units of their own. Attention is written out, since
-        the fused kernel's bf16 backward pass is several times slower than this on a CPU.
+        ``here`` (B, L), in the token's ``unit``. Written out, since the fused kernel's bf16 backward pass is slow on a CPU.
         """
         scores = q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5
         weights = torch.softmax(scores.masked_fill(hidden, -torch.inf), dim=-1)
@@ -237,8 +235,7 @@ class PFN(nn.Module):
 
         Args:
             context: the encoded curves.
-            tokens: index of the last token that may be used, broadcast to the queries; cut-off n of a curve without missing points
-                is token n - 1.
+            tokens: index of the last token that may be used, broadcast to the queries; without missing points, cut-off less 1.
             queries: model step to predict, beyond the token's step.
 
         Returns:
