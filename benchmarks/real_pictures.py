@@ -74,7 +74,10 @@ def panel(ax: "Axes", answer: Extrapolation, i: int, curve: RealCurve, share: fl
         high = max(high, min(np.nanmax(quantile), points.max() + room * wide))
     ax.set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low))
     if curve.steps[len(curve.steps) // 2] < 0.2 * curve.steps[-1]:
+        from matplotlib.ticker import NullFormatter
+
         ax.set_xscale("log")
+        ax.xaxis.set_minor_formatter(NullFormatter())  # labels of a narrow range would run into each other
         ax.set_xlim(curve.steps[0] / 1.1, curve.steps[-1])
     ax.set_xlabel("")
     ax.tick_params(labelsize=7)

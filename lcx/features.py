@@ -6,10 +6,11 @@ of what has been seen up to it, so that y -> a y + b (a > 0) with mapped bounds 
 Shape letters: B curves, L tokens, P pairs, F features, H heads.
 """
 
+import math
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 PARAMETRIC_TOKEN, PARAMETRIC_QUERY = 7, 6
@@ -64,6 +65,22 @@ def parametric_query(query: Float[Tensor, "B P"], step: Float[Tensor, "B #P"]) -
     return torch.stack([*features, 1 / torch.log(query + 1)], dim=-1)
 
 
+class _Running:
+    """Means over a prefix that forget, a token at a time; only tokens that ``moved``, having one before, count."""
+
+    def __init__(self, moved: Bool[Tensor, "B L"], rank: Int[Tensor, "B L"], dtype: torch.dtype) -> None:
+        self.moved, self.rank, self.dtype = moved, rank.to(torch.float64), dtype
+
+    def mean(self, x: Float[Tensor, "B L"], rate: float) -> Float[Tensor, "B L"]:
+        """Weights ``rate`` per token back."""
+        weight = torch.where(self.moved, torch.exp(-math.log(rate) * self.rank), 0.0)
+        return ((weight * x).cumsum(1) / weight.cumsum(1).clamp(min=1e-300)).to(self.dtype)
+
+    def typical(self, x: Float[Tensor, "B L"], rate: float) -> Float[Tensor, "B L"]:
+        """A power mean of sizes: one change of 10^9 is nearly forgotten a dozen points later, and repeats do not make it 0."""
+        return self.mean(x.abs().to(torch.float64) ** 0.25, rate) ** 4
+
+
 def general_tokens(
     values: Float[Tensor, "B L"], steps: Float[Tensor, "B L"], seen: Bool[Tensor, "B L"], frame: Frame
 ) -> tuple[Float[Tensor, "B L F"], Float[Tensor, "B L"], Float[Tensor, "B L"]]:
@@ -72,75 +89,61 @@ def general_tokens(
     The unit is a running power mean of the size of recent changes, so it follows a curve from its first drop to its plateau.
     """
     value_before, step_before, has_before = previous(values, steps, seen)
-    change = torch.where(has_before & seen, values - value_before, 0.0)
     gap = torch.where(has_before, steps - step_before, steps).clamp(min=1e-6)
-    count = seen.cumsum(1)
-    rank = count.to(torch.float64)
+    count, moved = seen.cumsum(1), has_before & seen
+    change = torch.where(moved, values - value_before, 0.0)
     high = values.masked_fill(~seen, -torch.inf).cummax(1)
     low = values.masked_fill(~seen, torch.inf).cummin(1)
     top, bottom = (torch.where(count > 0, x.values, values) for x in (high, low))
-    width = top - bottom
-    flat = width <= 0
-    fallback = frame.fallback[:, None]
-    width = torch.where(flat, fallback, width)
-    moved = has_before & seen
-
-    def running(x: Tensor, rate: float) -> Tensor:
-        weight = torch.where(moved, torch.exp(-torch.log(torch.tensor(rate, dtype=torch.float64)) * rank), 0.0)
-        mean = (weight * x).cumsum(1) / weight.cumsum(1).clamp(min=1e-300)
-        return mean.to(values.dtype)
-
-    def typical(x: Tensor, rate: float) -> Tensor:
-        # A power mean: one change of 10^9 is nearly forgotten a dozen points later, and repeated values do not make it 0.
-        return running(x.abs().to(torch.float64) ** 0.25, rate) ** 4
-
-    long = typical(change, _SLOW)
-    unit = torch.maximum(typical(change, _FAST), _SMALLEST_UNIT * long).clamp(min=1e-30)
+    flat, fallback = top <= bottom, frame.fallback[:, None]
+    width = torch.where(flat, fallback, top - bottom)
+    running = _Running(moved, count, values.dtype)
+    long = running.typical(change, _SLOW)
+    unit = torch.maximum(running.typical(change, _FAST), _SMALLEST_UNIT * long).clamp(min=1e-30)
     unit = torch.where(flat, fallback, torch.maximum(unit, 1e-20 * width))
-    slow = torch.where(flat, fallback, torch.maximum(running(change.abs(), _SLOW), unit * 1e-3))
-    _, _, has_two = previous(values, steps, moved)
-    change_before = previous(change, steps, moved)[0]
-    bend = typical(torch.where(moved & has_two, change - change_before, change), _SLOW)
+    slow = torch.where(flat, fallback, torch.maximum(running.mean(change.abs(), _SLOW), unit * 1e-3))
+    change_before, _, has_two = previous(change, steps, moved)
+    bend = running.typical(torch.where(moved & has_two, change - change_before, change), _SLOW)
     # The fallback may stand in while values are equal, but no later token may learn what it was.
     was_flat = previous(flat.to(values.dtype), steps, seen)[0] > 0
     unit_before, width_before = (torch.where(has_before & ~was_flat, previous(x, steps, seen)[0], x) for x in (unit, width))
     first = values.gather(1, seen.int().argmax(1, keepdim=True))
     number = count.clamp(min=1).to(values.dtype)
     since_top = number - torch.where(seen, 1 + high.indices, 1).to(values.dtype).clamp(max=number)
-    above, below = frame.upper[:, None] - values, values - frame.lower[:, None]
-    room_above, room_below = (torch.asinh((x / unit).nan_to_num(posinf=0.0).clamp(0, 1e12)) / 5 for x in (above, below))
-    log_size = torch.log(width / unit)
-    share = steps / 100
     features = [
-        2 * share - 1,
-        torch.log(share.clamp(min=1e-7)) / 3 + 1,
-        torch.log(gap / 100) / 3 + 1,
-        torch.log(gap / steps),
-        torch.log(number) / 2 - 1,
+        *_time(steps, gap, number),
         torch.asinh(change / unit),
         torch.asinh(30 * change / unit) / 4,
         torch.asinh(10 * change / width),
         2 * (values - bottom) / width - 1,
-        torch.asinh((top - values) / unit) / 2,
-        torch.asinh((values - bottom) / unit) / 2,
-        torch.asinh((values - first) / unit) / 2,
-        torch.asinh(10 * (top - values) / width),
-        torch.asinh(10 * (values - first) / width),
-        log_size / 3 - 1,
+        *(torch.asinh(x / unit) / 2 for x in (top - values, values - bottom, values - first)),
+        *(torch.asinh(10 * x / width) for x in (top - values, values - first)),
+        torch.log(width / unit) / 3 - 1,
         torch.log(slow / unit) / 2,
         torch.log((long / unit).clamp(min=1e-6)),
         torch.log((bend / unit).clamp(min=1e-3)),
         torch.log(unit / unit_before),
         torch.log(width / width_before),
-        2 * running(change, _FAST) / unit,
-        2 * running(change, _SLOW) / slow,
-        running((change == 0).to(values.dtype), _SLOW),
+        2 * running.mean(change, _FAST) / unit,
+        2 * running.mean(change, _SLOW) / slow,
+        running.mean((change == 0).to(values.dtype), _SLOW),
         since_top / number,
         flat.to(values.dtype),
-        torch.where(torch.isinf(above), -1.0, room_above),
-        torch.where(torch.isinf(below), -1.0, room_below),
+        *(_room(x, unit) for x in (frame.upper[:, None] - values, values - frame.lower[:, None])),
     ]
     return torch.stack([x.to(values.dtype).clamp(-12, 12) for x in features], dim=-1), unit, gap
+
+
+def _time(steps: Tensor, gap: Tensor, number: Tensor) -> list[Tensor]:
+    """Step, spacing and number of points, relative to the horizon and to one another."""
+    share = steps / 100
+    logs = torch.log(share.clamp(min=1e-7)) / 3 + 1, torch.log(gap / 100) / 3 + 1, torch.log(gap / steps), torch.log(number) / 2 - 1
+    return [2 * share - 1, *logs]
+
+
+def _room(room: Tensor, unit: Tensor) -> Tensor:
+    """Distance to a bound in units of change, -1 where no bound is known."""
+    return torch.where(torch.isinf(room), -1.0, torch.asinh((room / unit).nan_to_num(posinf=0.0).clamp(0, 1e12)) / 5)
 
 
 def general_query(query: Float[Tensor, "B P"], step: Float[Tensor, "B #P"], gap: Float[Tensor, "B #P"]) -> Float[Tensor, "B P F"]:
