@@ -152,13 +152,13 @@ def test_paths_follow_the_predicted_marginals_at_the_first_step_and_stay_togethe
 
 @pytest.mark.parametrize("cutoff", [2, 6, 12, 24, 48])
 def test_calibrated_and_sharp_on_its_own_prior(general, cutoff):
-    """Coverage of 80 % intervals for the last point of 3,000 fresh curves within 0.04.
+    """Coverage of 80 % intervals for the last point of 1,600 fresh curves within 0.04.
 
-    Curves count by the weights of the training (``PretrainConfig.relative``). An exact model would stay within 0.015 (2 standard
+    Curves count by the weights of the training (``PretrainConfig.relative``). An exact model would stay within 0.03 (2 standard
     errors at the effective number of curves); the rest is room for approximation. The negative controls, scales x 2 and / 2, fail the
     same test. The mean log score beats that of the law of another curve.
     """
-    batch = general_batch(PRIORS["general"], PretrainConfig(batch=3000, pairs=1, targets=1), 64, torch.Generator().manual_seed(cutoff))
+    batch = general_batch(PRIORS["general"], PretrainConfig(batch=1600, pairs=1, targets=1), 64, torch.Generator().manual_seed(cutoff))
     counts = (~batch.steps.isnan()).sum(1)
     kept = counts > cutoff + 1
     query = counts[:, None] - 1
@@ -174,7 +174,7 @@ def test_calibrated_and_sharp_on_its_own_prior(general, cutoff):
         below = Predictive(law.logits, law.loc, factor * law.scale, lower, upper).cdf(truth)[kept, 0]
         return (((below - 0.5).abs() <= 0.4) * weight).sum().item() / weight.sum().item()
 
-    assert int(kept.sum()) > 1000
+    assert int(kept.sum()) > 500
     assert abs(share(1.0) - 0.8) < 0.04
     assert share(2.0) > 0.84
     assert share(0.5) < 0.76
