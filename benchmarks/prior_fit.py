@@ -146,7 +146,7 @@ def improved(prior: GeneralPrior, z: torch.Tensor, w: np.ndarray, step: float = 
 
 
 def fitted(prior: GeneralPrior, real: np.ndarray, weights: np.ndarray, lengths: np.ndarray, rounds: int, draws: int) -> GeneralPrior:
-    """The prior after ``rounds`` of matching the given real curves, each by the two draws whose statistics are nearest."""
+    """The prior after ``rounds`` of matching the given real curves, each by the three draws whose statistics are nearest."""
     from sklearn.neighbors import NearestNeighbors
 
     rng = np.random.default_rng(0)

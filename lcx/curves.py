@@ -157,9 +157,7 @@ def as_scale(curves: Curves, *, mode: str, bounds: Any, unit: Any) -> Scale:
     Raises:
         TypeError: not a pair of numbers. ValueError: unknown mode, a pair out of order, differences that overflow.
     """
-    if mode not in ("max", "min"):
-        raise ValueError(f"Expected mode 'max' or 'min'; got {mode!r}. Write 'max' if larger is better, else 'min'.")
-    sign = 1 if mode == "max" else -1
+    sign = direction(mode)
     low, high = _pair(bounds, "bounds")[::sign] if unit is None else _pair(unit, "unit", sign)
     values = sign * curves.values.cpu().numpy()  # larger is better from here on
     first, top = values[:, :1], np.fmax.reduce(values, 1, keepdims=True)
@@ -175,6 +173,13 @@ def as_scale(curves: Curves, *, mode: str, bounds: Any, unit: Any) -> Scale:
         bad, worst, best = ~np.isfinite(best - worst) | (best == worst), sign * worst, sign * best
     _Numbers(worst, "worst", len(worst) == 1).refuse(bad, "a finite, non-zero scale", "Rescale the values.", best=best)
     return Scale(*(torch.from_numpy(end[:, 0]).to(curves.values) for end in (worst, best)))
+
+
+def direction(mode: str) -> int:
+    """1 for mode "max", -1 for "min"; ValueError for any other."""
+    if mode not in ("max", "min"):
+        raise ValueError(f"Expected mode 'max' or 'min'; got {mode!r}. Write 'max' if larger is better, else 'min'.")
+    return 1 if mode == "max" else -1
 
 
 class _Numbers(NamedTuple):

@@ -15,7 +15,7 @@ from torch import Tensor
 
 PARAMETRIC_TOKEN, PARAMETRIC_QUERY = 7, 6
 GENERAL_TOKEN, GENERAL_QUERY = 27, 7
-_FAST, _SLOW = 0.7, 0.92  # memory of the running means, per token; chosen with the prototypes of benchmarks/LOG.md
+_FAST, _SLOW = 0.7, 0.92  # memory of the running means, per token; first guesses, no others were tried
 _SMALLEST_UNIT = 1e-3  # of the long memory's: what a run of repeated values leaves
 
 

@@ -4,8 +4,8 @@ A curve is a rise over one or two time scales, plus what real runs add: a first 
 the end, divergence, wandering and correlated residuals, noise that changes, heavy tails, spikes, rounding, hard bounds. Each ingredient is
 a law in ``lcx/laws.py`` and a line of the functions below. There is no tractable likelihood: only a PFN learns this prior.
 
-Larger is better throughout; the overall scale is arbitrary, since the general model reads ratios only. Source: ours; the laws' numbers
-come from ``benchmarks/prior_fit.py``, which matches summary statistics of development curves.
+Larger is better throughout; the overall scale is arbitrary, since the general model reads ratios only. Source: ours; how the
+laws' numbers came about stands in ``lcx/laws.py``.
 """
 
 import math
@@ -92,16 +92,16 @@ class GeneralPrior:
         return values
 
     def simulate(self, z: Float[Tensor, "n dim"], lengths: Tensor, generator: torch.Generator) -> Simulated:
-        """Curves of the latents ``z`` with ``lengths`` points each."""
+        """Curves of the latents ``z`` with ``lengths`` (n,) points each, larger being better, in units of the rise."""
         p = self.parameters(z)
-        n, longest, device = len(z), int(lengths.max()), z.device
-        index = torch.arange(1.0, longest + 1, device=device).expand(n, -1)
+        longest = int(lengths.max())
+        index = torch.arange(1.0, longest + 1, device=z.device).expand(len(z), -1)
         count = lengths[:, None].to(index.dtype)
         inside = index <= count
         c = (index / count).clamp(max=1)
         t, start = _grid(p, c, count, inside, generator)
-        rise, left = _progress(p, t, c, count, start)
-        base = rise + _extras(p, c, count, rise)
+        rise, left = _progress(p, t, count, start)
+        base = rise + _extras(p, c, count)
         slow = _wander(c, p["wander_length"], p["wander_rough"], generator)
         quick = _wander(index, p["correlation"], torch.ones_like(p["wander_rough"]), generator)
         noise = torch.where(p["flat"], p["flat_noise"], p["noise"]) * torch.exp(p["noise_early"] * (0.5 - c))
@@ -149,7 +149,7 @@ def _grid(p: dict[str, Tensor], c: Tensor, count: Tensor, inside: Tensor, genera
     return torch.cat([early, t[:, 1:]], 1), torch.where(p["geometric"], first, 1 / count)
 
 
-def _progress(p: dict[str, Tensor], t: Tensor, c: Tensor, count: Tensor, start: Tensor) -> tuple[Tensor, Tensor]:
+def _progress(p: dict[str, Tensor], t: Tensor, count: Tensor, start: Tensor) -> tuple[Tensor, Tensor]:
     """The rise after its link, about 1 in size, and the share still to come."""
     tau = torch.where(p["geometric"], torch.exp(torch.log(start) * (1 - p["tau_place"])), p["tau"]).clamp(1e-7, 1e3)
     x = t / tau
@@ -171,7 +171,7 @@ def _progress(p: dict[str, Tensor], t: Tensor, c: Tensor, count: Tensor, start: 
     return f, (1 - g).clamp(0, 1)
 
 
-def _extras(p: dict[str, Tensor], c: Tensor, count: Tensor, rise: Tensor) -> Tensor:
+def _extras(p: dict[str, Tensor], c: Tensor, count: Tensor) -> Tensor:
     """First transient, decline, jump, annealing and divergence, to be added to the rise."""
 
     def after(start: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from lcx.curves import Curves, Scale, as_queries
+from lcx.curves import Curves, Scale, as_queries, direction
 from lcx.features import Frame
 
 MOST_TOKENS = 100  # the parametric model is trained on curves of at most this many points
@@ -86,7 +86,7 @@ class GeneralTokens:
     most, first_step = GENERAL_TOKENS, 1e-5
 
     def __init__(self, curves: Curves, *, mode: str, bounds: Any) -> None:
-        sign, (lower, upper) = _direction(mode), bounds
+        sign, (lower, upper) = direction(mode), bounds
         values, counts = curves.values, curves.counts
         last = values.gather(1, counts[:, None] - 1).squeeze(1)
         width = values.nan_to_num(-torch.inf).amax(1) - values.nan_to_num(torch.inf).amin(1)
@@ -128,12 +128,6 @@ class GeneralTokens:
         return _noted(
             f"of more than {GENERAL_TOKENS} points, the last {RECENT} and {GENERAL_TOKENS - RECENT} before are read", self.thinned
         )
-
-
-def _direction(mode: str) -> int:
-    if mode not in ("max", "min"):
-        raise ValueError(f"Expected mode 'max' or 'min'; got {mode!r}. Write 'max' if larger is better, else 'min'.")
-    return 1 if mode == "max" else -1
 
 
 def _token_at(origin: Int[Tensor, "B L"], counts: Int[Tensor, "B"], cutoffs: Int[Tensor, "C"]) -> Int[Tensor, "B C"]:
