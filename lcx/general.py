@@ -111,6 +111,7 @@ class GeneralPrior:
         steps_taken = _walk(c, count, p["walk_growth"], generator)
         base = base * calm + p["walk"] * p["walk_size"] * torch.where(p["flat"], 3 * p["flat_noise"], 1.0) * steps_taken
         noise = noise * calm
+        base, noise = _turned(p, base, noise, index, count)
         dead = p["constant"] & (c < p["constant_until"])
         # The first point's value is held: what is constant has no noise either.
         begun = (~dead).int().argmax(1, keepdim=True)
@@ -191,6 +192,15 @@ def _extras(p: dict[str, Tensor], c: Tensor, count: Tensor) -> Tensor:
     fall = p["diverge_size"].clamp(max=1e4) * (1 - torch.exp(-since / p["diverge_tau"]))
     fall = fall * torch.where(p["recovers"], torch.exp(-since / p["recover_tau"]), 1.0)
     return total - p["diverge"] * fall
+
+
+def _turned(p: dict[str, Tensor], base: Tensor, noise: Tensor, index: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
+    """All changes and noise after a point times a factor, so that a short prefix is not sure of the unit or sign of what follows."""
+    at = (2 * (0.2 * count).clamp(min=1) ** p["turn_at"]).floor()
+    later = p["turn"] & (index > at)
+    start = base.gather(1, torch.minimum(at, count).long() - 1)
+    size = torch.where(p["turn_back"], -p["turn_size"], p["turn_size"])
+    return torch.where(later, start + size * (base - start), base), torch.where(later, p["turn_size"] * noise, noise)
 
 
 def _wander(place: Tensor, length: Tensor, rough: Tensor, generator: torch.Generator) -> Tensor:

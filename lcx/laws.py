@@ -89,6 +89,10 @@ LAWS: dict[str, Law] = {
     "walk_growth": Normal(2.0, 2.0),  # log of the size of its changes at the end against the beginning
     "walk_calm": LogNormal(-1.5, 1.5),  # times this is everything else in such a curve
     "walk_told": Share(0.3),  # bounds are told of such a curve, if of any
+    "turn": Share(0.25),  # the first points tell little of the rest: what follows is stretched, and may change sign
+    "turn_at": Uniform(0, 1),  # between point 2 and the 40th of a hundred, evenly in the logarithm
+    "turn_size": LogNormal(0.7, 1.2),
+    "turn_back": Share(0.35),
     "wander": LogNormal(-3.65, 1.30),  # standard deviation of slow residuals
     "wander_length": LogNormal(-1.17, 1.04),  # their correlation length, in c
     "wander_rough": Share(0.49),  # like a random walk, else smooth
