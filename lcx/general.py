@@ -196,7 +196,7 @@ def _extras(p: dict[str, Tensor], c: Tensor, count: Tensor) -> Tensor:
 
 def _turned(p: dict[str, Tensor], base: Tensor, noise: Tensor, index: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
     """All changes and noise after a point times a factor, so that a short prefix is not sure of the unit or sign of what follows."""
-    at = (2 * (0.2 * count).clamp(min=1) ** p["turn_at"]).floor()
+    at = (2 * (0.1 * count).clamp(min=1) ** p["turn_at"]).floor()
     later = p["turn"] & (index > at)
     start = base.gather(1, torch.minimum(at, count).long() - 1)
     size = torch.where(p["turn_back"], -p["turn_size"], p["turn_size"])

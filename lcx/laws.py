@@ -70,11 +70,11 @@ LAWS: dict[str, Law] = {
     "decline_size": LogNormal(-2.10, 1.17),
     "decline_shape": LogNormal(-0.02, 0.51),
     "decline_ends": Share(0.51),  # it levels off, else it goes on
-    "jump": Share(0.15),
+    "jump": Share(0.10),
     "jump_at": Normal(0.5, 0.3),
     "jump_size": Normal(0.11, 0.30),
     "jump_tau": LogNormal(-4.02, 1.52),
-    "anneal": Share(0.30),
+    "anneal": Share(0.24),
     "anneal_start": Normal(0.45, 0.25),
     "anneal_end": Normal(0.95, 0.15),
     "anneal_size": LogNormal(-1.50, 0.90),
@@ -89,9 +89,9 @@ LAWS: dict[str, Law] = {
     "walk_growth": Normal(2.0, 2.0),  # log of the size of its changes at the end against the beginning
     "walk_calm": LogNormal(-1.5, 1.5),  # times this is everything else in such a curve
     "walk_told": Share(0.3),  # bounds are told of such a curve, if of any
-    "turn": Share(0.25),  # the first points tell little of the rest: what follows is stretched, and may change sign
-    "turn_at": Uniform(0, 1),  # between point 2 and the 40th of a hundred, evenly in the logarithm
-    "turn_size": LogNormal(0.7, 1.2),
+    "turn": Share(0.40),  # the first points tell little of the rest: what follows is stretched, and may change sign
+    "turn_at": Uniform(0, 1),  # between point 2 and the 20th of a hundred, evenly in the logarithm
+    "turn_size": LogNormal(0.8, 1.5),
     "turn_back": Share(0.35),
     "wander": LogNormal(-3.65, 1.30),  # standard deviation of slow residuals
     "wander_length": LogNormal(-1.17, 1.04),  # their correlation length, in c
