@@ -85,7 +85,9 @@ def training(folder: Path, about: dict[str, Any]) -> list[str]:
 def commands(about: dict[str, Any]) -> list[str]:
     """The commands that trained a model, a line each, from what its config records of the stages."""
     defaults, lines = asdict(PretrainConfig()), []
-    stages = [about["started_from"], about] if "started_from" in about else [about]
+    stages = [about]
+    while "started_from" in stages[0]:
+        stages.insert(0, stages[0]["started_from"])
     for number, stage in enumerate(stages, 1):
         given = {**stage["pretraining"], **stage["pretraining"]["model"]}
         given |= {"start": f"runs/stage{number - 1}"} if number > 1 else {}
@@ -95,7 +97,10 @@ def commands(about: dict[str, Any]) -> list[str]:
             for name, value in given.items()
             if name != "model" and value != defaults.get(name)
         )
-        lines.append(f"- Stage {number}, {stage['curves_seen']:,} curves when it ended, commit {stage.get('commit', '?')}:")
+        lines.append(
+            f"- Stage {number}, {stage['curves_seen']:,} curves when it ended, commit {stage.get('commit', '?')}"
+            + (f", interrupted after {stage['stopped_after']:g} minutes:" if "stopped_after" in stage else ":")
+        )
         lines.append(f"  `python scripts/pretrain.py --folder runs/stage{number} --minutes {stage.get('minutes', '?')} {flags}`")
     return lines
 

@@ -1,9 +1,11 @@
-"""The section on real curves of benchmarks/README.md, from results/real_curves.json."""
+"""The sections on real curves of benchmarks/README.md, from results/real_curves.json and leave_out.json."""
 
 from collections.abc import Callable
 from typing import Any
 
+from benchmarks.baselines import SIMPLE
 from benchmarks.provenance import ROOT, read_result
+from benchmarks.real_summary import CUTS
 from lcx.extrapolate import models_folder
 
 WORSE = 1.10  # ratios above it are marked
@@ -98,3 +100,38 @@ def coverage(row: dict[str, Any]) -> str:
 def marked(ratio: float) -> str:
     """A ratio, bold where the model is clearly worse."""
     return f"**{ratio:.2f}**" if ratio > WORSE else f"{ratio:.2f}"
+
+
+def leave_out(origin: Callable[[dict[str, Any]], str]) -> str | None:
+    """CRPS on domains that the prior never saw, beside the same training with every domain in; None without results."""
+    result = read_result("leave_out")
+    if result is None:
+        return None
+    seen = result["curves seen"]
+    lines = [
+        "## Domains that the prior never saw",
+        "",
+        "`benchmarks/leave_out.py`: laws and kinds of the prior fitted without a domain, a model trained on it from scratch for",
+        f"{result['minutes']:g} minutes ({min(seen.values()):,} to {max(seen.values()):,} curves, far fewer than the shipped model's),",
+        "then scored there. Per cut-off: CRPS",
+        "left out / CRPS of the same steps with all domains in / best simple baseline, and coverage of 90 % intervals left out.",
+        "",
+        "| source | domain | " + " | ".join(f"{cut} %" for cut in CUTS) + " |",
+        "|---" * (len(CUTS) + 2) + "|",
+    ]
+    stored = read_result("real_curves") or {"methods": {}}
+    simple = {name: one["sources"] for name, one in stored["methods"].items() if name in SIMPLE}
+    best: dict[str, list[float]] = {}
+    for source, row in result["sources"].items():
+        least = [min(one[source][cut]["crps"] for one in simple.values()) for cut in CUTS]
+        best[source] = least
+        lines.append(f"| {source} | {row['domain']} | " + " | ".join(_left(row, least, i) for i in range(len(CUTS))) + " |")
+    mean = {key: result["mean"][key] for key in ("left out", "all in")}
+    least = [sum(x) / len(best) for x in zip(*best.values(), strict=True)]
+    lines.append("| mean | | " + " | ".join(_left(mean, least, i) for i in range(len(CUTS))) + " |")
+    return "\n".join([*lines, "", origin(result)])
+
+
+def _left(row: dict[str, Any], least: list[float], i: int) -> str:
+    out, all_in = row["left out"], row["all in"]
+    return f"{out['crps'][i]:.3f} / {all_in['crps'][i]:.3f} / {least[i]:.3f}, {100 * out['covered'][i]:.0f}"

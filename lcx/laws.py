@@ -224,7 +224,7 @@ KINDS: tuple[tuple[float, dict[str, Law]], ...] = (
     (0.060, {  # by hand: evaluations on a geometric grid that stay near chance, constant before anything is learned
         "geometric": Share(0.90), "first": LogNormal(-7.00, 2.50), "flat": Share(0.70), "noise": LogNormal(-1.80, 1.00),
         "tau_place": Normal(0.80, 0.30), "constant": Share(0.40), "constant_until": LogNormal(-1.20, 0.60), "walk": Share(0.05),
-        "diverge": Share(0.02), "turn": Share(0.05), "spikes": Share(0.02), "rounded": Share(0.30), "flat_room": LogNormal(2.20, 1.00),
+        "diverge": Share(0.02), "spikes": Share(0.02), "rounded": Share(0.30), "flat_room": LogNormal(2.20, 1.00),
     }),
     (0.060, {  # by hand: returns that take off or collapse after a calm start
         "geometric": Share(0.02), "untrained": Share(0.02), "walk": Share(0.90), "walk_growth": Normal(3.00, 2.00),
