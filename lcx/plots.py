@@ -1,5 +1,6 @@
-"""Fan charts; matplotlib only, and only loaded when a picture is asked for (extra ``plot``)."""
+"""Fan charts, and regret against compute; matplotlib only, and only loaded when a picture is asked for (extra ``plot``)."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -8,6 +9,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _BLUE, _DARK, _RED, _ORANGE = "#2a6fbb", "#1b1b1b", "#c0392b", "#f0861a"
+_OWN = ("#c0392b", "#f0861a", "#8e44ad")
+_OTHERS = ("#1b1b1b", "#2a6fbb", "#7fb0de", "#3a8f5c", "#8c8c8c", "#a08a3c", "#9ccb86", "#b08fc7")
 _BANDS = (("95 %", 0, 6, "#dfe9f5"), ("80 %", 1, 5, "#bdd3eb"), ("50 %", 2, 4, "#93b7de"))  # label, lower and upper column, colour
 
 
@@ -40,12 +43,7 @@ def fan_chart(
     Raises:
         ImportError: matplotlib is not installed.
     """
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError as error:
-        raise ImportError("expected matplotlib for plots, got none; install it with: pip install 'lcx[plot]'") from error
-    if ax is None:
-        _, ax = plt.subplots(figsize=(7.2, 4.2), layout="constrained")
+    ax = _axes(ax)
     steps, values = observed
     for band, low, high, colour in _BANDS:
         ax.fill_between(ahead, quantiles[:, low], quantiles[:, high], color=colour, lw=0, label=label + band)
@@ -80,6 +78,51 @@ def overlay(ax: "Axes", ahead: np.ndarray, quantiles: np.ndarray, label: str) ->
     low, high = ax.get_ylim()
     ax.set_ylim(min(low, np.nanmin(quantiles[:, 1])), max(high, np.nanmax(quantiles[:, 5])))
     ax.legend(frameon=False, fontsize="small", ncols=2)
+
+
+def regret_chart(costs: np.ndarray, regrets: Mapping[str, np.ndarray], *, own: str = "lcx", ax: "Axes | None" = None) -> "Axes":
+    """Regret against compute, one line per method; those whose name starts with ``own`` are drawn over the others.
+
+    The axis of the regret is logarithmic above 1 % of the largest and linear below, so that 0 is on it.
+
+    Args:
+        costs: (C,) steps spent.
+        regrets: (C,) each, by name of the method.
+        own: see above.
+        ax: where to draw; default new axes.
+
+    Returns:
+        The axes drawn on.
+
+    Raises:
+        ImportError: matplotlib is not installed.
+    """
+    ax = _axes(ax)
+    others = [name for name in regrets if not name.startswith(own)]
+    for i, name in enumerate(others):
+        ax.plot(costs, regrets[name], color=_OTHERS[i % len(_OTHERS)], ls=("-", (0, (5, 1.5)))[i % 2], lw=1.3, label=name)
+    for i, name in enumerate(name for name in regrets if name not in others):
+        ax.plot(costs, regrets[name], color=_OWN[i % len(_OWN)], lw=2.4, zorder=3, label=name)
+    for line in ax.lines:
+        line.set_clip_on(False)  # lest half of a line at 0 is cut off
+    ax.set_yscale("symlog", linthresh=0.01 * max(1e-9, *(float(np.max(regret)) for regret in regrets.values())), linscale=0.3)
+    ax.yaxis.set_major_formatter("{x:g}")
+    ax.set_ylim(bottom=0)
+    ax.set_xlim(0, costs[-1])
+    ax.set_xlabel("steps trained, all runs together")
+    ax.set_ylabel("regret")
+    ax.grid(alpha=0.25, lw=0.6)
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.legend(frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return ax
+
+
+def _axes(ax: "Axes | None") -> "Axes":
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError as error:
+        raise ImportError("expected matplotlib for plots, got none; install it with: pip install 'lcx[plot]'") from error
+    return plt.subplots(figsize=(7.2, 4.2), layout="constrained")[1] if ax is None else ax
 
 
 def _set_limits(ax: "Axes", values: np.ndarray, quantiles: np.ndarray, best: float | None) -> None:

@@ -1,0 +1,110 @@
+"""``lcx watch PATH --metric loss --mode min --horizon 100``: a live table of running experiments, predicted finals and verdicts."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from itertools import count
+from typing import Annotated, Any
+
+import typer
+
+from lcx.cli import many_runs as cli
+from lcx.cli import one_curve as curve
+from lcx.standings import Standing, standings
+
+_HEADER = ["run", "verdict", "P(better)", "step", "last", "best", "final", "5 %", "95 %", "reason"]  # a narrow terminal shows the first
+_LEFT = {0, 1, 9}
+
+
+def watch(
+    path: cli.Logs,
+    metric: cli.Metric,
+    mode: curve.Mode,
+    horizon: Annotated[float | None, typer.Option(help="Last step of every run; default: what the log says.")] = None,
+    upto: curve.Upto = None,
+    lower: curve.Lower = None,
+    upper: curve.Upper = None,
+    delta: cli.Delta = 0.05,
+    min_points: cli.MinPoints = 2,
+    every: Annotated[float, typer.Option(help="Seconds between two looks.")] = 10.0,
+    refreshes: Annotated[int | None, typer.Option(help="End after so many looks; default: at Ctrl-C.")] = None,
+    once: Annotated[bool, typer.Option("--once", help="Look once.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON per look.")] = False,
+    format: cli.Format = None,
+    model: cli.Model = "default",
+    device: curve.Device = None,
+) -> None:
+    """Shows running experiments: predicted final values, the chance to become the best, and whether to stop."""
+    if not every > 0 or (refreshes is not None and refreshes < 1):
+        raise ValueError(f"expected --every > 0 and --refreshes >= 1, got {every:g} and {refreshes}; use --once for one look")
+    looks = 1 if once else refreshes
+    question = {"mode": mode, "horizon": horizon, "bounds": (lower, upper), "delta": delta, "min_points": min_points}
+    table, notes, runs = None, [], []
+    with suppress(KeyboardInterrupt), _screen(in_place=not as_json and looks != 1) as show:
+        for look in count(1):
+            try:
+                table, notes = _read_on(path, format, table, notes)
+                seen = table if upto is None else table[table["step"] <= upto]
+                runs = standings(seen, metric, **question, model=model, device=device)
+            except (ValueError, OSError) as error:  # a file half written or just replaced: seen again at the next look
+                if look == 1:
+                    raise
+                notes = [f"not read this time: {' '.join(str(error).split())}"]
+            show(_json(runs, notes, metric, question) if as_json else _text(runs, notes, metric, mode))
+            if look == looks:
+                return
+            time.sleep(every)
+
+
+def _read_on(path: str, format: str | None, before: Any, notes: list[str]) -> tuple[Any, list[str]]:
+    """The log as it is now. Where a file newly cannot be read, perhaps half written, runs that are missing stay as they were."""
+    import pandas as pd
+
+    table, said = cli.read_runs(path, format)
+    if before is None or not set(said) - set(notes):
+        return table, said
+    missing = before[~before["run"].isin(table["run"].unique())]
+    whole: Any = pd.concat([table, missing], ignore_index=True)
+    whole.attrs = {what: before.attrs.get(what, {}) | table.attrs.get(what, {}) for what in {*before.attrs, *table.attrs}}
+    return whole, said
+
+
+@contextmanager
+def _screen(in_place: bool) -> Iterator[Callable[[str], None]]:
+    """A function that shows a text: in place of the last one on a terminal, else below it and without escape codes."""
+    from rich.console import Console
+    from rich.live import Live
+    from rich.text import Text
+
+    console = Console()
+    if not (in_place and sys.stdout.isatty()) or console.is_dumb_terminal:
+        yield lambda text: print(text, flush=True)
+        return
+    with Live(console=console, auto_refresh=False) as live:
+
+        def show(text: str) -> None:
+            shown = Text(f"{time.strftime('%H:%M:%S')}  {text}", no_wrap=True, overflow="ellipsis")
+            shown.highlight_regex(r"(?m)^.*  stop  .*$", "red")
+            shown.highlight_regex(r"(?m)^.*  finished  .*$", "dim")
+            live.update(shown, refresh=True)
+
+        yield show
+
+
+def _json(runs: list[Standing], notes: list[str], metric: str, question: dict[str, Any]) -> str:
+    about = {name: question[name] for name in ("mode", "delta", "min_points")}
+    return cli.as_json({"metric": metric, **about, "runs": [asdict(run) for run in runs], "warnings": notes})
+
+
+def _text(runs: list[Standing], notes: list[str], metric: str, mode: str) -> str:
+    rows = [_HEADER]
+    for run in runs:
+        numbers = [cli.as_text(x) for x in (run.last, run.best, run.final, run.low, run.high)]
+        running = "stop" if run.stop else "go on" if run.final == run.final else "wait"
+        verdict = running if run.state == "running" else run.state
+        rows.append([run.run, verdict, cli.as_text(run.probability, 2), f"{run.step:g}/{run.horizon:g}", *numbers, run.reason])
+    going = sum(run.state == "running" for run in runs)
+    head = f"{metric} ({mode}): {len(runs)} run{'s' if len(runs) > 1 else ''}, {going} running, {sum(run.stop for run in runs)} to stop"
+    return "\n".join([head, cli.as_columns(rows, _LEFT), *(f"warning: {note}" for note in notes)])

@@ -1,0 +1,80 @@
+"""Keras 3: a callback that stops a hopeless run."""
+
+import math
+from typing import Any
+
+try:
+    import keras  # pyright: ignore[reportMissingImports]
+except ModuleNotFoundError as error:
+    if error.name != "keras":  # the backend is missing, as Keras says
+        raise
+    raise ImportError("expected the package keras, got none; pip install 'lcx[keras]'") from error
+
+from lcx.integrations.one_run import OneRun
+from lcx.outlook import better
+from lcx.stopping import Verdict
+
+
+class LCXCallback(keras.callbacks.Callback):  # pyright: ignore
+    """Stops ``fit`` when the run is unlikely to become better than the value to beat.
+
+    Steps are epochs, counted from 1, and the horizon is ``epochs`` of ``fit``. Each ``fit`` from epoch 0 is a new run; with
+    ``initial_epoch`` the curve goes on where it was, of this object or, in another process, of the shared folder.
+
+        model.fit(..., epochs=50, callbacks=[LCXCallback("val_accuracy", "max", best=0.91, bounds=(0, 1))])
+
+    Args:
+        monitor: name of a metric in the logs.
+        mode: "max" if larger is better, "min" if smaller is.
+        restore_best_weights: at the end of ``fit``, stopped or not, set the weights of the epoch with the best value.
+        options: best, shared, run, horizon, rule, delta, log_forecast, bounds, model, min_points, confirm, stop_on_divergence: see
+            :class:`lcx.integrations.one_run.OneRun`. What ``log_forecast`` predicts is added to the logs, so that the progress bar and
+            the history show it.
+
+    Attributes:
+        verdict: the last one, with its reason; None before the first.
+        stopped_epoch: epoch (from 0) at which the training was stopped; 0 if it was not.
+        stopping_reason_message: why; None if it was not.
+    """
+
+    def __init__(self, monitor: str, mode: str, *, restore_best_weights: bool = False, **options: Any) -> None:
+        super().__init__()
+        self.monitor, self.mode, self.restore_best_weights = monitor, mode, restore_best_weights
+        self._run = OneRun(monitor, mode, **options)
+        self._reset()
+
+    def _reset(self) -> None:
+        self.verdict: Verdict | None = None
+        self.stopped_epoch, self.stopping_reason_message = 0, None
+        self._begun, self._best, self._best_weights = False, math.inf if self.mode == "min" else -math.inf, None
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Forgets the last ``fit``."""
+        self._reset()
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Starts the run, or resumes it: only here is the first epoch known."""
+        if not self._begun:
+            self._run.begin(self.params["epochs"], done=epoch)
+            self._begun = True
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Decides after an epoch."""
+        logs = {} if logs is None else logs
+        value = logs.get(self.monitor)
+        if value is None:
+            self._run.missing(epoch + 1, logs)
+        else:
+            self.verdict = self._run.report(epoch + 1, value)
+            if self.verdict.stop:
+                self.model.stop_training = True
+                self.stopped_epoch, self.stopping_reason_message = epoch, self.verdict.reason
+            if self.restore_best_weights and better(value, self._best, self.mode):
+                self._best, self._best_weights = value, self.model.get_weights()
+        if self._run.log_forecast:
+            logs.update(self._run.forecast())
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """Sets the best weights, if asked to."""
+        if self._best_weights is not None:
+            self.model.set_weights(self._best_weights)

@@ -1,0 +1,92 @@
+"""LightGBM: a callback that stops a training which is past its best, or hopeless beside others."""
+
+import logging
+from typing import Any
+
+from lcx.integrations.boosting import Training
+from lcx.stopping import Verdict
+
+try:
+    from lightgbm import Booster, EarlyStopException  # pyright: ignore[reportMissingImports]
+except ImportError as error:
+    raise ImportError("expected the package lightgbm for this callback, got none; pip install 'lcx[lightgbm]'") from error
+
+log = logging.getLogger("lcx")
+
+
+class LCXCallback:
+    """Stops ``lightgbm.train``, ``lightgbm.cv`` or the ``fit`` of an estimator by prediction, instead of patience.
+
+    By default when no later round is likely to become better than the training's own best one. With ``best`` or ``shared``, when it
+    is unlikely to become better than that value, or than the other trainings of the folder: for a search over settings. The horizon
+    is LightGBM's number of rounds, and LightGBM says in which direction a metric is better.
+
+        callback = LCXCallback()
+        lightgbm.train(params, dtrain, 500, valid_sets=[dvalid], callbacks=[callback])
+        print(callback.verdict.reason, callback.predicted_value)
+
+    As with LightGBM's own early stopping, ``best_iteration`` and ``best_score`` of the model are those of the best round, stopped or not,
+    predictions use the rounds up to it, and ``cv`` returns these; and in dart mode, which changes earlier trees, nothing is stopped.
+    A new training forgets the last one; one continued with ``init_model`` counts its rounds on.
+
+    Args:
+        data: name of the validation set; default: the first that is not the training set.
+        metric: name of the metric; default: the first.
+        every: read each ``every``-th round; default: such that about 50 are read, as a prediction takes about 0.02 s.
+        options: best, shared, run, rule, delta, log_forecast, bounds, model, min_points, confirm, stop_on_divergence: see
+            :class:`lcx.integrations.one_run.OneRun`.
+
+    Attributes:
+        verdict: the last one, with its reason; None before the first.
+        predicted_value: predicted metric at the last round, after the last round read; what to tell a search of a stopped training.
+
+    Raises:
+        ValueError, TypeError: a wrong argument; in training, no such data set or metric.
+    """
+
+    def __init__(self, *, data: str | None = None, metric: str | None = None, every: int | None = None, **options: Any) -> None:
+        self.order, self.before_iteration = 30, False  # as LightGBM's early stopping, after those that record; it reads no class attribute
+        self._data, self._metric = data, metric
+        self._settings: dict[str, Any] = {"every": every} | options
+        self._training = Training("metric", "max", 1, **self._settings)  # refuses a wrong argument now; each training makes its own
+        self._best: list[Any] = []  # results of the best round
+        self._off = False
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """The last verdict."""
+        return self._training.verdict
+
+    @property
+    def predicted_value(self) -> float:
+        """The predicted metric at the last round."""
+        return self._training.predicted_value()
+
+    def __call__(self, env: Any) -> None:
+        """Decides after a round."""
+        if env.iteration == env.begin_iteration:
+            self._off = any(env.params.get(name) == "dart" for name in ("boosting", "boosting_type", "boost"))
+            if self._off:
+                log.warning("nothing is stopped in dart mode, where later rounds change earlier trees")
+        if self._off:
+            return
+        name, value, mode = self._watched(env)
+        step = env.iteration + 1
+        if env.iteration == env.begin_iteration:
+            self._training = Training(name, mode, env.end_iteration, done=env.begin_iteration, **self._settings)
+        stop = self._training.report(step, value)
+        if self._training.best_round in (0, step):
+            self._best = env.evaluation_result_list
+        if stop or step == env.end_iteration:
+            raise EarlyStopException((self._training.best_round or step) - 1, self._best)  # pyright: ignore[reportCallIssue]
+
+    def _watched(self, env: Any) -> tuple[str, float, str]:
+        """Name, value and mode of the metric to watch."""
+        seen = env.evaluation_result_list or []
+        training = env.model._train_data_name if isinstance(env.model, Booster) else "train"
+        for data, metric, value, larger, *_ in seen:
+            told = data == self._data if self._data is not None else data != training and not metric.startswith("train ")
+            if told and self._metric in (None, metric):
+                return f"{data}-{metric}", value, "max" if larger else "min"
+        came = [f"{data} {metric}" for data, metric, *_ in seen]
+        raise ValueError(f"expected {self._data or 'a validation set'} with {self._metric or 'a metric'}, got {came}; name another")

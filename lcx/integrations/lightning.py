@@ -1,0 +1,111 @@
+"""PyTorch Lightning: a callback that stops a hopeless run, for both packages, ``lightning`` and ``pytorch_lightning``."""
+
+import math
+import sys
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+from lcx.integrations.one_run import OneRun
+from lcx.stopping import Verdict
+
+
+def _callback_classes() -> list[Any]:
+    """The Callback class of the package imported, else of those installed: the two are different classes, and either may come later."""
+    packages = {"lightning.pytorch": "lightning", "pytorch_lightning": "pytorch_lightning"}
+    found = [name for name in packages if name in sys.modules] or [name for name, top in packages.items() if find_spec(top) is not None]
+    if not found:
+        raise ImportError("expected the package lightning or pytorch_lightning, got neither; pip install 'lcx[lightning]'")
+    return [import_module(name).Callback for name in found]
+
+
+class LCXCallback(*_callback_classes()):
+    """Stops the training when it is unlikely to become better than the value to beat.
+
+    Steps and horizon are epochs and ``max_epochs``, validations within an epoch counting as parts of it; if the Trainer has
+    ``max_steps``, they are optimizer steps and the last of them. With neither (-1), give ``horizon`` in epochs. Nothing is read in
+    sanity checks and fast_dev_run, and nothing is stopped before ``min_epochs`` and ``min_steps``. In a distributed training rank 0
+    decides for all, on its own value: log the metric with ``sync_dist=True``. A checkpoint keeps the curve; from processes that it
+    spawned (``ddp_spawn``) Lightning brings nothing else back, this object included.
+
+        Trainer(max_epochs=50, callbacks=[LCXCallback("val_acc", "max", best=0.91, bounds=(0, 1))])
+
+    Args:
+        monitor: name of a metric that the module logs.
+        mode: "max" if larger is better, "min" if smaller is.
+        check_on_train_epoch_end: decide at the end of the training epoch, not of the validation; default: as Lightning's EarlyStopping.
+        options: best, shared, run, horizon, rule, delta, log_forecast, bounds, model, min_points, confirm, stop_on_divergence: see
+            :class:`lcx.integrations.one_run.OneRun`. What ``log_forecast`` predicts goes to the Trainer's loggers too.
+
+    Attributes:
+        verdict: the last one, with its reason; None before the first.
+        stopped_epoch: epoch (from 0) at which the training was stopped; 0 if it was not.
+        stopping_reason_message: why; None if it was not.
+    """
+
+    def __init__(self, monitor: str, mode: str, *, check_on_train_epoch_end: bool | None = None, **options: Any) -> None:
+        super().__init__()
+        self.monitor, self.mode, self.check_on_train_epoch_end = monitor, mode, check_on_train_epoch_end
+        self.verdict: Verdict | None = None
+        self.stopped_epoch, self.stopping_reason_message = 0, None
+        self._run, self._loaded = OneRun(monitor, mode, **options), None
+
+    @property
+    def state_key(self) -> str:
+        """Tells callbacks on different metrics apart in a checkpoint."""
+        return self._generate_state_key(monitor=self.monitor, mode=self.mode)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The curve."""
+        return {"points": self._run.points}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Keeps the curve for the training that is about to go on."""
+        self._loaded = state_dict["points"]
+
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        """Starts the run, or resumes it."""
+        if not trainer.fast_dev_run:
+            self.verdict, self.stopped_epoch, self.stopping_reason_message = None, 0, None
+            self._run.begin(_clock(trainer)[1], points=self._loaded or [])
+            self._loaded = None
+
+    def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
+        """Decides after a validation."""
+        if not self._at_epoch_end(trainer):
+            self._decide(trainer)
+
+    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        """Decides after an epoch."""
+        if self._at_epoch_end(trainer):
+            self._decide(trainer)
+
+    def _at_epoch_end(self, trainer: Any) -> bool:
+        if self.check_on_train_epoch_end is not None:
+            return self.check_on_train_epoch_end
+        return trainer.val_check_interval == 1.0 and trainer.check_val_every_n_epoch == 1
+
+    def _decide(self, trainer: Any) -> None:
+        if trainer.state.fn != "fit" or trainer.sanity_checking or trainer.fast_dev_run:
+            return
+        value = trainer.callback_metrics.get(self.monitor)
+        if value is None and trainer.is_global_zero:
+            logged = ", ".join(trainer.callback_metrics) or "none"
+            raise ValueError(f"expected a metric {self.monitor!r}, got none of that name; log it, or monitor one of those logged: {logged}")
+        self.verdict = self._run.report(_clock(trainer)[0], math.nan if value is None else value.item())
+        if self._run.log_forecast:
+            for logger in trainer.loggers:
+                logger.log_metrics(self._run.forecast(), step=trainer.global_step)
+        done = trainer.current_epoch + 1 >= (trainer.min_epochs or 0) and trainer.global_step >= (trainer.min_steps or 0)
+        if trainer.strategy.reduce_boolean_decision(self.verdict.stop and done, all=False):
+            trainer.should_stop = True
+            self.stopped_epoch, self.stopping_reason_message = trainer.current_epoch, self.verdict.reason
+
+
+def _clock(trainer: Any) -> tuple[float, float | None]:
+    """Steps done, and the last one: optimizer steps if they are limited, else epochs."""
+    if trainer.max_steps != -1:
+        return trainer.global_step, trainer.estimated_stepping_batches
+    batches = trainer.num_training_batches  # infinite where the data has no length: there the end of an epoch is all that is known
+    part = trainer.fit_loop.epoch_loop.batch_progress.current.ready / batches if math.isfinite(batches) else 1
+    return trainer.current_epoch + part, trainer.max_epochs

@@ -1,0 +1,203 @@
+"""Optuna: a pruner, and a way to prune in studies with several objectives, where Optuna has none."""
+
+import logging
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from lcx.extrapolation import Extrapolation
+from lcx.reports import as_step, as_value
+from lcx.stopper import EarlyStopper
+from lcx.stopping import Rule, Verdict, never_better, spare_incumbent, unasked
+
+try:
+    from optuna import Study, Trial
+    from optuna.pruners import BasePruner
+    from optuna.study import StudyDirection
+    from optuna.trial import FrozenTrial, TrialState
+except ImportError as error:
+    raise ImportError("expected the package optuna for this pruner, got none; pip install 'lcx[optuna]'") from error
+
+log = logging.getLogger("lcx")
+_COUNTED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)  # a failed trial's values cannot be had again
+_REMEMBERED = 1000  # trials whose last answer is kept
+_Curve = list[tuple[float, float]]
+
+
+class LCXPruner(BasePruner):
+    """Prunes a trial when it is unlikely to become better than the best value that any other trial of the study has reported.
+
+    Like every pruner it is not stored with the study: hand it over again when a study is loaded. All that counts is read from the
+    study, its direction too, so threads, processes and restarts get the same answers.
+
+        study = optuna.create_study(direction="maximize", pruner=LCXPruner(horizon=50, bounds=(0, 1)))
+
+        def objective(trial):
+            for epoch in range(50):
+                ...
+                trial.report(accuracy, epoch)
+                if trial.should_prune():
+                    return trial.user_attrs["lcx:predicted"]  # or, as usual: raise optuna.TrialPruned()
+            return accuracy
+
+    A pruned trial has the user attributes ``lcx:reason``, a sentence, and ``lcx:predicted``, the predicted value at the horizon. If it
+    raises ``TrialPruned`` the sampler learns its last value, if it returns the prediction the better guess; it then counts as complete,
+    and if the metric can get worse again ``study.best_trial`` may be such a trial.
+
+    Steps that start at 0 get 1 added. Of a step reported twice Optuna keeps the first value. NaN and infinite values are missing ones.
+
+    Args:
+        horizon: number of steps of a full trial.
+        options: delta, bounds, model, min_points, confirm, rule, stop_on_divergence of ``lcx.EarlyStopper``.
+
+    Raises:
+        ValueError, TypeError: an argument that ``EarlyStopper`` refuses.
+    """
+
+    def __init__(self, horizon: float, **options: Any) -> None:
+        self._horizon, self._options = horizon, options
+        self._answers: dict[Any, tuple[int, bool]] = {}  # by trial: its number of values, and the answer; each access is atomic
+        EarlyStopper(horizon, "max", **options)  # refuses a wrong argument now rather than in the middle of a study
+
+    def prune(self, study: Study, trial: FrozenTrial) -> bool:
+        """What ``trial.should_prune()`` calls. The same number of values gets the same answer."""
+        key, count = (study.study_name, trial.number, trial.datetime_start), len(trial.intermediate_values)
+        known = self._answers.get(key)
+        if known is not None and known[0] == count:
+            return known[1]
+        stopper, verdict = self._asked(study, trial)
+        log.debug("trial %d: %s", trial.number, verdict.reason)
+        if verdict.stop and not trial.state.is_finished():
+            for name, value in (("lcx:reason", verdict.reason), ("lcx:predicted", _predicted(stopper))):
+                study._storage.set_trial_user_attr(trial._trial_id, name, value)  # the way of Optuna's own pruners: there is no other
+                trial.set_user_attr(name, value)  # lets the objective function see it
+        self._answers.pop(key, None)
+        self._answers[key] = count, verdict.stop
+        for old in list(self._answers)[:-_REMEMBERED]:
+            self._answers.pop(old, None)
+        return verdict.stop
+
+    def verdict(self, study: Study, trial: FrozenTrial) -> Verdict:
+        """The verdict on a trial and the reason for it, whether to prune or not: why is nothing pruned? Changes nothing."""
+        return self._asked(study, trial)[1]
+
+    def _asked(self, study: Study, trial: FrozenTrial) -> tuple[EarlyStopper, Verdict]:
+        stopper = EarlyStopper(self._horizon, _mode(study.direction), **self._options)
+        lower, upper = stopper.bounds
+        found = [
+            value
+            for other in study.get_trials(deepcopy=False, states=_COUNTED)
+            if other.number != trial.number
+            for value in (other.intermediate_values.values() or other.values or ())
+            if math.isfinite(value) and (lower is None or lower <= value) and (upper is None or value <= upper)
+        ]
+        best = (max if stopper.mode == "max" else min)(found, default=None)
+        return stopper, _feed(stopper, list(trial.intermediate_values.items()), best)
+
+
+def should_prune(
+    trial: Trial,
+    values: Mapping[str, float | None],
+    step: int,
+    *,
+    horizon: float,
+    bounds: Mapping[str, tuple[float | None, float | None]] | None = None,
+    delta: float = 0.05,
+    rule: Rule | None = None,
+    **options: Any,
+) -> bool:
+    """Takes the values at one step and says whether to stop a trial of a study with several objectives.
+
+    A trial is to stop when there is a complete trial in the Pareto front that it is unlikely to beat in any objective: with that
+    trial's final values to beat, the rule says stop for every objective. Curves are kept in the trial's user attribute ``lcx:curve``,
+    ``{objective: [[step, value], ...]}``; a stopped trial has ``lcx:reason``, and ``lcx:predicted``, a list of the predicted values at the
+    horizon. ``Trial.report`` and ``Trial.should_prune`` are not used: Optuna refuses them here.
+
+        if should_prune(trial, {"loss": loss, "accuracy": accuracy}, epoch, horizon=50, bounds={"accuracy": (0, 1)}):
+            return trial.user_attrs["lcx:predicted"]  # or raise optuna.TrialPruned(), and the trial has no values
+
+    Args:
+        trial: of a study, whose directions hold.
+        values: metric by objective, named as in ``study.metric_names``, or else in the order in which the objective function returns
+            them; NaN and None are missing values.
+        step: as for ``Trial.report``: steps that start at 0 get 1 added, and of a step reported twice the first values count.
+        horizon: number of steps of a full trial.
+        bounds: known hard limits (lower, upper) by objective.
+        delta: limit of the default rule, a probability < 1.
+        rule: as in ``lcx.EarlyStopper``.
+        options: model, min_points, confirm, stop_on_divergence of ``lcx.EarlyStopper``; if one objective diverges, the trial is to stop.
+
+    Raises:
+        ValueError, TypeError: other objectives than the study's, or an argument that ``EarlyStopper`` refuses.
+    """
+    study, judge = trial.study, spare_incumbent(never_better(delta)) if rule is None else rule
+    names = study.metric_names or list(values)
+    if set(names) != set(values) or len(names) != len(study.directions) or set(bounds or ()) - set(names):
+        came = f"values of {list(values)} and bounds of {list(bounds or ())} for {len(study.directions)} directions"
+        raise ValueError(f"expected one value per objective, got {came}, metric names {study.metric_names}; name each objective alike")
+    curves = _kept(trial, values, step)
+    ended = [other for other in study.best_trials if "lcx:predicted" not in other.user_attrs]  # a prediction is nothing to be beaten by
+    stoppers, looks, reasons = [], [], []
+    for i, (name, direction) in enumerate(zip(names, study.directions, strict=True)):
+        looks.append(_Looks([other.values[i] for other in ended], judge))
+        stopper = EarlyStopper(horizon, _mode(direction), bounds=(bounds or {}).get(name, (None, None)), rule=looks[i], **options)
+        verdict = _feed(stopper, curves[name], None)
+        stoppers.append(stopper)
+        reasons += [f"{name}: {verdict.reason}"] if verdict.stop else []  # it diverges
+    for k, other in enumerate(ended):
+        if all(look.agree(k, stopper.confirm) for look, stopper in zip(looks, stoppers, strict=True)):
+            said = "; ".join(f"{name}: {look.verdicts[-1][k].reason}" for name, look in zip(names, looks, strict=True))
+            reasons.append(f"trial {other.number} is unlikely to be beaten in any objective; {said}")
+    if reasons:
+        trial.set_user_attr("lcx:reason", reasons[0])
+        trial.set_user_attr("lcx:predicted", [_predicted(stopper) for stopper in stoppers])
+    return bool(reasons)
+
+
+class _Looks:
+    """As the rule of a stopper: keeps the verdicts against each of some values to beat, and never stops."""
+
+    def __init__(self, bests: list[float], rule: Rule) -> None:
+        self.verdicts: list[list[Verdict]] = []
+        self._bests, self._rule = bests, rule
+
+    def __call__(self, extrapolation: Extrapolation, best: float) -> Verdict:
+        self.verdicts.append([self._rule(extrapolation, own) for own in self._bests])
+        return unasked("kept")
+
+    def agree(self, k: int, confirm: int) -> bool:
+        """Whether so many looks were had, and all say stop against the k-th value."""
+        return len(self.verdicts) == confirm and all(verdicts[k].stop for verdicts in self.verdicts)
+
+
+def _kept(trial: Trial, values: Mapping[str, float | None], step: int) -> dict[str, _Curve]:
+    """The curves by objective with the values at this step, unless it has some, kept in the trial."""
+    curves = {name: [] for name in values} | trial.user_attrs.get("lcx:curve", {})  # a copy
+    for name, value in values.items():
+        if all(known != step for known, _ in curves[name]):
+            number = as_value(value)
+            curves[name].append([step, None if math.isnan(number) else number])  # JSON has no NaN
+    trial.set_user_attr("lcx:curve", curves)
+    return {name: [(known, as_value(value)) for known, value in curve] for name, curve in curves.items()}
+
+
+def _feed(stopper: EarlyStopper, curve: _Curve, best: float | None) -> Verdict:
+    """The verdict at the end of a curve; only the looks that can count are had."""
+    points, verdict = sorted(curve), unasked("no value was reported")
+    first = any(step == 0 for step, _ in points)
+    finite = [i for i, (_, value) in enumerate(points) if math.isfinite(value)]
+    looked_at = finite[-stopper.confirm :][0] if finite else 0
+    for i, (step, value) in enumerate(points):
+        verdict = stopper.update(as_step(step + first), value, best=best if i >= looked_at else math.nan)  # NaN: take it in, ask nothing
+    return verdict
+
+
+def _predicted(stopper: EarlyStopper) -> float:
+    try:
+        return stopper.predicted_value()
+    except ValueError:  # diverged from the start
+        return math.nan
+
+
+def _mode(direction: StudyDirection) -> str:
+    return "max" if direction == StudyDirection.MAXIMIZE else "min"

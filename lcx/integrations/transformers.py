@@ -1,0 +1,101 @@
+"""Hugging Face transformers: a callback of the Trainer that stops a hopeless run."""
+
+import json
+from typing import Any
+
+try:
+    from transformers import TrainerCallback  # pyright: ignore[reportMissingImports]
+    from transformers.trainer_callback import ExportableState  # pyright: ignore[reportMissingImports]
+except ModuleNotFoundError as error:
+    if error.name != "transformers":
+        raise
+    raise ImportError("expected the package transformers, got none; pip install 'lcx[transformers]'") from error
+
+from lcx.integrations.one_run import OneRun
+from lcx.stopping import Verdict
+
+
+class LCXCallback(TrainerCallback, ExportableState):  # pyright: ignore
+    """Stops the training when it is unlikely to become better than the value to beat.
+
+    It decides after each evaluation, whatever save_steps and load_best_model_at_end are; steps are optimizer steps, and the horizon is
+    the training's last. A training resumed from a checkpoint gets its curve back from the log history there, with or without
+    ``restore_callback_states_from_checkpoint``. With several ranks, rank 0 decides for all.
+
+        Trainer(..., callbacks=[LCXCallback("accuracy", "max", best=0.91, bounds=(0, 1))])
+
+    Args:
+        metric: of the evaluation, with or without "eval_"; default: ``args.metric_for_best_model``.
+        mode: "max" if larger is better, "min" if smaller is; default, where the metric is that of args: by ``args.greater_is_better``,
+            which transformers guesses if you leave it out.
+        options: best, shared, run, horizon, rule, delta, log_forecast, bounds, model, min_points, confirm, stop_on_divergence: see
+            :class:`lcx.integrations.one_run.OneRun`. What ``log_forecast`` predicts is added to the log history too.
+
+    Attributes:
+        verdict: the last one, with its reason; None before the first.
+        stopped_step: step at which the training was stopped; 0 if it was not.
+        stopping_reason_message: why; None if it was not.
+
+    Raises:
+        ValueError: a rule read from a checkpoint, which cannot hold one.
+    """
+
+    def __init__(self, metric: str | None = None, mode: str | None = None, **options: Any) -> None:
+        if isinstance(options.get("rule"), str):
+            raise ValueError(
+                f"expected a rule, got the text {options['rule']!r} from a checkpoint; leave restore_callback_states_from_checkpoint "
+                "out, the curve is kept without it"
+            )
+        OneRun(metric or "metric", mode or "max", **options)  # refuses a wrong argument now rather than when the training starts
+        self.metric, self.mode, self.options = metric, mode, options
+        self.verdict: Verdict | None = None
+        self.stopped_step, self.stopping_reason_message = 0, None
+        self._run: OneRun | None = None  # while training
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps. The curve is not in it, for the log history is."""
+        args = {"metric": self.metric, "mode": self.mode} | self.options
+        return {"args": json.loads(json.dumps(args, default=_plain)), "attributes": {}}
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Starts the run, or resumes it."""
+        name, mode = self.metric or args.metric_for_best_model, self.mode
+        if name is None:
+            raise ValueError("expected a metric, got none; give metric=, or metric_for_best_model in TrainingArguments")
+        if mode is None and args.greater_is_better is not None and _full(name) == _full(args.metric_for_best_model or ""):
+            mode = "max" if args.greater_is_better else "min"
+        if mode is None:
+            raise ValueError(f"expected mode 'max' or 'min' for {name!r}, got none; give mode=, or greater_is_better in TrainingArguments")
+        self.verdict, self.stopped_step, self.stopping_reason_message = None, 0, None
+        self._run = OneRun(_full(name), mode, **self.options)
+        logged = [(row["step"], row[_full(name)]) for row in state.log_history if row["step"] > 0 and _full(name) in row]
+        self._run.begin(state.max_steps, points=logged)
+
+    def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, float] | None = None, **kwargs: Any) -> None:
+        """Decides after an evaluation within the training."""
+        if self._run is None or state.global_step == 0:  # evaluated by hand, or before the first step (eval_on_start)
+            return
+        if self._run.metric not in (metrics or {}):  # of several evaluation sets, each comes by itself
+            return self._run.missing(state.global_step, metrics or {})
+        self.verdict = self._run.report(state.global_step, (metrics or {})[self._run.metric])
+        if self._run.log_forecast:
+            state.log_history.append(self._run.forecast() | {"step": state.global_step, "epoch": state.epoch})
+        if self.verdict.stop:
+            control.should_training_stop = True
+            self.stopped_step, self.stopping_reason_message = state.global_step, self.verdict.reason
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Evaluations that follow are not the run's."""
+        self._run = None
+
+
+def _full(metric: str) -> str:
+    return metric if metric.startswith("eval_") else f"eval_{metric}"
+
+
+def _plain(option: Any) -> float | str:
+    """A number of another library as a float, a path or a rule as text."""
+    try:
+        return float(option)
+    except (TypeError, ValueError):
+        return str(option)

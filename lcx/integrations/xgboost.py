@@ -1,0 +1,88 @@
+"""XGBoost: a callback that stops a training which is past its best, or hopeless beside others."""
+
+from typing import Any
+
+from lcx.integrations.boosting import Training
+from lcx.stopping import Verdict
+
+try:
+    from xgboost.callback import TrainingCallback  # pyright: ignore[reportMissingImports]
+except ImportError as error:
+    raise ImportError("expected the package xgboost or xgboost-cpu for this callback, got none; pip install 'lcx[xgboost]'") from error
+
+
+class LCXCallback(TrainingCallback):
+    """Stops ``xgboost.train``, ``xgboost.cv`` or the ``fit`` of an estimator by prediction, instead of patience.
+
+    By default when no later round is likely to become better than the training's own best one. With ``best`` or ``shared``, when it
+    is unlikely to become better than that value, or than the other trainings of the folder: for a search over settings.
+
+        callback = LCXCallback(500, "min", data="valid")
+        xgboost.train(params, dtrain, 500, evals=[(dvalid, "valid")], callbacks=[callback])
+        print(callback.verdict.reason, callback.predicted_value)
+
+    As with XGBoost's own early stopping, ``best_iteration`` and ``best_score`` of the model are those of the best round, predictions of
+    estimators use the rounds up to it, and ``cv`` returns these. In a distributed training every worker decides for itself, on the same
+    values: give no ``shared`` there. A new training forgets the last one; one continued with ``xgb_model`` counts its rounds on.
+
+    Args:
+        horizon: rounds of a full training, earlier ones of a continued training included; XGBoost tells no callback.
+        mode: "max" if larger is better, "min" if smaller is; XGBoost tells no callback either.
+        data: name of the data set in ``evals``; default: the last.
+        metric: name of the metric; default: the last.
+        every: read each ``every``-th round; default: such that about 50 are read, as a prediction takes about 0.02 s.
+        options: best, shared, run, rule, delta, log_forecast, bounds, model, min_points, confirm, stop_on_divergence: see
+            :class:`lcx.integrations.one_run.OneRun`.
+
+    Attributes:
+        verdict: the last one, with its reason; None before the first.
+        predicted_value: predicted metric at the horizon after the last round read; what to tell a search of a stopped training.
+
+    Raises:
+        ValueError, TypeError: a wrong argument; in training, no such data set or metric.
+    """
+
+    def __init__(
+        self, horizon: int, mode: str, *, data: str | None = None, metric: str | None = None, every: int | None = None, **options: Any
+    ) -> None:
+        super().__init__()
+        self._data, self._metric = data, metric
+        self._settings: dict[str, Any] = {"horizon": horizon, "mode": mode, "every": every} | options
+        self._training = Training("metric", **self._settings)  # refuses a wrong argument now; each training makes its own
+        self._done, self._begun = 0, False
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """The last verdict."""
+        return self._training.verdict
+
+    @property
+    def predicted_value(self) -> float:
+        """The predicted metric at the horizon."""
+        return self._training.predicted_value()
+
+    def before_training(self, model: Any) -> Any:
+        """Forgets the last training."""
+        self._done, self._begun = model.num_boosted_rounds(), False
+        return model
+
+    def after_iteration(self, model: Any, epoch: int, evals_log: dict[str, dict[str, list[Any]]]) -> bool:
+        """Decides after a round."""
+        data = _chosen(self._data, evals_log, "data set")
+        metric = _chosen(self._metric, evals_log[data], "metric")
+        if not self._begun:
+            self._training, self._begun = Training(f"{data}-{metric}", done=self._done, **self._settings), True
+        value = evals_log[data][metric][-1]
+        step = self._done + epoch + 1
+        stop = self._training.report(step, value[0] if isinstance(value, tuple) else value)  # of cv: mean and standard deviation
+        if self._training.best_round == step:
+            # Of cv, XGBoost needs it where a callback stops.
+            model.set_attr(best_score=str(self._training.best_value), best_iteration=str(step - 1))
+        return stop
+
+
+def _chosen(name: str | None, among: dict[str, Any], what: str) -> str:
+    names = list(among)
+    if not names or (name is not None and name not in names):
+        raise ValueError(f"expected a {what} {name or ''} to watch, got {names}; name one of them, or give evals= or eval_set=")
+    return names[-1] if name is None else name
