@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: demo test check bench bench-mcmc bench-real curves pretrain wheel clean
+.PHONY: demo test test-integrations page test-page check test-slow test-oldest test-wheel docs bench bench-mcmc bench-real curves pretrain wheel clean
 
 demo: .venv/installed  ## extrapolate a real curve: a table and demo.png
 	$(BIN)/lcx predict examples/digits_accuracy.csv --upto 30 --horizon 100 --mode max --lower 0 --upper 1 --best 0.93 --plot demo.png
@@ -11,10 +11,32 @@ demo: .venv/installed  ## extrapolate a real curve: a table and demo.png
 test: .venv/installed-dev check  ## style, types, tests
 	$(BIN)/pytest
 
+test-integrations: .venv-integrations/installed  ## the adapters in real trainings of their frameworks, in an environment of their own
+	KERAS_BACKEND=torch .venv-integrations/bin/pytest -m '' tests/integrations
+	set -e; for example in examples/integrations/*.py; do echo $$example; KERAS_BACKEND=torch .venv-integrations/bin/python $$example; done
+
+page: lcx/page/lcx.html  ## the browser page as one file, lcx/page/lcx.html, which wheels built afterwards carry; needs npm
+
+test-page: .venv-page/installed lcx/page/lcx.html  ## ONNX against torch, and the page in headless Chromium (Debian: apt-get install chromium)
+	.venv-page/bin/pytest -m '' tests/test_export.py tests/page
+
 check: .venv/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
+
+test-slow: .venv/installed-dev  ## everything that takes minutes: hours in all
+	$(BIN)/pytest -m slow --ignore tests/test_wheel.py
+
+test-oldest: .venv-oldest/installed  ## the core on the oldest torch supported
+	.venv-oldest/bin/python -c "import torch; assert torch.__version__.startswith('$(OLDEST)'), torch.__version__"
+	.venv-oldest/bin/python -m pytest $(CORE)
+
+test-wheel: wheel  ## wheel and sdist in an environment without this repository
+	$(BIN)/pytest -m slow tests/test_wheel.py
+
+docs: .venv/installed-docs  ## the documentation, into site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 bench: .venv/installed-dev  ## every figure of benchmarks/README.md, about 15 minutes on two idle cores
 	$(BIN)/pip install -q --no-deps lcpfn==0.1.3
@@ -45,11 +67,13 @@ curves: .venv/installed-dev  ## measure the example curves again
 pretrain: .venv/installed  ## train the shipped model again (see models/parametric/README.md), interruptible
 	$(BIN)/python scripts/pretrain.py --folder runs/parametric $(ARGS)
 
-wheel: .venv/installed-dev
-	$(BIN)/pip wheel -q --no-deps -w dist .
+wheel: .venv/installed-dev  ## dist/: the sdist, then the wheel out of it
+	rm -rf dist
+	$(BIN)/pip install -q build
+	$(BIN)/python -m build .
 
 clean:
-	rm -rf .venv dist demo.png
+	rm -rf .venv .venv-integrations .venv-oldest .venv-page lcx/page/lcx.html dist site demo.png
 
 # The repository pins torch (.ci/constraints.txt); users of the package may have any torch >= 2.6.
 .venv/installed: pyproject.toml .ci/constraints.txt
@@ -60,4 +84,35 @@ clean:
 
 .venv/installed-dev: .venv/installed
 	$(BIN)/pip install -q -c .ci/constraints.txt -e '.[dev]'
+	touch $@
+
+# xgboost-cpu and xgboost are the same import package: never both.
+.venv-integrations/installed: pyproject.toml .ci/constraints-integrations.txt
+	test -x .venv-integrations/bin/python || $(PYTHON) -m venv .venv-integrations
+	.venv-integrations/bin/pip install -q -c .ci/constraints-integrations.txt torch
+	.venv-integrations/bin/pip install -q -c .ci/constraints-integrations.txt -e '.[dev,ray,lightgbm,lightning,transformers,keras]' \
+		xgboost-cpu pytorch-lightning
+	touch $@
+
+.venv-page/installed: pyproject.toml .ci/constraints.txt
+	test -x .venv-page/bin/python || $(PYTHON) -m venv .venv-page
+	.venv-page/bin/pip install -q -c .ci/constraints.txt torch
+	.venv-page/bin/pip install -q -c .ci/constraints.txt -e '.[dev,onnx]' 'playwright>=1.50'
+	touch $@
+
+PAGE_SOURCES := $(filter-out %/lcx.html,$(wildcard lcx/page/*)) scripts/page.py lcx/export.py $(wildcard models/general/*)
+lcx/page/lcx.html: .venv-page/installed $(PAGE_SOURCES)
+	.venv-page/bin/python scripts/page.py
+
+.venv/installed-docs: .venv/installed
+	$(BIN)/pip install -q -c .ci/constraints.txt -e '.[docs]'
+	touch $@
+
+# Of Linux the default index has this torch with CUDA only, 3 GB; PyTorch's own index has it for CPUs: set PIP_EXTRA_INDEX_URL to that.
+OLDEST := 2.6.0
+CORE := $(addprefix tests/test_,predictive.py curves.py families.py prior.py model.py checkpoint.py extrapolate.py golden.py stopping.py \
+	scores.py muon.py pretraining.py calibration.py general.py general_model.py report.py gpu.py)
+.venv-oldest/installed: pyproject.toml
+	test -x .venv-oldest/bin/python || $(PYTHON) -m venv .venv-oldest
+	.venv-oldest/bin/pip install -q torch==$(OLDEST) -e '.[dev]'
 	touch $@

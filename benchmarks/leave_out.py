@@ -57,13 +57,21 @@ def main() -> None:
         prior = fit(options.data, domain, folder / "prior.json")
         if options.fit_only:
             continue
-        if not (folder / "config.json").exists():
+        if not trained(folder, options.minutes):
             PRIORS[prior.name] = prior
             size = PFNConfig(width=96, layers=4, chart="general")
             config = PretrainConfig(prior=prior.name, model=size, curves=20_000_000, validation_curves=1000)
             pretrain(config, folder, minutes=options.minutes, resume=(folder / STATE).exists())
+            if not trained(folder, options.minutes):
+                raise SystemExit("interrupted; the same command goes on")
     if not options.fit_only:
         report(options.data, options.minutes)
+
+
+def trained(folder: Path, minutes: float) -> bool:
+    """Whether a model lies there that had its minutes; an interrupted training leaves one too."""
+    path = folder / "config.json"
+    return path.exists() and json.loads(path.read_text())["seconds"] >= 60 * minutes
 
 
 def fit(data: Path, domain: str, path: Path) -> GeneralPrior:

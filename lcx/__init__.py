@@ -16,6 +16,7 @@ from lcx.predictive import Predictive as Predictive
 from lcx.priors import sample_prior as sample_prior
 
 if TYPE_CHECKING:
+    from lcx.batch import BatchScorer as BatchScorer
     from lcx.diagnostics import MCMCInfo as MCMCInfo
     from lcx.diagnostics import NotConverged as NotConverged
     from lcx.posterior import mcmc as mcmc
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from lcx.stopping import Verdict as Verdict
 
 __all__ = [
+    "BatchScorer",
     "Curves",
     "EarlyStopper",
     "Extrapolation",
@@ -38,6 +40,7 @@ __all__ = [
 ]
 
 _LAZY = {
+    "BatchScorer": "lcx.batch",
     "mcmc": "lcx.posterior",
     "MCMCInfo": "lcx.diagnostics",
     "NotConverged": "lcx.diagnostics",

@@ -95,7 +95,7 @@ def as_curves(values: Any, steps: Any = None, *, horizon: Any, bounds: Any = (No
     kept = np.arange(counts.max()) < counts
     packed, packed_steps = np.full(kept.shape, np.nan), np.full(kept.shape, np.nan)
     packed[kept], packed_steps[kept] = numbers[seen], grid[seen]
-    last, column = np.fmax.reduce(packed_steps, 1, keepdims=True), _floats(horizon, "horizon")[..., None]
+    last, column = np.fmax.reduce(packed_steps, 1, keepdims=True), as_floats(horizon, "horizon")[..., None]
     ends = _step_rows(column, "horizon", given)  # one row per curve, or a flat one for all
     passed = ends.numbers < last if finished else ends.numbers <= last
     ends.refuse(passed, "no steps at or beyond the horizon", "Raise it or cut the curve.", last_step=last)
@@ -203,7 +203,7 @@ def _rows(data: Any, name: str) -> _Numbers:
     """User numbers with a row per curve."""
     first = data[0] if isinstance(data, (list, tuple)) and data else None
     nested = getattr(first, "ndim", isinstance(first, (list, tuple)))
-    parts = [_floats(row, name, f" in curve {i}") for i, row in enumerate(data)] if nested else [_floats(data, name)]
+    parts = [as_floats(row, name, f" in curve {i}") for i, row in enumerate(data)] if nested else [as_floats(data, name)]
     flat = not nested and parts[0].ndim == 1
     parts = list(parts[0]) if not nested and parts[0].ndim == 2 else parts
     shapes = [part.shape for part in parts if part.ndim != 1]
@@ -230,7 +230,7 @@ def _step_rows(data: Any, name: str, curves: _Numbers) -> _Numbers:
     return given._replace(numbers=np.array(np.broadcast_to(numbers, (count, numbers.shape[1]))), one=curves.one)
 
 
-def _floats(data: Any, name: str, place: str = "") -> np.ndarray:
+def as_floats(data: Any, name: str, place: str = "") -> np.ndarray:
     """Float64 array, perhaps sharing memory with `data`; None in a list, as in JSON logs, becomes NaN."""
     try:
         if isinstance(data, Tensor):  # numpy knows no bfloat16 and refuses gradients and other devices
@@ -250,7 +250,7 @@ def _floats(data: Any, name: str, place: str = "") -> np.ndarray:
 
 def _pair(pair: Any, name: str, sign: int = 1) -> tuple[float, float]:
     """Bounds (lower, upper), infinite where None, or unit (worst, best), finite: rising if sign is 1, falling if -1."""
-    ends, unit = _floats(pair, name), name == "unit"
+    ends, unit = as_floats(pair, name), name == "unit"
     if ends.shape == (2,) and all(math.isfinite(y) or (x is None and not unit) for x, y in zip(pair, ends, strict=True)):
         low, high = np.where(np.isnan(ends), (-math.inf, math.inf), ends)
         if sign * low < sign * high:

@@ -20,7 +20,8 @@ from lcx.surprise import surprises
 from lcx.tokens import GeneralTokens, Tokens, as_cutoffs, model_steps, queries_after
 
 DEFAULT = "general"
-_CHUNK = 1 << 13  # tokens or queries per pass: activations of this size stay in a CPU's cache
+_CHUNK = 1 << 13  # tokens or queries per pass
+_CPU_CHUNK = 1 << 11  # the same on a CPU, in whose cache activations of this size stay
 
 
 def predict(
@@ -204,7 +205,7 @@ class Extrapolator:
     @torch.inference_mode()
     def _decode(self, read: Tokens | GeneralTokens, last: Int[Tensor, "B #P"], ahead: Float[Tensor, "B P"]) -> Predictive:
         """Predictives in model units, batch shape (B, P), float32 on the CPU, computed a chunk of curves at a time."""
-        size = max(1, _CHUNK // max(read.values.shape[1], ahead.shape[1]))
+        size = max(1, (_CPU_CHUNK if self.device.type == "cpu" else _CHUNK) // max(read.values.shape[1], ahead.shape[1]))
         laws = []
         for at in range(0, len(last), size):
             rows = slice(at, at + size)

@@ -64,7 +64,7 @@ def as_number(x: Any, name: str) -> float:
     try:
         if isinstance(x, (str, bytes)):
             raise TypeError
-        return float(x)
+        return float(x.detach() if hasattr(x, "detach") else x)  # torch warns of tensors with gradients
     except (TypeError, ValueError, RuntimeError):  # also arrays and tensors of several elements
         raise TypeError(f"expected {name} as one number, got {x!r}; give a plain number") from None
 

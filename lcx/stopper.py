@@ -188,7 +188,7 @@ class EarlyStopper:
             if verdict.stop and known.agreed < self.confirm:
                 said = f"{verdict.reason}; decision {known.agreed} of {self.confirm} needed in a row"
                 verdict = Verdict(False, verdict.probability, said)
-            elif math.isinf(target) and not verdict.stop:
+            elif math.isinf(target) and not verdict.stop and "inf" in verdict.reason:  # a rule with a target of its own speaks of that
                 verdict = replace(verdict, reason="there is no other run to beat yet")
             answers[run] = verdict
         return answers

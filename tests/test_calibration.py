@@ -22,15 +22,27 @@ def curves():
     return PARAMETRIC.sample(N, torch.Generator().manual_seed(77))
 
 
+@pytest.fixture(scope="module")
+def context(curves):
+    """All curves encoded once: a point's state knows nothing of later ones."""
+    with torch.inference_mode():
+        return load("parametric", "cpu").model.encode(curves.values, curves.steps)
+
+
 @pytest.fixture(scope="module", params=[2, 10, 20, 40, 80])
-def at_cutoff(request, curves):
+def at_cutoff(request, curves, context):
     """Predictive and truth of one uniformly drawn later point of each curve: independent across curves."""
     model, cutoff = load("parametric", "cpu").model, request.param
     query = torch.randint(cutoff, 100, (N, 1), generator=torch.Generator().manual_seed(cutoff))
     with torch.inference_mode():
-        context = model.encode(curves.values[:, :cutoff], curves.steps[:, :cutoff])
         law = model.decode(context, torch.full_like(query, cutoff - 1), curves.steps.gather(1, query)).double()
     return law, curves.values.gather(1, query).double()
+
+
+@pytest.fixture(scope="module")
+def others():
+    """The middle points of other curves: the prior predictive without any context."""
+    return PARAMETRIC.sample(N, torch.Generator().manual_seed(78)).values[:, 50]
 
 
 def widened(law, factor):
@@ -62,22 +74,20 @@ def test_the_same_tests_reject_the_same_model_with_other_scales(at_cutoff, facto
     assert covers(widened(law, factor), truth, 0.8) < 1e-6
 
 
-def test_it_is_sharp(at_cutoff, curves):
+def test_it_is_sharp(at_cutoff, others):
     """Beats the context-free prior predictive (a kernel estimate at each query step), which is calibrated as well."""
     law, truth = at_cutoff
-    others = PARAMETRIC.sample(N, torch.Generator().manual_seed(78)).values.double()
     width = 0.05
-    density = torch.exp(-0.5 * ((truth - others[:, 50][None, :]) / width) ** 2).mean(1) / (width * (2 * torch.pi) ** 0.5)
+    density = torch.exp(-0.5 * ((truth.float() - others[None, :]) / width) ** 2).mean(1).double() / (width * (2 * torch.pi) ** 0.5)
     gain = law.log_prob(truth).squeeze(1) - torch.log(density + 1e-12)
     assert gain.mean() > 5 * gain.std() / N**0.5
     assert gain.mean() > 0.5
 
 
-def test_knowing_more_predicts_better(curves):
+def test_knowing_more_predicts_better(curves, context):
     """Mean log score of the points after 80, seen from ever later cut-offs; each step must gain by five standard errors."""
     model = load("parametric", "cpu").model
     with torch.inference_mode():
-        context = model.encode(curves.values, curves.steps)
         scores = [
             model.decode(context, torch.tensor([[cutoff - 1]]), curves.steps[:, 80:]).log_prob(curves.values[:, 80:]).mean(1)
             for cutoff in (5, 10, 20, 40, 80)

@@ -24,7 +24,8 @@ def train(config: dict[str, float]) -> None:
 stop = LCXStopper(EPOCHS, "min", "rmse", bounds=(0, None), min_points=3)
 with tempfile.TemporaryDirectory() as folder:
     setup = tune.RunConfig(stop=stop, storage_path=folder, verbose=0)
-    one_by_one = tune.TuneConfig(metric="rmse", mode="min", max_concurrent_trials=1)  # or else the times decide who is first
+    # One at a time: else it depends on the machine who is first.
+    one_by_one = tune.TuneConfig(metric="rmse", mode="min", max_concurrent_trials=1, reuse_actors=True)
     found = tune.Tuner(train, param_space={"rate": tune.grid_search(RATES)}, tune_config=one_by_one, run_config=setup).fit()
 for trial in found:
     said = stop.reasons.get(trial.metrics["trial_id"], "finished")

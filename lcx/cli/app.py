@@ -5,16 +5,28 @@ import sys
 import typer
 
 from lcx.cli import pretrain
+from lcx.cli.export import export
 from lcx.cli.info import info
 from lcx.cli.mcmc import mcmc
+from lcx.cli.page import page
 from lcx.cli.predict import predict
+from lcx.cli.replay import replay
+from lcx.cli.report import report
 from lcx.cli.runs import runs
+from lcx.cli.score import score
+from lcx.cli.watch import watch
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 app.command()(predict)
 app.command()(mcmc)
 app.command()(info)
 app.command()(runs)
+app.command()(replay)
+app.command()(watch)
+app.command()(report)
+app.command()(score)
+app.command()(export)
+app.command()(page)
 
 
 @app.callback()

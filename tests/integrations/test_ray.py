@@ -62,7 +62,7 @@ def tuner(folder, *, stop=None, scheduler=None, mended=None, at_once=2):
         trainable(),
         param_space={"end": tune.grid_search(list(ENDS)), "mended": mended},
         run_config=tune.RunConfig(stop=stop, storage_path=str(folder), name="e", verbose=0),
-        tune_config=tune.TuneConfig(metric="accuracy", mode="max", scheduler=scheduler, max_concurrent_trials=at_once),
+        tune_config=tune.TuneConfig(metric="accuracy", mode="max", scheduler=scheduler, max_concurrent_trials=at_once, reuse_actors=True),
     )
 
 

@@ -1,0 +1,90 @@
+"""Does a limit calibrated on some tasks keep its rate of false stops on others? And what does a decision cost? Part of benchmarks/early_stop.py.
+
+A pair is a run and the best value of the runs before it in one of the random orders, where the run, trained to its end, becomes better.
+Its score is the smallest chance at any look at which the run had not yet shown a value as good. ``lcx.stopping.calibrated_delta`` turns the
+pairs of some tasks into a limit; on another task, the share of pairs with scores at or below it would have been stopped falsely.
+"""
+
+from time import perf_counter, process_time
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+import lcx
+from benchmarks.early_stop_tasks import family
+from lcx.chances import Chances
+from lcx.finished import Task
+from lcx.stopping import calibrated_delta
+
+RATES = (0.05, 0.1, 0.2)
+ORDERS, SEED, MIN_POINTS = 40, 1, 2
+ROUNDS = 30
+
+
+def held_out(told: dict[str, tuple[Task, Chances]]) -> dict[str, Any]:
+    """For each rate asked for, the rate on each task with the limit from tasks of other families, and from all other tasks."""
+    scores, runs = {}, {}
+    for name, (task, chances) in told.items():
+        scores[name], runs[name] = pairs(task, chances)
+    out: dict[str, Any] = {"pairs": {name: len(x) for name, x in scores.items()}, "runs": runs, "rates": {}}
+    for rate in RATES:
+        for scheme, near in (("other families", True), ("other tasks", False)):
+            rows = {}
+            for name, own in scores.items():
+                others = [x for other, x in scores.items() if other != name and not (near and family(other) == family(name))]
+                if not (len(own) and others):
+                    continue
+                pooled = np.concatenate(others)
+                delta, bound = calibrated_delta(pooled, np.ones(len(pooled), dtype=bool), rate)
+                rows[name] = {"delta": delta, "bound": bound, "achieved": float((own <= delta).mean())}
+            achieved, distinct = np.array([row["achieved"] for row in rows.values()]), sum(runs[name] for name in rows)
+            error = 1.96 * np.sqrt(rate * (1 - rate) / distinct)
+            mean = {"achieved": float(achieved.mean()), "distinct_runs": distinct, "limits": [rate - error, rate + error]}
+            out["rates"].setdefault(f"{rate:g}", {})[scheme] = mean | {"tasks": rows}
+    return out
+
+
+def pairs(task: Task, chances: Chances) -> tuple[Float[np.ndarray, "P"], int]:
+    """Scores of all pairs of a task, and how many different runs are in them."""
+    generator, scores, runs = np.random.default_rng(SEED), [], set()
+    for _ in range(ORDERS):
+        best = -np.inf
+        for run in generator.permutation(len(task)).tolist():
+            peaks = task.peaks[run, : task.counts[run]]
+            if peaks[-1] > best > -np.inf:
+                looked = peaks < best
+                looked[: MIN_POINTS - 1] = looked[-1] = False
+                chance = chances.of(run, task.sign * best)[: len(peaks)]
+                scores.append(chance[looked].min(initial=np.inf))
+                runs.add(run)
+            best = max(best, peaks[-1])
+    return np.array(scores), len(runs)
+
+
+def cost(models: list[str]) -> dict[str, Any]:
+    """Seconds per decision, medians of rounds: one run alone, and each of 100 that report together; 10 to 90 of 100 epochs seen."""
+    out: dict[str, Any] = {}
+    for model in models:
+        generator = np.random.default_rng(SEED)
+        alone, many = (lcx.EarlyStopper(100, "min", bounds=(0, None), model=model) for _ in range(2))
+        curves = 0.3 + generator.uniform(0.5, 1, (100, 1)) * np.arange(1, 101) ** -generator.uniform(0.2, 1, (100, 1))
+        curves = curves + 0.01 * generator.normal(size=curves.shape) ** 2
+        alone.update(100, 0.4, run="earlier")
+        wall: dict[str, list[float]] = {"one": [], "hundred": []}
+        cpu: dict[str, list[float]] = {"one": [], "hundred": []}
+        for step in range(1, 91):
+            for name, ask in (
+                ("one", lambda step=step: alone.update(step, curves[0, step - 1])),
+                ("hundred", lambda step=step: many.update_many({run: (step, y) for run, y in enumerate(curves[:, step - 1].tolist())})),
+            ):
+                if name == "hundred" and step % 3:
+                    continue
+                begun, used = perf_counter(), process_time()
+                ask()
+                if step >= 10:
+                    each = 1 if name == "one" else len(curves)
+                    wall[name].append((perf_counter() - begun) / each)
+                    cpu[name].append((process_time() - used) / each)
+        out[model] = {name: {"wall": float(np.median(wall[name])), "cpu": float(np.median(cpu[name]))} for name in wall}
+    return out

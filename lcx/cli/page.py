@@ -1,0 +1,24 @@
+"""``lcx page``: the browser page, which works offline; or a copy of it, to be put on a web server as it is."""
+
+import shutil
+import webbrowser
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lcx.checkpoint import write_atomically
+
+PAGE = Path(__file__).parents[1] / "page" / "lcx.html"
+
+
+def page(save: Annotated[Path | None, typer.Option(help="Write the page to this file instead of opening it.")] = None) -> None:
+    """Opens the page that extrapolates learning curves in the browser."""
+    if not PAGE.exists():
+        raise FileNotFoundError(f"expected the page at {PAGE}, got none; a source tree builds it with: make page")
+    if save is not None:
+        write_atomically(save, lambda temporary: shutil.copyfile(PAGE, temporary))
+        print(save)
+        return
+    print(PAGE.as_uri())  # also for machines without a browser
+    webbrowser.open(PAGE.as_uri())

@@ -1,0 +1,159 @@
+"""The finished runs of one task, ready to be replayed."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from lcx.curves import direction
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """Finished runs of one task, made by :func:`as_task`; n runs, at most L points each, all in the user's units.
+
+    A run ends at its last finite value: what came after (NaN, inf, values outside the bounds) costs nothing under any method. A run
+    without any value has one point, NaN, at its first step.
+
+    Attributes:
+        names: of the runs.
+        values: (n, L) metric; NaN on the right of short runs.
+        steps: (n, L) step of each value; NaN where padded.
+        horizon: (n,) the last step planned of each run, at or after the last point.
+        mode: "max" or "min".
+        bounds: hard limits (lower, upper) of the metric.
+    """
+
+    names: tuple[str, ...]
+    values: Float[np.ndarray, "n L"]
+    steps: Float[np.ndarray, "n L"]
+    horizon: Float[np.ndarray, "n"]
+    mode: str
+    bounds: tuple[float | None, float | None] = (None, None)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @cached_property
+    def sign(self) -> int:
+        """1 for mode "max", -1 for "min"."""
+        return direction(self.mode)
+
+    @cached_property
+    def counts(self) -> Int[np.ndarray, "n"]:
+        """Points of each run, >= 1."""
+        return (~np.isnan(self.steps)).sum(1)
+
+    @cached_property
+    def gains(self) -> Float[np.ndarray, "n L"]:
+        """The values times sign, so that larger is better; -inf where missing."""
+        return np.where(np.isnan(self.values), -np.inf, self.sign * self.values)
+
+    @cached_property
+    def peaks(self) -> Float[np.ndarray, "n L"]:
+        """The largest gain of each run up to and including each point."""
+        return np.maximum.accumulate(self.gains, axis=1)
+
+    @cached_property
+    def cost(self) -> Float[np.ndarray, "n"]:
+        """Steps of each run trained to its end."""
+        return np.nanmax(self.steps, axis=1)
+
+    @property
+    def best(self) -> float:
+        """The best value of all runs, user's unit."""
+        return float(self.sign * self.peaks[:, -1].max())
+
+    def points_at(self, step: float) -> Int[np.ndarray, "n"]:
+        """Points of each run at steps up to and including ``step``."""
+        return (self.steps <= step).sum(1)
+
+
+def as_task(
+    values: Any,
+    steps: Any = None,
+    *,
+    mode: str,
+    horizon: Any = None,
+    bounds: tuple[float | None, float | None] = (None, None),
+    names: Any = None,
+) -> Task:
+    """Checks finished runs and packs them.
+
+    Args:
+        values: one 1-D array per run, or 2-D padded with NaN; user's unit. NaN, inf, None and values outside the bounds are missing.
+        steps: step of each value, > 0, strictly increasing: one array for all runs (by its first entries) or one per run; default 1, 2, ...
+        mode: "max" if larger is better, "min" if smaller is.
+        horizon: planned last step, one number or one per run; default the last step of the longest run.
+        bounds: hard limits (lower, upper) of the metric.
+        names: of the runs; default "0", "1", ...
+
+    Raises:
+        ValueError: no runs, lengths that differ, steps that do not rise from above 0, a run beyond its horizon, or a wrong number of names.
+    """
+    direction(mode)
+    low, high = (limit if bound is None else float(bound) for bound, limit in zip(bounds, (-np.inf, np.inf), strict=True))
+    rows = [np.array([np.nan if y is None else y for y in row], dtype=np.float64) for row in values]
+    if not rows or min(map(len, rows)) == 0:
+        raise ValueError(
+            f"expected one or more runs of one or more points, got {[len(row) for row in rows][:5]} points; leave empty runs out"
+        )
+    per_run = steps is not None and np.ndim(steps[0]) > 0
+    packed = []
+    for i, y in enumerate(rows):
+        t = np.arange(1.0, len(y) + 1) if steps is None else np.asarray(steps[i] if per_run else steps[: len(y)], dtype=np.float64)
+        if t.shape != y.shape:
+            raise ValueError(f"expected as many steps as values, got {t.shape} and {y.shape} in run {i}; give each value a step")
+        seen = np.isfinite(y) & np.isfinite(t) & (np.nan_to_num(y) >= low) & (np.nan_to_num(y) <= high)
+        y, t = (y[seen], t[seen]) if seen.any() else (np.array([np.nan]), t[:1])
+        if not (np.diff(t) > 0).all() or not t[0] > 0:
+            raise ValueError(f"expected steps > 0, strictly increasing, got {t[:5].tolist()}... in run {i}; sort them, and count from 1")
+        packed.append((y, t))
+    ends = np.array([t[-1] for _, t in packed])
+    planned = np.array(np.broadcast_to(ends.max() if horizon is None else np.asarray(horizon, dtype=np.float64), ends.shape))
+    if (late := ~(planned >= ends)).any():
+        i = int(late.argmax())
+        raise ValueError(f"expected runs that end by their horizon, got step {ends[i]:g} of horizon {planned[i]:g} in run {i}; raise it")
+    named = tuple(map(str, range(len(rows)) if names is None else names))
+    if len(named) != len(rows):
+        raise ValueError(f"expected one name per run, got {len(named)} for {len(rows)} runs; name all of them or none")
+    longest = max(len(y) for y, _ in packed)
+    table = np.full((2, len(rows), longest), np.nan)
+    for i, pair in enumerate(packed):
+        table[:, i, : len(pair[0])] = pair
+    return Task(named, table[0], table[1], planned, mode, (bounds[0], bounds[1]))
+
+
+def task_from_table(
+    table: "pd.DataFrame", metric: str, *, mode: str, horizon: Any = None, bounds: tuple[float | None, float | None] = (None, None)
+) -> Task:
+    """The runs of one metric of a long table of ``lcx.readers.read``, in the order in which they began.
+
+    Runs begin in the order of their first ``time`` if the table has times, else in the order of the table.
+
+    Args:
+        table: columns run, metric, step, value, perhaps time.
+        metric: which.
+        mode: as in :func:`as_task`.
+        horizon: as in :func:`as_task`; default what the log says (``attrs``), else the last step of the longest run.
+        bounds: as in :func:`as_task`.
+
+    Raises:
+        ValueError: no such metric, or as :func:`as_task`.
+    """
+    rows: Any = table[table["metric"] == metric]
+    if rows.empty:
+        raise ValueError(f"expected a metric out of {sorted(table['metric'].unique())}, got {metric!r}; choose one")
+    runs = {str(run): curve for run, curve in rows.groupby("run", sort=False)}
+    if "time" in rows and rows["time"].notna().any():
+        runs = dict(sorted(runs.items(), key=lambda pair: pair[1]["time"].min()))
+    steps, values = ([curve[name].to_numpy(float) for curve in runs.values()] for name in ("step", "value"))
+    if horizon is None and "horizon" in table.attrs:
+        longest = max(t[-1] for t in steps)
+        horizon = [max(float(table.attrs["horizon"].get(run, longest)), t[-1]) for run, t in zip(runs, steps, strict=True)]
+    return as_task(values, steps, mode=mode, horizon=horizon, bounds=bounds, names=runs)

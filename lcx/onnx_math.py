@@ -1,0 +1,179 @@
+"""The mathematics of the exported graph that ONNX lacks: cdf and quantiles of a truncated mixture, running maxima.
+
+The same law as :class:`lcx.predictive.Predictive`, with bounds as numbers (infinite for none) and a bounded number of steps.
+Shape letters: B curves, A steps to predict, Q levels, K components.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+_STEPS = 60  # of the root finder at most; it needs about 25
+_KNEE = 2.5  # erfcx(x) = t R(t), t = 1 / (1 + x / _KNEE): here a polynomial R of degree 14 is within 1e-10 of it everywhere
+
+
+class Mixture(NamedTuple):
+    """A mixture of normals given lower <= y <= upper."""
+
+    logits: Float[Tensor, "B A K"]
+    loc: Float[Tensor, "B A K"]
+    scale: Float[Tensor, "B A K"]
+    lower: Float[Tensor, "B 1 1"]
+    upper: Float[Tensor, "B 1 1"]
+
+
+def as_levels(levels: tuple[float, ...]) -> Float[Tensor, "4 Q"]:
+    """What :func:`icdf` needs: the mass of the nearer tail, normal scores that enclose its quantile, 1 if that tail is the right one."""
+    level = torch.tensor(levels, dtype=torch.float64)
+    tail = torch.minimum(level, 1 - level)
+    return torch.stack([tail, torch.special.ndtri(tail / 2), -torch.special.ndtri((1 - tail) / 2), (level > 0.5).double()])
+
+
+def cdf(law: Mixture, u: Float[Tensor, "B #A #Q"], mirror: Tensor) -> Float[Tensor, "B A Q"]:
+    """P(Y <= u), or P(-Y <= u) where ``mirror``, relatively exact in the left tail; NaN at NaN."""
+    return _one_sided(law, mirror).cdf(u)
+
+
+def icdf(law: Mixture, levels: Float[Tensor, "4 Q"]) -> Float[Tensor, "B A Q"]:
+    """Quantiles at the levels of :func:`as_levels`, by Chandrupatla's root finder (Advances in Engineering Software 28, 1997)."""
+    p, below, above, right = levels.unbind(0)
+    mirror = right > 0
+    one = _one_sided(law, mirror)
+    # The quantile lies between the extremes over components, each cut off at the far bound (see Predictive).
+    low = (torch.minimum(one.loc, one.high[..., None]) + one.scale * below[:, None]).amin(-1)
+    high = (torch.maximum(one.loc, one.low[..., None]) + one.scale * above[:, None]).amax(-1)
+    low, high = torch.maximum(low, one.low), torch.minimum(high, one.high)
+
+    exact = 1e-10 * law.scale.amin(-1, keepdim=True)
+
+    def unfinished(i: Tensor, t: Tensor, a: Tensor, b: Tensor, fa: Tensor, fb: Tensor) -> Tensor:
+        return (i < _STEPS) & (((b - a).abs() > 2 * (exact + 1e-15 * a.abs())) & (fa != 0)).any()
+
+    def step(i: Tensor, t: Tensor, a: Tensor, b: Tensor, fa: Tensor, fb: Tensor) -> tuple[Tensor, ...]:
+        x = a + t * (b - a)
+        fx = one.cdf(x) - p
+        same = (fx > 0) == (fa > 0)
+        c, fc = torch.where(same, a, b), torch.where(same, fa, fb)
+        b, fb = torch.where(same, b, a), torch.where(same, fb, fa)
+        xi, phi = (x - b) / (c - b), (fx - fb) / (fc - fb)
+        smooth = (phi * phi < xi) & ((1 - phi) * (1 - phi) < 1 - xi)  # inverse quadratic interpolation is safe
+        t = fx / (fb - fx) * fc / (fb - fc) + (c - x) / (b - x) * fx / (fc - fx) * fb / (fc - fb)
+        least = (exact + 1e-15 * x.abs()) / (b - x).abs()  # a step beyond the root, so that the bracket closes from both sides
+        return i + 1, torch.where(smooth, torch.minimum(torch.maximum(t, least), 1 - least), 0.5), x, b, fx, fb
+
+    start = torch.tensor(0), torch.full_like(low, 0.5), low, high, one.cdf(low) - p, one.cdf(high) - p
+    _, _, a, b, fa, fb = _loop(unfinished, step, start)
+    u = torch.where(fa.abs() <= fb.abs(), a, b)
+    y = torch.where(mirror, -u, u)
+    return torch.minimum(torch.maximum(y, law.lower), law.upper)
+
+
+def _loop(unfinished: Callable[..., Tensor], step: Callable[..., tuple[Tensor, ...]], state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """While in Python, which an export turns into ONNX's Loop."""
+    if torch.compiler.is_compiling():
+        from torch._higher_order_ops.while_loop import while_loop
+
+        return while_loop(unfinished, step, state)
+    while unfinished(*state):
+        state = step(*state)
+    return state
+
+
+class _OneSided(NamedTuple):
+    """A truncated mixture, or its mirror image, of which the left tail is wanted; a level axis Q before K."""
+
+    weight: Tensor  # (B, A, 1, K) log w_k - log P(inside the bounds)
+    loc: Tensor  # (B, A, Q, K)
+    scale: Tensor  # (B, A, 1, K)
+    low: Tensor  # (B, 1, Q) bounds
+    high: Tensor
+    side: Tensor  # (B, A, Q, K) -1 where a component lies below the lower bound, so that its upper tail has the digits
+    before: Tensor  # (B, A, Q, K) that tail at the lower bound
+
+    def cdf(self, u: Float[Tensor, "*#out"]) -> Float[Tensor, "*out"]:
+        """P(U <= u); NaN at NaN."""
+        u = torch.minimum(torch.maximum(u, self.low), self.high)
+        parts = self.side * (_share(self.side * (u[..., None] - self.loc) / self.scale, self.weight) - self.before)
+        return parts.sum(-1).clamp(0, 1)
+
+
+def _one_sided(law: Mixture, mirror: Tensor) -> _OneSided:
+    alpha, beta = ((edge - law.loc) / law.scale for edge in (law.lower, law.upper))
+    flip = alpha + beta > 0
+    near, far = _log_ndtr(torch.where(flip, -alpha, beta)), _log_ndtr(torch.where(flip, -beta, alpha))
+    inside = near + torch.log((1 - torch.exp(far - near)).clamp(min=1e-300))
+    weight = torch.log_softmax(law.logits, -1)
+    weight = (weight - torch.logsumexp(weight + inside, -1, keepdim=True))[..., None, :]
+    loc = torch.where(mirror[..., None], -law.loc[..., None, :], law.loc[..., None, :])
+    low, high = torch.where(mirror, -law.upper, law.lower), torch.where(mirror, -law.lower, law.upper)
+    scale = law.scale[..., None, :]
+    alpha = (low[..., None] - loc) / scale
+    side = torch.where(alpha > 0, -1.0, 1.0).to(alpha.dtype)
+    return _OneSided(weight, loc, scale, low, high, side, _share(side * alpha, weight))
+
+
+def _half_erfcx(x: Tensor) -> Tensor:
+    """exp(x²) erfc(x) / 2 for x >= 0, to 1e-10; ONNX has erf in float32 only."""
+    coefficients, t = _R, 1 / (1 + x / _KNEE)
+    total, s = torch.full_like(t, coefficients[-1]), 2 * t - 1
+    for coefficient in coefficients[-2::-1]:
+        total = total * s + coefficient
+    return 0.5 * t * total
+
+
+def _polynomial(degree: int = 14) -> list[float]:
+    """Coefficients in 2t - 1 of R, by interpolation at Chebyshev nodes."""
+
+    def ratio(s: np.ndarray) -> np.ndarray:
+        t = (1 + s) / 2
+        return torch.special.erfcx(torch.from_numpy(_KNEE * (1 / t - 1))).numpy() / t
+
+    return np.polynomial.Chebyshev.interpolate(ratio, degree).convert(kind=np.polynomial.Polynomial).coef.tolist()
+
+
+_R = _polynomial()
+
+
+def _share(z: Tensor, log_weight: Tensor) -> Tensor:
+    """exp(log_weight) Phi(z), relatively exact in the left tail."""
+    tail = torch.exp(log_weight - 0.5 * z * z) * _half_erfcx(z.abs() * math.sqrt(0.5))
+    return torch.where(z < 0, tail, torch.exp(log_weight) - tail)
+
+
+def _log_ndtr(z: Tensor) -> Tensor:
+    log_tail = torch.log(_half_erfcx(z.abs() * math.sqrt(0.5))) - 0.5 * z * z
+    return torch.where(z < 0, log_tail, torch.log(1 - torch.exp(log_tail)))
+
+
+def _cummax(x: Tensor, dim: int) -> tuple[Tensor, Tensor]:
+    """Running maximum along the last axis and the latest index that holds it; ONNX has none."""
+    index = torch.arange(x.shape[-1], device=x.device)
+    later = index > index[:, None]
+    lowest = -math.inf if x.is_floating_point() else torch.iinfo(x.dtype).min
+    top = x[..., None, :].masked_fill(later, lowest).amax(-1)
+    held = (x[..., None, :] == top[..., None]) & ~later
+    return top, torch.where(held, index, -1).amax(-1)
+
+
+def _cummin(x: Tensor, dim: int) -> tuple[Tensor, Tensor]:
+    low, index = _cummax(-x, dim)
+    return -low, index
+
+
+def _clamp(x: Tensor, min: float | None = None, max: float | None = None) -> Tensor:
+    """By comparison: the exporter fails on an int beside a float, as in clamp(0, 1e12), and on a Min of a Max."""
+    kind = float if x.is_floating_point() else int
+    x = x if min is None else torch.where(x < kind(min), kind(min), x)
+    return x if max is None else torch.where(x > kind(max), kind(max), x)
+
+
+DECOMPOSITIONS: dict[Any, Callable[..., Any]] = {
+    torch.ops.aten.cummax.default: _cummax,
+    torch.ops.aten.cummin.default: _cummin,
+    torch.ops.aten.clamp.default: _clamp,
+}

@@ -1,0 +1,130 @@
+// Curves -> predictions, by the model in ONNX Runtime Web. Numbers as in Python's lcx.predict, lcx.outlook and lcx.stopping.
+// What the graph takes and gives stands at the top of lcx/export.py.
+
+import * as ort from "lcx/onnxruntime";
+import { InputError } from "lcx/table";
+
+export const LEVELS = [0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975];
+export const DELTA = 0.05; // limit of the stopping rule
+const LOOKED_AT = 64; // steps predicted at most: predictives change slowly along the horizon
+const GENERAL_TOKENS = 512, RECENT = 128; // points the model reads at most, and how many of them are the last ones
+
+let session = null;
+
+/**
+ * Starts the model.
+ * @param {ArrayBuffer} wasm ort-wasm-simd-threaded.wasm
+ * @param {ArrayBuffer} model the exported graph
+ */
+export function load(wasm, model) {
+  ort.env.wasm.wasmBinary = wasm;
+  ort.env.wasm.numThreads = 1; // threads need headers that a file has not
+  session ??= ort.InferenceSession.create(model, { graphOptimizationLevel: "all" });
+  return session;
+}
+
+/**
+ * Predicts the rest of runs, all in one pass.
+ * @param {{run: string, steps: number[], values: number[]}[]} runs
+ * @param {{mode: "max"|"min", horizon: number, lower: number|null, upper: number|null, best: number|null}} settings
+ * @returns per run {at, quantiles, better, best, final, stop, reason}: `at` the steps, `quantiles[i]` those of LEVELS at step i,
+ *   `better` P(better than best) by step (null without a best)
+ */
+export async function predict(runs, settings) {
+  runs.forEach((run) => check(run, settings));
+  const bests = runs.map((_, i) => settings.best ?? incumbent(runs.filter((_, j) => j !== i), settings.mode));
+  const ahead = runs.map((run) => stepsAhead(run.steps.at(-1), settings.horizon));
+  const read = runs.map(({ steps, values }) => {
+    const index = thinned(values.length);
+    return { steps: index.map((i) => steps[i]), values: index.map((i) => values[i]) };
+  });
+  const each = (x) => runs.map(() => x);
+  const inputs = {
+    values: padded(read.map((r) => r.values)),
+    steps: padded(read.map((r) => r.steps)),
+    at: padded(ahead),
+    horizon: vector(each(settings.horizon)),
+    lower: vector(each(settings.lower ?? -Infinity)),
+    upper: vector(each(settings.upper ?? Infinity)),
+    best: vector(bests.map((best) => best ?? NaN)),
+    sign: vector(each(settings.mode === "max" ? 1 : -1)),
+  };
+  const output = await (await session).run(inputs, ["quantiles", "better"]);
+  const quantiles = output.quantiles.data, better = output.better.data;
+  const longest = output.better.dims[1], levels = LEVELS.length;
+  const answers = runs.map((run, row) => {
+    const of = (i) => [...quantiles.subarray((row * longest + i) * levels, (row * longest + i + 1) * levels)];
+    const chances = bests[row] === null ? null : [...better.subarray(row * longest, row * longest + ahead[row].length)];
+    const answer = { at: ahead[row], quantiles: ahead[row].map((_, i) => of(i)), better: chances, best: bests[row] };
+    return { ...answer, ...verdict(run, answer, settings.mode) };
+  });
+  Object.values(inputs).forEach((tensor) => tensor.dispose());
+  return answers;
+}
+
+/** Refuses what Python's lcx.predict refuses. */
+export function check(run, { mode, horizon, lower, upper }) {
+  if (mode !== "max" && mode !== "min") throw new InputError("Expected a direction; got none. Choose whether larger or smaller values are better.");
+  if (!(horizon > 0 && horizon < Infinity)) throw new InputError("Expected the last step of a full run; got none. Enter a number > 0.");
+  if (lower !== null && upper !== null && lower >= upper) throw new InputError(`Expected a lower bound below the upper; got ${lower} and ${upper}. Correct one of them.`);
+  if (!run.values.length) throw new InputError(`Expected at least one value; got none in ${run.run}. Raise the step up to which points are used.`);
+  const last = run.steps.at(-1);
+  if (last >= horizon) throw new InputError(`Expected no steps at or beyond the last step of a full run, ${horizon}; got ${last} in ${run.run}. Raise it, or use fewer points.`);
+  const outside = run.values.findIndex((v) => (lower !== null && v < lower) || (upper !== null && v > upper));
+  if (outside >= 0) {
+    const bounds = `${lower ?? "−∞"} and ${upper ?? "∞"}`;
+    throw new InputError(`Expected values between the bounds ${bounds}; got ${run.values[outside]} at step ${run.steps[outside]} in ${run.run}. Correct the bounds.`);
+  }
+  const range = run.values.reduce((a, b) => Math.max(a, b)) - run.values.reduce((a, b) => Math.min(a, b));
+  if (!Number.isFinite(range)) throw new InputError(`Expected values with a finite range; got ${range} in ${run.run}. Rescale the values.`);
+}
+
+/** The best value of runs; null without any. */
+function incumbent(runs, mode) {
+  const pick = mode === "max" ? Math.max : Math.min;
+  return runs.flatMap((run) => run.values).reduce((a, b) => (a === null ? b : pick(a, b)), null);
+}
+
+/** The default rule of lcx.EarlyStopper: stop when P(better than best) <= DELTA at every later step, unless the run holds the best itself. */
+function verdict(run, { at, better, best }, mode) {
+  if (better === null) return { stop: null, chance: null, reason: "There is no value to beat: enter one, or add other runs." };
+  const top = better.reduce((a, x, i) => (x > better[a] ? i : a), 0);
+  const chance = better[top], own = incumbent([run], mode);
+  const reason = `P(better than ${short(best)}) is at most ${short(chance, 3)}, at step ${short(at[top])}; the limit is ${DELTA}.`;
+  const holds = mode === "max" ? own >= best : own <= best;
+  if (chance <= DELTA && holds) return { stop: false, chance, reason: `This run holds the best value, ${short(own)}; but for that: ${reason}` };
+  return { stop: chance <= DELTA, chance, reason };
+}
+
+/** At most LOOKED_AT steps evenly from the last one seen to the horizon; each whole step if that is fewer. */
+export function stepsAhead(last, horizon) {
+  const left = horizon - last;
+  const n = Number.isInteger(left) && Number.isInteger(last) && left < LOOKED_AT ? left : LOOKED_AT;
+  const steps = Array.from({ length: n - 1 }, (_, i) => last + (left * (i + 1)) / n);
+  return [...new Set([...steps, horizon])].filter((s) => s > last && s <= horizon);
+}
+
+/** Indices of the points read, as lcx.tokens.GeneralTokens chooses them. */
+export function thinned(count) {
+  if (count <= GENERAL_TOKENS) return Array.from({ length: count }, (_, i) => i);
+  const early = GENERAL_TOKENS - RECENT;
+  const even = (x) => { const low = Math.floor(x), rest = x - low; return rest < 0.5 || (rest === 0.5 && low % 2 === 0) ? low : low + 1; };
+  return Array.from({ length: GENERAL_TOKENS }, (_, k) => (k < early ? even((k * (count - RECENT - 1)) / (early - 1)) : count - GENERAL_TOKENS + k));
+}
+
+/** Four digits, or as many as asked, without trailing zeros. */
+export function short(x, digits = 4) {
+  if (!Number.isFinite(x)) return String(x);
+  const size = Math.abs(x);
+  const text = size !== 0 && (size >= 1e6 || size < 1e-4) ? x.toExponential(digits - 1) : x.toPrecision(size >= 1 ? Math.max(digits, Math.floor(Math.log10(size)) + 1) : digits);
+  return text.replace(/(\.\d*?)0+(e|$)/, "$1$2").replace(/\.(e|$)/, "$1");
+}
+
+const vector = (numbers) => new ort.Tensor("float64", Float64Array.from(numbers), [numbers.length]);
+
+function padded(rows) {
+  const width = Math.max(...rows.map((row) => row.length));
+  const data = new Float64Array(rows.length * width).fill(NaN);
+  rows.forEach((row, i) => data.set(row, i * width));
+  return new ort.Tensor("float64", data, [rows.length, width]);
+}

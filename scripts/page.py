@@ -1,0 +1,96 @@
+"""Builds lcx/page/lcx.html, the browser page as one file that works without a network: ``python scripts/page.py`` (``make page``).
+
+Into index.html go the style sheet, the modules, ONNX Runtime Web from its npm package (MIT), and the default model as ONNX; runtime and
+model as base64 of gzip. Needs npm, and lcx[onnx] unless a finished ONNX file is given. The file is no part of the repository; a wheel
+built while it is there carries it.
+"""
+
+import argparse
+import base64
+import gzip
+import hashlib
+import json
+import re
+import shutil
+import subprocess
+import tarfile
+import tempfile
+from pathlib import Path
+
+from lcx.checkpoint import write_text
+from lcx.export import export
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDER = ROOT / "lcx" / "page"
+PACKAGE = "onnxruntime-web@1.30.0"
+FILES = {  # of the package, with SHA-256
+    "ort.wasm.bundle.min.mjs": "11e64bd8ffe11bd1a2a2f0d6275fdfbbba7262f0b76b99b53d228a8a22ef3d90",
+    "ort-wasm-simd-threaded.wasm": "3398c10d07d229bd91b364548e130e0e51a8e5704b88c7c083ebbeb78842dee2",
+}
+
+
+def main() -> None:
+    """Builds the page and says how large it is."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", help="an ONNX file of lcx export; default: export the default model now")
+    parser.add_argument("--package", type=Path, help="the npm package as .tgz; default: fetch it with npm")
+    parser.add_argument("--out", type=Path, default=FOLDER / "lcx.html")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        if options.model is None:
+            export(Path(folder) / "model.onnx")
+        model = Path(options.model or Path(folder) / "model.onnx").read_bytes()
+        runtime = read_runtime(options.package or fetch(Path(folder)))
+    write_text(page(runtime["ort.wasm.bundle.min.mjs"], runtime["ort-wasm-simd-threaded.wasm"], model), options.out)
+    print(f"{options.out}: {options.out.stat().st_size / 1e6:.1f} MB")
+
+
+def fetch(folder: Path) -> Path:
+    """The npm package, fetched into ``folder``."""
+    npm = shutil.which("npm")
+    if npm is None:
+        raise FileNotFoundError("expected npm to fetch ONNX Runtime Web, got none; install Node.js, or give the package with --package")
+    subprocess.run([npm, "pack", "--silent", PACKAGE], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+    return next(folder.glob("*.tgz"))
+
+
+def read_runtime(package: Path) -> dict[str, bytes]:
+    """The files needed of the package, each with the hash noted here."""
+    found = {}
+    with tarfile.open(package) as archive:
+        for name, known in FILES.items():
+            member = archive.extractfile(f"package/dist/{name}")
+            found[name] = member.read() if member else b""
+            digest = hashlib.sha256(found[name]).hexdigest()
+            if digest != known:
+                raise ValueError(f"expected {name} of {PACKAGE} with SHA-256 {known}, got {digest}; fetch that version again")
+    return found
+
+
+def page(runtime: bytes, wasm: bytes, model: bytes) -> str:
+    """index.html with everything in it."""
+    html = (FOLDER / "index.html").read_text()
+    style = f"<style>\n{(FOLDER / 'page.css').read_text()}</style>"
+    modules = {path.name: path.read_bytes() for path in FOLDER.glob("*.js")} | {"onnxruntime.mjs": runtime}
+
+    def inlined(found: re.Match[str]) -> str:
+        imports = {name: inline(modules[file.removeprefix("./")]) for name, file in json.loads(found[1])["imports"].items()}
+        packed = (f'<script type="text/plain" id="{name}">{pack(data)}</script>' for name, data in (("wasm", wasm), ("model", model)))
+        return "\n".join([*packed, f'<script type="importmap">{json.dumps({"imports": imports})}</script>'])
+
+    html = re.sub(r'<link rel="stylesheet" href="page.css">', lambda _: style, html)
+    return re.sub(r'<!-- scripts/page.py.*?-->\n<script type="importmap">\n(.*?)\n</script>', inlined, html, flags=re.DOTALL)
+
+
+def inline(module: bytes) -> str:
+    """A module as data: URL."""
+    return "data:text/javascript;base64," + base64.b64encode(module).decode()
+
+
+def pack(data: bytes) -> str:
+    """Base64 of gzip, the same for the same data."""
+    return base64.b64encode(gzip.compress(data, 9, mtime=0)).decode()
+
+
+if __name__ == "__main__":
+    main()
