@@ -21,7 +21,7 @@ import torch
 import lcx
 from benchmarks.prior_fit import GIVEN, clusters, fitted, real_rows, table
 from benchmarks.provenance import ROOT, provenance, write_result
-from benchmarks.real_curves import CUTOFFS, ask_model, command, score
+from benchmarks.real_curves import CUTOFFS, ask_model, score
 from benchmarks.real_data import RealCurve, load_all
 from lcx.batches import PretrainConfig
 from lcx.checkpoint import write_text
@@ -131,9 +131,7 @@ def report(data: Path, minutes: float) -> None:
         for d in DOMAINS
         if (p := ROOT / "runs" / "leave_out" / d.replace(" ", "-") / "config.json").exists()
     }
-    write_result(
-        "leave_out", {**provenance(), "command": command(data), "minutes": minutes, "curves seen": seen, "mean": mean, "sources": rows}
-    )
+    write_result("leave_out", {**provenance(), "minutes": minutes, "curves seen": seen, "mean": mean, "sources": rows})
     for label, means in mean.items():
         print(f"{label:9s} CRPS {means['crps']}  coverage of 90 % intervals {means['covered']}")
 

@@ -16,9 +16,10 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def provenance(device: torch.device | str = "cpu") -> dict[str, Any]:
-    """Date, commit (with a mark if the tree differs from it), device, versions and the command that was run."""
+    """Date, commit (with a mark if the tree differs from it), device, versions and the command that was run, less where data lie."""
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
     changed = subprocess.run(["git", "status", "--porcelain", "lcx", "models"], cwd=ROOT, capture_output=True, text=True).stdout
+    given = [option if before != "--data" else "DIR" for before, option in zip(sys.argv, sys.argv[1:], strict=False)]
     return {
         "date": datetime.now(UTC).date().isoformat(),
         "commit": commit + ("+changes" if changed else ""),
@@ -26,7 +27,7 @@ def provenance(device: torch.device | str = "cpu") -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "python": platform.python_version(),
-        "command": " ".join(["python", str(Path(sys.argv[0]).resolve().relative_to(ROOT)), *sys.argv[1:]]),
+        "command": " ".join(["python", str(Path(sys.argv[0]).resolve().relative_to(ROOT)), *given]),
     }
 
 

@@ -55,22 +55,17 @@ def main() -> None:
     sources = load_all(options.data, options.curves)
     STORE.mkdir(parents=True, exist_ok=True)
     for name in RIVALS if "all" in options.methods else options.methods:
-        about = provenance() | {"command": command(options.data)}
+        about = provenance()
         store(name, run(name, partial(ask_rival, METHODS[name]), sources), sources, about)
     for name in options.model:
         model = lcx.load(name, options.device)
-        about = provenance(model.device) | {"command": command(options.data)}
+        about = provenance(model.device)
         store(f"lcx:{name}", run(f"lcx:{name}", partial(ask_model, model), sources), sources, about)
-    write_result("real_curves", {**provenance(), "command": command(options.data), **summary(STORE)})
+    write_result("real_curves", {**provenance(), **summary(STORE)})
     print(real_tables.real_curves(origin, every=True))
     if options.pictures:
         name = (options.model or ["default"])[0]
         real_pictures.draw(partial(ask_model, lcx.load(name, options.device), bar=None), f"lcx {name}", sources, STORE)
-
-
-def command(data: Path) -> str:
-    """The command given, less where the data lie on this machine."""
-    return provenance()["command"].replace(str(data), "DIR")
 
 
 def run(name: str, method: Method, sources: dict[str, list[RealCurve]]) -> dict[str, Any]:
