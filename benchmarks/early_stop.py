@@ -5,9 +5,9 @@ spent; a method may stop a run, which is never resumed (successive halving, Hype
 (benchmarks/early_stop_tasks.py) and 40 orders. Regret, speed-up and false stops are defined at the top of ``lcx/replay.py``. Means are
 over tasks, intervals are 95 % bootstrap intervals over tasks drawn within families, since tasks of one family resemble each other.
 
-Every cut-off of every run is predicted once and kept in runs/early_stop/, by a hash of the model's weights and of the task, so that the command
-may be interrupted, and run again with other rules at the price of the simulation alone. ``--model`` names the models, the default one
-first. Results go to benchmarks/results/early_stop.json, pictures beside it.
+Every cut-off of every run is predicted once and kept in runs/early_stop/, by a hash of the model's weights and of the task, so that the
+command may be interrupted, and run again with other rules at the price of the simulation alone. ``--model`` names the models, the
+default one first. Results go to benchmarks/results/early_stop.json, pictures beside it.
 """
 
 import argparse
@@ -19,7 +19,6 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-import lcx
 from benchmarks import early_stop_pictures, early_stop_rate, early_stop_tables
 from benchmarks.early_stop_tasks import family, tasks
 from benchmarks.provenance import ROOT, provenance, write_result
@@ -76,13 +75,13 @@ def main() -> None:
     for name, task in tqdm(found.items(), desc="tasks", unit="task"):
         results[name] = replayed(name, task, options.model, options.orders)
     about = provenance()
-    about["command"] = about["command"].replace(str(options.data), "DIR")
     methods = list(next(iter(results.values()))["methods"])
     means = {method: over_tasks({name: one["methods"][method] for name, one in results.items()}) for method in methods}
     rate = early_stop_rate.held_out({name: (task, kept(name, task, options.model[0])) for name, task in found.items()})
+    cost = early_stop_rate.cost(options.model)
     settings = {"orders": options.orders, "budget": BUDGET, "models": {model: digest(model) for model in options.model}}
-    write_result("early_stop", {**about, **settings, "mean": means, "false_stops": rate, "tasks": results})
-    early_stop_pictures.draw(results, ROOT / "benchmarks" / "results")
+    write_result("early_stop", {**about, **settings, "mean": means, "false_stops": rate, "cost": cost, "tasks": results})
+    early_stop_pictures.draw(results, list(rules(options.model[0])), ROOT / "benchmarks" / "results")
     print(early_stop_tables.early_stop(lambda result: result["command"]))
 
 

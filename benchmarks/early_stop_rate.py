@@ -1,4 +1,4 @@
-"""Does a limit calibrated on some tasks keep its rate of false stops on others? And what does a decision cost? Part of benchmarks/early_stop.py.
+"""Does a limit calibrated on some tasks keep its false-stop rate on others, and what does a decision cost? See benchmarks/early_stop.py.
 
 A pair is a run and the best value of the runs before it in one of the random orders, where the run, trained to its end, becomes better.
 Its score is the smallest chance at any look at which the run had not yet shown a value as good. ``lcx.stopping.calibrated_delta`` turns the
@@ -74,17 +74,12 @@ def cost(models: list[str]) -> dict[str, Any]:
         wall: dict[str, list[float]] = {"one": [], "hundred": []}
         cpu: dict[str, list[float]] = {"one": [], "hundred": []}
         for step in range(1, 91):
-            for name, ask in (
-                ("one", lambda step=step: alone.update(step, curves[0, step - 1])),
-                ("hundred", lambda step=step: many.update_many({run: (step, y) for run, y in enumerate(curves[:, step - 1].tolist())})),
-            ):
-                if name == "hundred" and step % 3:
-                    continue
+            together = {run: (step, y) for run, y in enumerate(curves[:, step - 1].tolist())} if step % 3 == 0 else {}
+            for name, stopper, reports in (("one", alone, {0: (step, curves[0, step - 1])}), ("hundred", many, together)):
                 begun, used = perf_counter(), process_time()
-                ask()
-                if step >= 10:
-                    each = 1 if name == "one" else len(curves)
-                    wall[name].append((perf_counter() - begun) / each)
-                    cpu[name].append((process_time() - used) / each)
+                stopper.update_many(reports)
+                if step >= 10 and reports:
+                    wall[name].append((perf_counter() - begun) / len(reports))
+                    cpu[name].append((process_time() - used) / len(reports))
         out[model] = {name: {"wall": float(np.median(wall[name])), "cpu": float(np.median(cpu[name]))} for name in wall}
     return out

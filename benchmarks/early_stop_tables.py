@@ -17,10 +17,11 @@ def early_stop(origin: Callable[[dict[str, Any]], str]) -> str | None:
     lines = [
         "## Early stopping",
         "",
-        f"{len(tasks)} tasks (`benchmarks/early_stop_tasks.py`), {result['orders']} random orders each, a budget of {result['budget']}",
-        "horizons, runs one at a time and not resumable, except under successive halving, Hyperband and top k after 1, which resume them at",
-        "no cost. Speed-up: by how many times sooner the mean regret over orders is where no stopping ends; below 1 where it is not within the",
-        "budget. Regret: (best - best so far) / (best - median over runs of their bests), at most 1. False stops: share of the runs that would",
+        f"{len(tasks)} tasks (`benchmarks/early_stop_tasks.py`), {result['orders']} random orders each, a budget of",
+        f"{result['budget']} horizons, runs one at a time and not resumable, except under successive halving, Hyperband and top k after 1,",
+        "which resume them at no cost. Speed-up: by how many times sooner the mean regret over orders is where no stopping ends; below 1",
+        "where it is not within the budget. Regret: (best - best so far) / (best - median over runs of their bests), at most 1. False",
+        "stops: share of the runs that would",
         "have become the best that were stopped before. Definitions: `lcx/replay.py`. Means over tasks; brackets hold 95 % bootstrap",
         "intervals over tasks within families.",
         "",
@@ -54,8 +55,8 @@ def rate(result: dict[str, Any]) -> list[str]:
     """Rates of false stops asked for and achieved."""
     told = result["false_stops"]
     lines = [
-        "The limit set by `calibrated_delta` on the runs that became best of some tasks, tried on others (`benchmarks/early_stop_rate.py`);",
-        "mean over tasks, beside the 95 % binomial limits for as many different runs.",
+        "The limit set by `calibrated_delta` on the runs that became best of some tasks, tried on others",
+        "(`benchmarks/early_stop_rate.py`); mean over tasks, beside the 95 % binomial limits for as many different runs.",
         "",
         "| asked for | calibrated on | achieved | limits | runs |",
         "|---|---|---|---|---|",
