@@ -1,9 +1,9 @@
 """``kill -9`` of ``lcx score`` at random moments, and resuming: ``python benchmarks/faults_scoring.py [--kills 20]``.
 
-The command and its workers are killed after a random number of parts and a random part of the time one takes, from before the first
-line of code to the end; then it is run again in the same folder, killed again, and so on. After every kill, files that bear a part's name
-but are not a whole part are counted. Whenever a run comes to its end, the folder is compared with that of a run without kills: curves
-lost, curves twice, answers that differ, files left over. Writes benchmarks/results/faults_scoring.json.
+The command and its workers are killed after a random number of parts, 0 to all, and a random part of the time one takes; then it is run
+again in the same folder, and killed again if its next moment lies ahead, else left to come to its end. After every kill, files that bear
+a part's name but are not a whole part are counted. Whenever a run comes to its end, the folder is compared with that of a run without
+kills: curves lost, curves twice, answers that differ, files left over. Writes benchmarks/results/faults_scoring.json.
 """
 
 import argparse
@@ -70,9 +70,11 @@ def ask(source: Path, out: Path, rows: int, workers: int) -> list[str]:
 
 
 def killed(source: Path, out: Path, rows: int, workers: int, rng: random.Random, parts: int, only_parent: bool) -> bool:
-    """Runs the command until a random moment; False if it came to its end before."""
-    there = done(out)
-    wanted, share = there + rng.randrange(parts - there + 1), rng.random()
+    """Runs the command until a random moment; False if it came to its end before, as it does where the moment has passed already."""
+    there, wanted, share = done(out), rng.randrange(parts + 1), rng.random()
+    if wanted < there:
+        subprocess.run(ask(source, out, rows, workers), cwd=ROOT, check=True, capture_output=True, timeout=10 * PATIENCE)
+        return False
     run = subprocess.Popen(
         ask(source, out, rows, workers), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )

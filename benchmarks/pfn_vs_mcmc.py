@@ -10,9 +10,12 @@ Writes benchmarks/results/pfn_vs_mcmc.json, a summary of all that is stored, and
 import argparse
 import json
 import multiprocessing
+import os
+import threading
 from collections import defaultdict
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from typing import Any
+from pathlib import Path
+from typing import Any, TextIO
 
 import numpy as np
 import torch
@@ -68,8 +71,8 @@ def run(method: str, n: int, cutoffs: list[int], processes: int) -> None:
     # Spawned, since forked torch may hang; one thread each, since the contexts keep all cores busy.
     context = multiprocessing.get_context("spawn")
     with (
-        ProcessPoolExecutor(processes, context, torch.set_num_threads, (1,)) as pool,
-        (STORE / f"{method}.jsonl").open("a") as out,
+        ProcessPoolExecutor(processes, context, _prepare) as pool,
+        _appended(STORE / f"{method}.jsonl") as out,
         tqdm(total=n * len(cutoffs), initial=n * len(cutoffs) - len(jobs), desc=method, unit="context") as bar,
     ):
         futures = [pool.submit(answer, method, *job) for job in jobs]
@@ -83,13 +86,29 @@ def run(method: str, n: int, cutoffs: list[int], processes: int) -> None:
             raise
 
 
+def _prepare() -> None:
+    """In a worker: one thread, and an end when the parent is gone, even by SIGKILL."""
+    torch.set_num_threads(1)
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
+
+
+def _appended(path: Path) -> TextIO:
+    """A store to add rows to, below what an interruption may have cut short."""
+    cut = path.exists() and not (path.read_bytes() or b"\n").endswith(b"\n")
+    out = path.open("a")
+    out.write("\n" if cut else "")
+    return out
+
+
 def fingerprint() -> float:
     """Tells whether this machine draws the same curves."""
     return float(curves()[:200].sum())
 
 
 def load(method: str) -> list[dict[str, Any]]:
-    """Stored rows; a last line cut short by an interruption is left out."""
+    """Stored rows; a line cut short by an interruption is left out."""
     path = STORE / f"{method}.jsonl"
     lines = path.read_text().splitlines() if path.exists() else []
     return [json.loads(line) for line in lines if line.endswith("}")]

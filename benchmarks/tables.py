@@ -3,8 +3,10 @@
 from typing import Any
 
 from benchmarks import cards, mcmc_tables
+from benchmarks.early_stop_tables import early_stop
 from benchmarks.provenance import ROOT, read_result
 from benchmarks.real_tables import leave_out, real_curves
+from benchmarks.scoring_tables import scoring
 from lcx.checkpoint import write_text
 from lcx.extrapolate import models_folder
 
@@ -13,7 +15,8 @@ MARK = "<!-- tables -->"
 
 def main() -> None:
     """Rewrites everything below the mark, and the model cards."""
-    own = [real_curves(origin), leave_out(origin), beside_parametric(), log_scores(), calibration(), speed()]
+    on_real = [real_curves(origin), leave_out(origin), early_stop(origin)]
+    own = [*on_real, beside_parametric(), log_scores(), calibration(), speed(), scoring(origin)]
     against = [make(origin) for make in (mcmc_tables.gap, mcmc_tables.speed, mcmc_tables.checks, mcmc_tables.sbc)]
     parts = [table for table in own + against if table]
     page = ROOT / "benchmarks" / "README.md"

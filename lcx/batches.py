@@ -1,7 +1,8 @@
 """What a PFN is trained on: batches of curves with (cut-off, query) pairs to score, drawn from a prior."""
 
+import hashlib
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import torch
@@ -30,7 +31,8 @@ class PretrainConfig:
         start: folder of a model whose weights the run begins with; None: random ones. Give such a run a seed of its own, lest it see
             the same curves again.
         curves: training budget, curves; the cosine schedule ends there. Every curve is seen once.
-        batch: curves per step; of the general prior, of curves of 64 points, with fewer and longer or more and shorter ones in turn.
+        batch: curves per step, of all ranks together; of the general prior, of curves of 64 points, with fewer and longer or more and
+            shorter ones in turn.
         pairs: (cut-off, query) pairs scored per curve, of the general prior at most 3 for every 4 points.
         targets: noise draws per pair, one in each of as many equally likely strata: the noise of the target is mostly
             integrated out at the price of a few more densities.
@@ -109,13 +111,22 @@ def draw_steps(n: int, irregular: float, generator: torch.Generator) -> Float[Te
     return torch.where(steps <= LENGTH + 1e-3, steps.clamp(max=LENGTH), torch.nan)
 
 
-def draw_batches(prior: Prior | GeneralPrior, config: PretrainConfig, block: int, device: torch.device) -> list[Batch]:
-    """``BLOCK`` batches, a function of the configuration and ``block`` alone, so that resuming needs no generator state."""
+def draw_batches(
+    prior: Prior | GeneralPrior, config: PretrainConfig, block: int, device: torch.device, rank: int = 0, ranks: int = 1
+) -> list[Batch]:
+    """``BLOCK`` batches, a function of the arguments alone, so that resuming needs no generator state.
+
+    Of several ranks each draws ``batch`` / ``ranks`` curves a step of its own, of the general prior of the same longest length, lest the
+    others wait for the one with the longest curves.
+    """
+    config = replace(config, batch=config.batch // ranks)
     generator = torch.Generator(device).manual_seed(config.seed * 2**20 + block)
+    own = generator if ranks == 1 else torch.Generator(device).manual_seed(_stream(config.seed, block, rank, ranks))
     if isinstance(prior, GeneralPrior):
         shares = torch.tensor(SHARES, device=device)
         kinds = torch.multinomial(shares, BLOCK, replacement=True, generator=generator)
-        return [general_batch(prior, config, LENGTHS[kind], generator) for kind in kinds.tolist()]
+        return [general_batch(prior, config, LENGTHS[kind], own) for kind in kinds.tolist()]
+    generator = own
     n = config.batch * BLOCK
     shape = (n, config.pairs)
 
@@ -138,6 +149,11 @@ def draw_batches(prior: Prior | GeneralPrior, config: PretrainConfig, block: int
     noise = torch.special.ndtri(((strata + uniform(*shape, config.targets)) / config.targets).clamp(1e-6, 1 - 1e-6))
     targets = prior.mean_curve(theta, queries)[..., None] + sigma[..., None] * noise
     return [Batch(*parts) for parts in zip(*(x.split(config.batch) for x in (values, steps, tokens, queries, targets)), strict=True)]
+
+
+def _stream(seed: int, block: int, rank: int, ranks: int) -> int:
+    """Seed of one rank's block; hashed, since of a seed a CPU's generator reads the lowest 32 bits alone."""
+    return int.from_bytes(hashlib.blake2b(f"{seed} {block} {rank} {ranks}".encode(), digest_size=8).digest())
 
 
 def general_batch(prior: GeneralPrior, config: PretrainConfig, longest: int, generator: torch.Generator) -> Batch:

@@ -142,7 +142,7 @@ def _passes(extrapolator: Extrapolator, task: Task, runs: Int[np.ndarray, "R"]) 
 def _calls(extrapolator: Extrapolator, task: Task, runs: Int[np.ndarray, "R"]) -> _Answers:
     """One call per run, every prefix a curve of its own."""
     for run in runs.tolist():
-        cuts = np.arange(1, task.counts[run])
+        cuts = np.arange(1, int(task.counts[run]))
         values, steps = ([table[run, :cut] for cut in cuts] for table in (task.values, task.steps))
         at = [_ahead(task, run, cut) for cut in cuts.tolist()]
         answer = extrapolator(values, steps, horizon=task.horizon[run], mode=task.mode, at=at, bounds=task.bounds)

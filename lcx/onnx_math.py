@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 _STEPS = 60  # of the root finder at most; it needs about 25
+_TINY = 2.0**-126  # of float32
 _KNEE = 2.5  # erfcx(x) = t R(t), t = 1 / (1 + x / _KNEE): here a polynomial R of degree 14 is within 1e-10 of it everywhere
 
 
@@ -106,7 +107,7 @@ def _one_sided(law: Mixture, mirror: Tensor) -> _OneSided:
     alpha, beta = ((edge - law.loc) / law.scale for edge in (law.lower, law.upper))
     flip = alpha + beta > 0
     near, far = _log_ndtr(torch.where(flip, -alpha, beta)), _log_ndtr(torch.where(flip, -beta, alpha))
-    inside = near + torch.log((1 - torch.exp(far - near)).clamp(min=1e-300))
+    inside = near + torch.log((1 - torch.exp(far - near)).clamp(min=1e-30))
     weight = torch.log_softmax(law.logits, -1)
     weight = (weight - torch.logsumexp(weight + inside, -1, keepdim=True))[..., None, :]
     loc = torch.where(mirror[..., None], -law.loc[..., None, :], law.loc[..., None, :])
@@ -117,36 +118,36 @@ def _one_sided(law: Mixture, mirror: Tensor) -> _OneSided:
     return _OneSided(weight, loc, scale, low, high, side, _share(side * alpha, weight))
 
 
-def _half_erfcx(x: Tensor) -> Tensor:
+def _half_erfcx(x: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
     """exp(x²) erfc(x) / 2 for x >= 0, to 1e-10; ONNX has erf in float32 only."""
-    coefficients, t = _R, 1 / (1 + x / _KNEE)
-    total, s = torch.full_like(t, coefficients[-1]), 2 * t - 1
-    for coefficient in coefficients[-2::-1]:
+    t = 1 / (1 + x / _KNEE)
+    s, total = 2 * t - 1, torch.zeros_like(t)
+    for coefficient in _R.flip(0).unbind():
         total = total * s + coefficient
     return 0.5 * t * total
 
 
-def _polynomial(degree: int = 14) -> list[float]:
+def _polynomial(degree: int = 14) -> Float[Tensor, "degree_and_1"]:
     """Coefficients in 2t - 1 of R, by interpolation at Chebyshev nodes."""
 
     def ratio(s: np.ndarray) -> np.ndarray:
         t = (1 + s) / 2
         return torch.special.erfcx(torch.from_numpy(_KNEE * (1 / t - 1))).numpy() / t
 
-    return np.polynomial.Chebyshev.interpolate(ratio, degree).convert(kind=np.polynomial.Polynomial).coef.tolist()
+    return torch.from_numpy(np.polynomial.Chebyshev.interpolate(ratio, degree).convert(kind=np.polynomial.Polynomial).coef)
 
 
-_R = _polynomial()
+_R = _polynomial()  # a tensor: the exporter rounds bare numbers to float32
 
 
 def _share(z: Tensor, log_weight: Tensor) -> Tensor:
     """exp(log_weight) Phi(z), relatively exact in the left tail."""
-    tail = torch.exp(log_weight - 0.5 * z * z) * _half_erfcx(z.abs() * math.sqrt(0.5))
+    tail = torch.exp(log_weight - 0.5 * z * z) * _half_erfcx((0.5 * z * z).sqrt())
     return torch.where(z < 0, tail, torch.exp(log_weight) - tail)
 
 
 def _log_ndtr(z: Tensor) -> Tensor:
-    log_tail = torch.log(_half_erfcx(z.abs() * math.sqrt(0.5))) - 0.5 * z * z
+    log_tail = torch.log(_half_erfcx((0.5 * z * z).sqrt())) - 0.5 * z * z
     return torch.where(z < 0, log_tail, torch.log(1 - torch.exp(log_tail)))
 
 
@@ -166,10 +167,15 @@ def _cummin(x: Tensor, dim: int) -> tuple[Tensor, Tensor]:
 
 
 def _clamp(x: Tensor, min: float | None = None, max: float | None = None) -> Tensor:
-    """By comparison: the exporter fails on an int beside a float, as in clamp(0, 1e12), and on a Min of a Max."""
-    kind = float if x.is_floating_point() else int
-    x = x if min is None else torch.where(x < kind(min), kind(min), x)
-    return x if max is None else torch.where(x > kind(max), kind(max), x)
+    """By comparison: the exporter fails on an int beside a float, as in clamp(0, 1e12), and on a Min of a Max.
+
+    It also rounds numbers to float32, where 1e-300, a guard against 0 / 0, would be 0.
+    """
+    for limit, beyond in ((min, torch.lt), (max, torch.gt)):
+        if limit is not None:
+            end = torch.scalar_tensor(_TINY if 0 < limit < _TINY else limit, dtype=x.dtype, device=x.device)
+            x = torch.where(beyond(x, end), end, x)
+    return x
 
 
 DECOMPOSITIONS: dict[Any, Callable[..., Any]] = {

@@ -25,8 +25,10 @@ from lcx.muon import Muon
 from lcx.objective import loss, validate
 from lcx.prior import Prior
 from lcx.priors import PRIORS
+from lcx.ranks import Ranks, ranks
 
 STATE = "state.safetensors"
+_SAVE_EVERY = 120  # seconds
 
 
 class _Run:
@@ -58,26 +60,30 @@ class _Run:
         for optimizer, rate in zip(self.optimizers, (config.muon_rate, config.adam_rate), strict=True):
             optimizer.param_groups[0]["lr"] = rate * factor
 
-    def take_step(self, value: Tensor, clip: float, curves: int) -> None:
+    def take_step(self, value: Tensor, clip: float, curves: int, together: Ranks) -> None:
         value.backward()
+        together.average_gradients(self.model)
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), clip)
         for optimizer in self.optimizers:
             if norm.isfinite():  # one curve that overflows must not end a run
                 optimizer.step()
             optimizer.zero_grad()
         self.step += 1
-        self.curves += curves
+        self.curves += curves * together.size
 
     def save(self, folder: Path) -> None:
+        write_tensors(self.tensors(), folder / STATE)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything to go on from."""
         tensors = {f"model/{name}": p for name, p in self.model.state_dict().items()}
         for i, optimizer in enumerate(self.optimizers):
             for j, slots in optimizer.state_dict()["state"].items():
                 tensors |= {f"optimizer/{i}/{j}/{name}": x for name, x in slots.items()}
         tensors["progress"] = torch.tensor([self.step, self.seconds, self.curves_before, self.seconds_before, self.curves]).double()
-        write_tensors({name: x.detach().cpu().contiguous() for name, x in tensors.items()}, folder / STATE)
+        return {name: x.detach().cpu().contiguous() for name, x in tensors.items()}
 
-    def restore(self, folder: Path) -> None:
-        tensors = read_tensors(folder / STATE)
+    def restore(self, tensors: dict[str, Tensor]) -> None:
         step, self.seconds, before, self.seconds_before, seen = tensors["progress"].tolist()
         self.step, self.curves_before, self.curves = int(step), int(before), int(seen)
         self.model.load_state_dict({n.removeprefix("model/"): x for n, x in tensors.items() if n.startswith("model/")})
@@ -104,8 +110,8 @@ def pretrain(
     Args:
         config: all hyperparameters.
         folder: receives the model (``model.safetensors``, ``config.json``), ``state.safetensors`` to resume from, ``metrics.jsonl``.
-        device: default CUDA if there is one.
-        resume: continue from ``folder``; bit for bit as if never interrupted, if on the same device and without ``minutes``.
+        device: default CUDA if there is one. The processes of ``torchrun``, which train one model together, take a GPU each.
+        resume: continue from ``folder``; bit for bit as if never interrupted, if by as many processes and without ``minutes``.
         minutes: wall-clock budget over all parts; the schedule follows the clock where it is ahead of the curves.
         progress: show a progress bar.
 
@@ -117,54 +123,75 @@ def pretrain(
     """
     if minutes is not None and not minutes > 0:
         raise ValueError(f"expected minutes > 0, got {minutes}; leave it out for no limit but the curves")
-    device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    prior, run = PRIORS[config.prior], _Run(config, device)
-    folder.mkdir(parents=True, exist_ok=True)
-    _check_configuration(config, folder, resume)
-    if resume:
-        run.restore(folder)
-    elif config.start is not None:
-        run.start_from(Path(config.start))
+    return _train(config, folder, ranks(device), resume, minutes, progress)
+
+
+def _begin(config: PretrainConfig, folder: Path, together: Ranks, resume: bool) -> _Run:
+    """The run as rank 0 makes or finds it, on every rank."""
+    if config.batch % together.size:
+        raise ValueError(f"expected a batch that {together.size} ranks can share alike, got {config.batch}; give a multiple of the ranks")
+    run = _Run(config, together.device)
+    if together.first:
+        folder.mkdir(parents=True, exist_ok=True)
+        _check_configuration(config, folder, resume)
+        if resume:
+            run.restore(read_tensors(folder / STATE))
+        elif config.start is not None:
+            run.start_from(Path(config.start))
+    if together.size > 1:
+        run.restore(together.from_first(run.tensors()))
+    return run
+
+
+def _train(config: PretrainConfig, folder: Path, together: Ranks, resume: bool, minutes: float | None, progress: bool) -> dict[str, Any]:
+    """See :func:`pretrain`. All ranks take the same turns: what they decide upon, they agreed upon."""
+    prior, run, device = PRIORS[config.prior], _begin(config, folder, together, resume), together.device
     on_gpu = device.type == "cuda"
     autocast = config.precision == "bf16" if config.precision else on_gpu
     scored = torch.compile(loss) if (on_gpu if config.compile is None else config.compile) else loss
     total, recent, saved = config.steps, [], time.monotonic()
-    with _signals() as stopped, _scalars(folder) as write, tqdm(total=total, initial=run.step, disable=not progress, unit="step") as bar:
-        while not stopped and (done := max(run.step / total, run.seconds / (60 * minutes) if minutes is not None else 0.0)) < 1:
+    bar = tqdm(total=total, initial=run.step, disable=not (progress and together.first), unit="step")
+    with _signals() as stopped, _scalars(folder, together.first) as write, bar:
+        while True:
+            ended, run.seconds = together.largest(len(stopped), run.seconds)
+            done = max(run.step / total, run.seconds / (60 * minutes) if minutes is not None else 0.0)
+            if ended or done >= 1:
+                break
             tick = time.monotonic()
             if run.step % BLOCK == 0 or not recent:
-                batches = draw_batches(prior, config, run.step // BLOCK, device)
+                batches = draw_batches(prior, config, run.step // BLOCK, device, together.rank, together.size)
             run.set_rates(config, done)
             batch = batches[run.step % BLOCK]
             with torch.autocast(device.type, torch.bfloat16, enabled=autocast):
                 value = scored(run.model, batch, config.relative)
-            run.take_step(value, config.clip, len(batch.values))
+            run.take_step(value, config.clip, len(batch.values), together)
             recent = [*recent[-199:], value.detach()]
             bar.update()
             if run.step % 50 == 0:
-                train = -torch.stack(recent).mean().item()
+                train = -together.mean(torch.stack(recent).mean()).item()
                 bar.total = max(run.step, round(run.step / done)) if done else total  # with a clock, the steps it will leave room for
                 bar.set_postfix(log_score=f"{train:.3f}", curves_s=f"{run.curves / max(run.seconds, 1e-9):.0f}")
                 write({"train/log_score": train}, run.step)
             run.seconds += time.monotonic() - tick
             if run.step % config.validate_every == 0:
-                scores = validate(run.model, prior, config.validation_curves)
-                write({f"validation/{cutoff}": mean for cutoff, (mean, _) in scores.items()}, run.step)
-                line = "  ".join(f"{cutoff} %: {mean:.4f} ({error:.4f})" for cutoff, (mean, error) in scores.items())
-                bar.write(f"{run.curves:>10,} curves, {run.seconds / 60:5.1f} min: {line}")
-            if time.monotonic() - saved > 120:
+                together.check_equal(run.model)
+                if together.first:
+                    scores = validate(run.model, prior, config.validation_curves)
+                    write({f"validation/{cutoff}": mean for cutoff, (mean, _) in scores.items()}, run.step)
+                    line = "  ".join(f"{cutoff} %: {mean:.4f} ({error:.4f})" for cutoff, (mean, error) in scores.items())
+                    bar.write(f"{run.curves:>10,} curves, {run.seconds / 60:5.1f} min: {line}")
+            if together.first and time.monotonic() - saved > _SAVE_EVERY:
                 run.save(folder)
                 saved = time.monotonic()
-        run.save(folder)
-    about = _facts(run, config, prior)
-    save(run.model, folder, about)
-    return about
+        if together.first:
+            run.save(folder)
+    return together.from_first(_finish(run, config, prior, folder) if together.first else None)
 
 
-def _facts(run: _Run, config: PretrainConfig, prior: Prior | GeneralPrior) -> dict[str, Any]:
-    """What goes into ``config.json`` beside the size of the network."""
+def _finish(run: _Run, config: PretrainConfig, prior: Prior | GeneralPrior, folder: Path) -> dict[str, Any]:
+    """Leaves the model; what goes into ``config.json`` beside the size of the network."""
     scores = validate(run.model, prior, config.validation_curves)
-    return {
+    about = {
         "prior": config.prior,
         "pretraining": asdict(config),
         "curves_seen": run.curves_before + run.curves,
@@ -172,6 +199,8 @@ def _facts(run: _Run, config: PretrainConfig, prior: Prior | GeneralPrior) -> di
         "device": str(next(run.model.parameters()).device),
         "validation": {str(cutoff): {"log_score": mean, "standard_error": error} for cutoff, (mean, error) in scores.items()},
     }
+    save(run.model, folder, about)
+    return about
 
 
 def _check_configuration(config: PretrainConfig, folder: Path, resume: bool) -> None:
@@ -204,8 +233,11 @@ def _signals() -> Iterator[list[int]]:
 
 
 @contextmanager
-def _scalars(folder: Path) -> Iterator[Any]:
-    """A function (scalars, step) that appends to ``metrics.jsonl`` and, where tensorboard is installed, to its event file."""
+def _scalars(folder: Path, first: bool) -> Iterator[Any]:
+    """A function (scalars, step) that appends to ``metrics.jsonl`` and, where tensorboard is installed, to its event file; on rank 0."""
+    if not first:
+        yield lambda scalars, step: None
+        return
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:

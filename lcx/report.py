@@ -135,7 +135,7 @@ def _predicted(table: Any, runs: list[Standing], *, mode: str, bounds: Any, mode
         answer = load(model, device)(values, steps, at=at, horizon=[runs[i].horizon for i in asked], mode=mode, bounds=bounds)
         bands = {i: fan[: len(ahead[i])] for i, fan in zip(asked, answer.quantile(LEVELS), strict=True)}
     nothing = np.empty(0), np.empty((0, len(LEVELS)))
-    return [_Row(run, *read[i], ahead.get(i, nothing[0]), bands.get(i, nothing[1])) for i, run in enumerate(runs)], answer
+    return [_Row(run, read[i][0], read[i][1], ahead.get(i, nothing[0]), bands.get(i, nothing[1])) for i, run in enumerate(runs)], answer
 
 
 def _against(rows: list[_Row], answer: Extrapolation | None, best: float, delta: float) -> None:

@@ -58,7 +58,7 @@ class EarlyStopper:
         if mode not in ("max", "min"):
             raise ValueError(f"expected mode 'max' or 'min', got {mode!r}; write 'max' if larger is better, else 'min'")
         for name, count in (("min_points", min_points), ("confirm", confirm), ("stop_on_divergence", stop_on_divergence)):
-            if count is not None and count < 1:
+            if count is not None and not count >= 1:
                 raise ValueError(f"expected {name} >= 1, got {count}; write 1 for the least")
         self.horizon, self.mode, self.bounds = as_number(horizon, "horizon"), mode, _as_bounds(bounds)
         if not 0 < self.horizon < math.inf:
@@ -142,15 +142,18 @@ class EarlyStopper:
             rule: the rule it had if it was given one, since a state holds no code.
 
         Raises:
-            ValueError: a rule is missing, or given where there was none.
+            ValueError: a rule is missing, or given where there was none; it is no state.
         """
-        if (rule is None) != (state["rule"] is None):
-            raise ValueError(f"expected rule {state['rule']}, got {rule!r}; hand over the rule that the stopper was given")
-        stopper = cls(rule=rule, **state["settings"])
-        for entry in state["runs"]:
-            known = stopper._runs[entry["run"]] = Reports(agreed=entry["agreed"])
-            for step, value in zip(entry["steps"], entry["values"], strict=True):
-                known.add(step, as_value(value), stopper.bounds)
+        try:
+            if (rule is None) != (state["rule"] is None):
+                raise ValueError(f"expected rule {state['rule']}, got {rule!r}; hand over the rule that the stopper was given")
+            stopper = cls(rule=rule, **state["settings"])
+            for entry in state["runs"]:
+                known = stopper._runs[as_run(entry["run"])] = Reports(agreed=int(entry["agreed"]))
+                for step, value in zip(entry["steps"], entry["values"], strict=True):
+                    known.add(as_step(step), as_value(value), stopper.bounds)
+        except (KeyError, TypeError, OverflowError) as error:
+            raise ValueError(f"expected what EarlyStopper.state gave, got something else ({error}); keep it as it was") from error
         return stopper
 
     def __getstate__(self) -> dict[str, Any]:

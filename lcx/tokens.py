@@ -12,6 +12,8 @@ from lcx.features import Frame
 
 MOST_TOKENS = 100  # the parametric model is trained on curves of at most this many points
 GENERAL_TOKENS, RECENT = 512, 128  # and the general one on so many; of longer curves the last ones are read without gaps
+_FURTHEST = 1e15  # model units from the parametric scale: float32 must hold the squares of it
+_SMALLEST_RANGE = 1e-280  # below it values count as equal: float64 must hold a tiny part of it
 
 
 class Tokens:
@@ -49,7 +51,7 @@ class Tokens:
             self.origin = self.origin[:, : int(counts.max())].clamp(max=values.shape[1] - 1)
             padding = torch.arange(self.origin.shape[1]) >= counts[:, None]
             values, steps = (x.gather(1, self.origin).masked_fill(padding, torch.nan) for x in (values, steps))
-        self.values, self.steps = values.float(), steps.clamp(min=1).float()
+        self.values, self.steps = values.clamp(-_FURTHEST, _FURTHEST).float(), steps.clamp(min=1).float()
 
     def token_at(self, cutoffs: Int[Tensor, "C"]) -> Int[Tensor, "B C"]:
         """Index of the last token among the first ``cutoffs`` points; -1 where there is none."""
@@ -90,10 +92,10 @@ class GeneralTokens:
         values, counts = curves.values, curves.counts
         last = values.gather(1, counts[:, None] - 1).squeeze(1)
         width = values.nan_to_num(-torch.inf).amax(1) - values.nan_to_num(torch.inf).amin(1)
-        if not width.isfinite().all():
-            row = int((~width.isfinite()).int().argmax())
+        best = last + sign * torch.where(width > _SMALLEST_RANGE, width, 1.0)
+        if (odd := ~(width.isfinite() & best.isfinite())).any():
+            row = int(odd.int().argmax())
             raise ValueError(f"Expected values with a finite range; got {values[row].tolist()[:5]}... in curve {row}. Rescale the values.")
-        best = last + sign * torch.where(width > 0, width, 1.0)
         best = torch.where(best == last, torch.nextafter(last, torch.full_like(last, sign * torch.inf)), best)
         self.scale = Scale(last, best)
         width = self.scale.slope.abs()
@@ -102,7 +104,7 @@ class GeneralTokens:
         first, room = values[:, 0], ends[1] - ends[0]
         near = torch.minimum((ends[0] - first).abs(), (ends[1] - first).abs())
         near = torch.where(near.isfinite() & (near > 0), near, first.abs().clamp(min=1))
-        fallback = torch.where(room.isfinite(), room, near) / width
+        fallback = (torch.where(room.isfinite(), room, near) / width).clamp(1e-30, 1e30)  # else 0 or infinite in float32
         self.frame = Frame(*(x.float() for x in (below, above, fallback)))
         self.thinned = counts > GENERAL_TOKENS
         self.counts = counts.clamp(max=GENERAL_TOKENS)
@@ -142,7 +144,8 @@ def _noted(what: str, which: Bool[Tensor, "B"]) -> list[str]:
 
 def model_steps(steps: Float[Tensor, "B ..."], curves: Curves) -> Float[Tensor, "B ..."]:
     """t = 100 * step / horizon of the user's steps; NaN stays."""
-    return (100 * steps.movedim(0, -1) / curves.horizon).movedim(-1, 0)
+    less = torch.where(curves.horizon > 1e300, 1e-10, 1.0).to(steps)  # lest 100 * step overflow
+    return (100 * (steps.movedim(0, -1) * less) / (curves.horizon * less)).movedim(-1, 0)
 
 
 def as_cutoffs(cutoffs: Any, curves: Curves) -> Int[Tensor, "C"]:

@@ -22,7 +22,9 @@ from scripts.readme import against_mcmc, on_real_curves
 
 ROOT = Path(__file__).resolve().parents[1]
 BLOCK = re.compile(
-    r"^```python\n(?!--8<--)(?P<code>.*?)^```(?:\n\n```text\n.*?^```)?|^```console\n\$ (?P<command>.*?)(?<!\\)\n.*?^```", re.DOTALL | re.MULTILINE
+    r"^```python\n(?!--8<--)(?P<code>.*?)^```(?:\n\n```text\n.*?^```)?"  # a file shown is not ours to run
+    r"|^```console\n\$ (?P<command>.*?)(?<!\\)\n.*?^```",
+    re.DOTALL | re.MULTILINE,
 )
 
 

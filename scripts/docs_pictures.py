@@ -45,7 +45,8 @@ def start() -> Figure:
 def prior() -> Figure:
     """Draws of the parametric prior in one panel, 12 of the general one in panels of their own."""
     figure = plt.figure(figsize=(11, 4.2), layout="constrained")
-    left, right = figure.subfigures(1, 2, width_ratios=[1, 1.6])
+    halves: Any = figure.subfigures(1, 2, width_ratios=[1, 1.6])
+    left, right = halves
     ax = left.subplots()
     curves = lcx.sample_prior(25, "parametric", seed=1)
     ax.plot(curves.steps.T, curves.values.T, lw=0.8, color=BLUE, alpha=0.5)

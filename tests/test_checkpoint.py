@@ -11,7 +11,7 @@ import safetensors.torch
 import torch
 
 from lcx import checkpoint
-from lcx.checkpoint import CONFIG, WEIGHTS, load, read_config, read_tensors, save, write_tensors, write_text
+from lcx.checkpoint import CONFIG, WEIGHTS, as_device, load, read_config, read_tensors, save, write_tensors, write_text
 from lcx.model import PFN, PFNConfig
 
 CPU = torch.device("cpu")
@@ -218,10 +218,86 @@ def test_weights_of_another_network(folder, kind):
     refuses(folder, "to fit its config", {"extra": "extra.weight", "none": "embed.weight"}.get(kind, "state.weight"))
 
 
+# ------------------------------------------------------------------------------------------------------------------- checksum
+
+
+@pytest.mark.parametrize("place", [0.3, 0.6, 0.99])
+def test_one_damaged_bit_of_the_weights_is_refused(folder, place):
+    """Any bit of the data, even the last of a mantissa, which leaves a plausible weight."""
+    data = bytearray((folder / WEIGHTS).read_bytes())
+    data[int(place * len(data)) // 4 * 4] ^= 1
+    (folder / WEIGHTS).write_bytes(data)
+    refuses(folder, WEIGHTS, "not what was written")
+
+
+@pytest.mark.parametrize("change", [{"heads": 2}, {"heads": 1}, {"heads": True}])
+def test_a_config_that_fits_but_is_not_the_one_of_the_weights_is_refused(folder, change):
+    """The number of heads shows in no shape."""
+    (folder / CONFIG).write_text(json.dumps({"model": GOOD | change}))
+    refuses(folder, WEIGHTS, "instead of")
+
+
+def test_a_damaged_state_is_refused_and_one_without_checksum_is_read(tmp_path):
+    tensors = {"a": torch.arange(5.0), "step": torch.tensor(3.0), "n": torch.tensor([1, 2])}
+    write_tensors(tensors, tmp_path / "state")
+    got = read_tensors(tmp_path / "state")
+    assert got.keys() == tensors.keys()
+    assert all(torch.equal(got[name], x) for name, x in tensors.items())
+    data = bytearray((tmp_path / "state").read_bytes())
+    data[-1] ^= 64
+    (tmp_path / "state").write_bytes(data)
+    with pytest.raises(ValueError, match="not what was written; restore"):
+        read_tensors(tmp_path / "state")
+    safetensors.torch.save_file(tensors, tmp_path / "old")
+    assert torch.equal(read_tensors(tmp_path / "old")["a"], tensors["a"])
+
+
+def test_a_model_without_checksum_is_read(folder):
+    safetensors.torch.save_file(read_tensors(folder / WEIGHTS), folder / WEIGHTS)
+    assert load(folder, CPU)[0].config == SMALL
+
+
+# --------------------------------------------------------------------------------------------------------------------- hostile
+
+HOSTILE = [{"width": 10**9}, {"width": 10**9, "heads": 1}, {"layers": 10**9}, {"components": 10**12}, {"expansion": 10**9}]
+HOSTILE += [{"decoder_layers": 10**6}, {"width": 2**70}, {"width": 1, "heads": 1, "expansion": 1, "layers": 10**7}, {"expansion": "4" * 99}]
+
+
+@pytest.mark.parametrize("change", HOSTILE, ids=str)
+def test_a_config_that_asks_for_the_impossible_is_refused_before_anything_is_built(folder, change):
+    """Any of these would take gigabytes or hours."""
+    (folder / CONFIG).write_text(json.dumps({"model": GOOD | change}))
+    refuses(folder, "")
+
+
+@pytest.mark.parametrize("text", [" " * 2**21, '{"model": {"width": ' + "9" * 5000 + "}}", "[" * 500_000], ids=["long", "digits", "deep"])
+def test_a_config_no_model_has_is_refused(folder, text):
+    (folder / CONFIG).write_text(text)
+    refuses(folder, CONFIG)
+
+
+def test_a_header_no_model_has_is_refused_unread(folder):
+    (folder / WEIGHTS).write_bytes((2**22).to_bytes(8, "little") + b" " * 2**22)
+    refuses(folder, WEIGHTS, "a header of 4194304 bytes")
+
+
+@pytest.mark.parametrize("kind", [torch.int32, torch.float8_e4m3fn, torch.complex64, torch.bool], ids=str)
+def test_tensors_that_are_no_weights_are_refused(folder, kind):
+    tensors = read_tensors(folder / WEIGHTS)
+    write_tensors(tensors | {"state.weight": tensors["state.weight"].to(kind)}, folder / WEIGHTS, GOOD)
+    refuses(folder, WEIGHTS, "state.weight", "of kind")
+
+
+@pytest.mark.parametrize("name", ["meta", "nowhere", "cuda:99", "xpu", ""])
+def test_a_device_that_is_not_there_is_refused(name):
+    with pytest.raises(ValueError, match=rf"expected the name of a device, got '{name}' .*; write cpu"):
+        as_device(name)
+
+
 # ------------------------------------------------------------------------------------------------------------------ atomicity
 
 
-def half_written(tensors, path):
+def half_written(tensors, path, *about):
     Path(path).write_bytes(b"half")
     raise OSError("No space left on device")
 
@@ -265,8 +341,8 @@ def test_the_file_is_whole_at_every_moment(monkeypatch, folder):
     """While the new file is written the old one is what a reader gets."""
     seen, plain = [], safetensors.torch.save_file
 
-    def watched(tensors, path):
-        plain(tensors, path)
+    def watched(tensors, path, *about):
+        plain(tensors, path, *about)
         seen.append(load(folder, CPU)[0].embed.weight)
 
     monkeypatch.setattr(checkpoint, "save_file", watched)
@@ -293,7 +369,8 @@ def risks(source: str) -> list[str]:
             risky = call.endswith(("torch.load", "jit.load", "hub.load", "read_pickle")) or call.split(".")[0] in READS_PICKLES
             found += [f"line {node.lineno}"] * risky
         elif isinstance(node, ast.keyword):
-            found += [f"line {node.value.lineno}"] * (node.arg in ("allow_pickle", "weights_only"))
+            refused = node.arg == "allow_pickle" and isinstance(node.value, ast.Constant) and node.value.value is False
+            found += [f"line {node.value.lineno}"] * (node.arg in ("allow_pickle", "weights_only") and not refused)
     return found
 
 

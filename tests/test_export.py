@@ -52,6 +52,13 @@ def test_running_extremes_are_torchs_with_the_latest_index_at_ties(generator):
                 assert torch.equal(a, b)
 
 
+@pytest.mark.parametrize("limits", [(1e-5, None), (0, 1e12), (None, 2.0), (-1, 1)])
+def test_clamp_is_torchs(limits):  # but for limits that float32 cannot hold
+    clamp = DECOMPOSITIONS[torch.ops.aten.clamp.default]
+    for x in (torch.tensor([0.0, 1e-310, torch.nan, 5.0, -INF, INF], dtype=torch.float64), torch.arange(-3.0, 4.0)):
+        torch.testing.assert_close(clamp(x, *limits), x.clamp(*limits), rtol=0, atol=0, equal_nan=True)
+
+
 @pytest.mark.parametrize("model", ["general", "parametric"])
 def test_the_graph_answers_as_predict_does(model):
     """In torch: units, chart and frame, with missing values, padding, both directions, and points before 1 % of the horizon."""

@@ -26,8 +26,9 @@ ALLOWED = {
     "objective": CORE | {f"lcx.{name}" for name in ("batches", "general", "model", "predictive", "prior", "scores")},
     "pretraining": CORE
     | {"tqdm"}
-    | {f"lcx.{name}" for name in ("batches", "checkpoint", "general", "model", "muon", "objective", "prior", "priors")},
+    | {f"lcx.{name}" for name in ("batches", "checkpoint", "general", "model", "muon", "objective", "prior", "priors", "ranks")},
     "muon": {"torch"},
+    "ranks": {"torch"},
     "tokens": CORE | {"lcx.curves", "lcx.features"},
     "surprise": CORE | {"lcx.predictive", "lcx.tokens"},
     "extrapolation": CORE | {"pandas", "matplotlib", "lcx.curves", "lcx.predictive", "lcx.plots"},

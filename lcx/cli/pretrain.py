@@ -1,9 +1,11 @@
 """``lcx pretrain`` and ``scripts/pretrain.py``: trains a model; every field of the configurations is an option.
 
-Written with argparse, so that the script runs from a bare source tree on a GPU machine without typer.
+Written with argparse, so that the script runs from a bare source tree on a GPU machine without typer. By several processes together:
+``torchrun --nproc_per_node=N scripts/pretrain.py ...`` (docs/pretraining-at-scale.md).
 """
 
 import argparse
+import os
 from dataclasses import MISSING, fields, replace
 from pathlib import Path
 from typing import Any, get_args
@@ -11,6 +13,7 @@ from typing import Any, get_args
 from lcx.batches import PretrainConfig
 from lcx.model import PFNConfig
 from lcx.pretraining import pretrain
+from lcx.ranks import launched
 
 
 def main(arguments: list[str], program: str) -> None:
@@ -24,6 +27,8 @@ def main(arguments: list[str], program: str) -> None:
     given = vars(parser.parse_args(arguments))
     config = replace(PretrainConfig(**{n: given[n] for n in training}), model=PFNConfig(**{n: given[n] for n in size}))
     about = pretrain(config, given["folder"], device=given["device"], resume=given["resume"], minutes=given["minutes"])
+    if launched() and os.environ["RANK"] != "0":
+        return
     print(f"{about['curves_seen']:,} curves in {about['seconds'] / 60:.1f} min; validation log score, nats per point:")
     for cutoff, score in about["validation"].items():
         print(f"{cutoff:>3} %  {score['log_score']:.4f} ± {score['standard_error']:.4f}")

@@ -57,12 +57,12 @@ def lengths(results):
     return {found.config["end"]: found.metrics["training_iteration"] for found in results}
 
 
-def tuner(folder, *, stop=None, scheduler=None, mended=None, at_once=2):
+def tuner(folder, *, stop=None, scheduler=None, mended=None):
     return tune.Tuner(
         trainable(),
         param_space={"end": tune.grid_search(list(ENDS)), "mended": mended},
         run_config=tune.RunConfig(stop=stop, storage_path=str(folder), name="e", verbose=0),
-        tune_config=tune.TuneConfig(metric="accuracy", mode="max", scheduler=scheduler, max_concurrent_trials=at_once, reuse_actors=True),
+        tune_config=tune.TuneConfig(metric="accuracy", mode="max", scheduler=scheduler, max_concurrent_trials=1, reuse_actors=True),
     )
 
 
@@ -141,7 +141,7 @@ def test_a_scheduler_in_a_real_experiment(cluster, tmp_path):
 @pytest.mark.parametrize("kind", ["stop", "scheduler"])
 def test_a_restored_experiment_knows_the_trials_that_ended_before(cluster, tmp_path, kind):
     made = LCXStopper(HORIZON, "max", "accuracy", **OPTIONS) if kind == "stop" else LCXScheduler(HORIZON, **OPTIONS)
-    results = tuner(tmp_path, mended=str(tmp_path / "mended"), at_once=1, **{kind: made}).fit()
+    results = tuner(tmp_path, mended=str(tmp_path / "mended"), **{kind: made}).fit()
     assert len(results.errors) == 2
     (tmp_path / "mended").touch()
     assert tune.Tuner.can_restore(str(tmp_path / "e"))
