@@ -80,7 +80,7 @@ def main() -> None:
     rate = early_stop_rate.held_out({name: (task, kept(name, task, options.model[0])) for name, task in found.items()})
     cost = early_stop_rate.cost(options.model)
     settings = {"orders": options.orders, "budget": BUDGET, "models": {model: digest(model) for model in options.model}}
-    write_result("early_stop", {**about, **settings, "mean": means, "false_stops": rate, "cost": cost, "tasks": results})
+    write_result("early_stop", {**about, **settings, "mean": means, "false_stops": rate, "cost": cost, "tasks": results}, indent=None)
     early_stop_pictures.draw(results, list(rules(options.model[0])), ROOT / "benchmarks" / "results")
     print(early_stop_tables.early_stop(lambda result: result["command"]))
 

@@ -40,11 +40,10 @@ def draw(tasks: dict[str, Any], own: list[str], folder: Path) -> None:
         ax.axis("off")
     for ax, (name, one) in zip(axes.flat, tasks.items(), strict=False):
         lines(ax, {method: np.array(one["methods"][method]["regret"]) for method in names}, own)
-        ax.set_title(f"{name.replace('_valid', '')[:58]}, {one['runs']} runs", fontsize=8)
+        ax.set_title(f"{name.replace('_valid', '').replace('_text_loss', '')[:44]}, {one['runs']} runs", fontsize=7.5)
     handles, labels = axes.flat[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=6, frameon=False)
-    figure.supxlabel("budget spent, horizons", fontsize=9)
-    figure.supylabel("regret", fontsize=9)
+    figure.supylabel("regret against the budget spent in horizons", fontsize=9)
     figure.savefig(folder / "early_stop_tasks.png", dpi=80)
     plt.close(figure)
 
