@@ -157,7 +157,7 @@ def _arrow_lists(column: Any) -> Lists | None:
     listed = pa.types.is_list(array.type) or pa.types.is_large_list(array.type) or pa.types.is_fixed_size_list(array.type)
     if not listed or _not_numbers(array.type.value_type):
         return None
-    counts = pc.list_value_length(array).fill_null(0).to_numpy(zero_copy_only=False)
+    counts = pc.list_value_length(array).fill_null(0).to_numpy(zero_copy_only=False)  # pyright: ignore[reportAttributeAccessIssue]
     return Lists(array.flatten().cast(pa.float64()).to_numpy(zero_copy_only=False), counts.astype(np.int64))
 
 
