@@ -79,8 +79,7 @@ def questions(count: int, seed: int) -> Iterator[dict[str, Any]]:
         cut = int(draw.integers(1, max(2, len(values))))
         values, steps = 10 ** draw.uniform(-3, 3) * values[:cut] + draw.normal(), steps[:cut]
         if cut > 3:
-            values[draw.random(cut) < 0.1 * (i % 3 == 0)] = np.nan
-        values[-1] = values[-1] if np.isfinite(values[-1]) else 0.0
+            values[:-1][draw.random(cut - 1) < 0.1 * (i % 3 == 0)] = np.nan
         room = 10 ** draw.uniform(-2, 1) * (np.nanmax(values) - np.nanmin(values) + 1e-3)
         bounds = tuple(None if draw.random() < 0.5 else float(end) for end in (np.nanmin(values) - room, np.nanmax(values) + room))
         end = max(horizon, steps[-1] * 1.01)

@@ -7,12 +7,11 @@ each answer as it comes; at the end every answer must be there once, as without 
 """
 
 import json
+import multiprocessing
 import os
 import random
 import signal
 import struct
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from mmap import mmap
@@ -23,7 +22,6 @@ import torch
 from tqdm.auto import tqdm
 
 from benchmarks import pfn_vs_mcmc
-from benchmarks.provenance import ROOT
 from lcx import pretraining
 from lcx.batches import PretrainConfig
 from lcx.checkpoint import CONFIG, WEIGHTS, load, read_tensors
@@ -148,41 +146,53 @@ def half_files(folder: Path) -> list[str]:
 
 def of_a_benchmark(folder: Path, kills: int, seed: int = 0, method: str = "smc-64", curves: int = 24) -> dict[str, Any]:
     """Kills the benchmark against MCMC, every second time the parent only, and counts what is stored."""
-    rng = random.Random(seed)
-    command = [sys.executable, "-m", "benchmarks.faults_kills", method, str(curves)]
-    subprocess.run([*command, str(folder / "whole")], cwd=ROOT, check=True, capture_output=True)
-    found = {"kills": 0, "kills_of_the_parent_only": 0, "resumed_to_the_end": 0, "half_lines": 0, "workers_left": 0}
-    store = folder / "killed" / f"{method}.jsonl"
+    rng, whole, store = random.Random(seed), folder / "whole" / f"{method}.jsonl", folder / "killed" / f"{method}.jsonl"
+    pfn_vs_mcmc.fingerprint()  # draws the curves, once for all
+    finish(benchmark(whole, curves))
+    found = {"kills": 0, "kills_of_the_parent_only": 0, "resumed_to_the_end": 0, "half_lines": 0, "workers_left": 0, "lost": 0}
+    found |= {"twice": 0, "changed": 0}
     with tqdm(total=kills, desc="benchmark", unit="kill") as bar:
         while found["kills"] < kills:
-            run = subprocess.Popen([*command, str(store.parent)], cwd=ROOT, stderr=subprocess.DEVNULL, start_new_session=True)
-            there = lines(store)
+            child, there = benchmark(store, curves), lines(store)
             wanted = there + rng.randrange(0, 4)
-            wait(run.pid, lambda: lines(store) >= wanted)  # noqa: B023
-            wait_cpu(run.pid, rng.uniform(0, 0.5 if wanted > there else 5.0))
+            wait(child, lambda wanted=wanted: lines(store) >= wanted)
+            time.sleep(rng.uniform(0, 0.5))
             alone = found["kills"] % 2 == 1
-            (os.kill if alone else os.killpg)(run.pid, signal.SIGKILL)
-            if run.wait() == -signal.SIGKILL:
-                found["kills"] += 1
-                found["kills_of_the_parent_only"] += alone
-                bar.update()
-            else:
-                found["resumed_to_the_end"] += 1
-                store.unlink()
-            found["workers_left"] += left(run.pid)
+            (os.kill if alone else os.killpg)(child, signal.SIGKILL)
+            _, status = os.waitpid(child, 0)
+            found["kills"] += os.WIFSIGNALED(status)
+            found["kills_of_the_parent_only"] += alone and os.WIFSIGNALED(status)
+            bar.update(os.WIFSIGNALED(status))
+            found["workers_left"] += left(child)
             found["half_lines"] += store.exists() and not (store.read_bytes() or b"\n").endswith(b"\n")
-    subprocess.run([*command, str(store.parent)], cwd=ROOT, check=True, capture_output=True)
-    rows = [pfn_vs_mcmc.index(some) for some in map(stored, (folder / "whole" / store.name, store))]
-    without_time = [{key: {**row, "seconds": 0} for key, row in some.items()} for some in rows]
-    twice = len(stored(store)) - len(rows[1])
-    lost = len(rows[0].keys() - rows[1].keys())
-    return {
-        **found,
-        "answers": len(rows[0]),
-        "lost": lost,
-        "twice": twice,
-        "changed": int(without_time[0] != without_time[1]) if not lost else None,
-    }
+            if not os.WIFSIGNALED(status):
+                compare(found, whole, store)
+    finish(benchmark(store, curves))
+    compare(found, whole, store)
+    return {**found, "answers": lines(whole)}
+
+
+def benchmark(store: Path, curves: int) -> int:
+    """Process id of a child that answers what ``store`` lacks, with one worker; forked too, to save the time of the imports."""
+    child = os.fork()
+    if child:
+        return child
+    os.setsid()
+    fork = multiprocessing.get_context("fork")
+    pfn_vs_mcmc.multiprocessing.get_context = lambda method: fork  # type: ignore
+    pfn_vs_mcmc.STORE = store.parent
+    pfn_vs_mcmc.run(store.stem, curves, [20], 1)
+    os._exit(0)
+
+
+def compare(found: dict[str, int], whole: Path, store: Path) -> None:
+    """Counts how a store differs from that of a run without kills, and clears it."""
+    want, got = (pfn_vs_mcmc.index(stored(path)) for path in (whole, store))
+    found["resumed_to_the_end"] += 1
+    found["lost"] += len(want.keys() - got.keys())
+    found["twice"] += len(stored(store)) - len(got)
+    found["changed"] += sum({**got[key], "seconds": 0} != {**want[key], "seconds": 0} for key in got)
+    store.unlink()
 
 
 def stored(path: Path) -> list[dict[str, Any]]:
@@ -212,14 +222,3 @@ def _session(process: Path) -> int | None:
     except OSError:
         return None
     return None if fields[0] == "Z" else int(fields[3])
-
-
-def main() -> None:
-    """The benchmark with a store of its own."""
-    method, curves, folder = sys.argv[1:]
-    pfn_vs_mcmc.STORE = Path(folder)
-    pfn_vs_mcmc.run(method, int(curves), [20], 1)
-
-
-if __name__ == "__main__":
-    main()

@@ -304,7 +304,8 @@ def test_forecast_keeps_what_the_model_says_of_each_prefix(model, mode):
     chances = forecast(task, model, targets=targets[::-1])
     np.testing.assert_array_equal(chances.targets, targets)
     extrapolator = lcx.load(model, "cpu")
-    for run, cut in [(0, 1), (0, 6), (1, 8), (2, 4), (3, 13)]:
+    # In a pass the parametric model's scale after a single value is that of the whole run, as forecast says.
+    for run, cut in [(0, 1 if model == "general" else 2), (0, 6), (1, 8), (2, 4), (3, 13)]:
         y, t = task.values[run, :cut], task.steps[run, :cut]
         ahead = np.union1d(task.steps[run, : task.counts[run]], 14)
         answer = extrapolator(y, t, horizon=14, mode=mode, bounds=bounds, at=ahead[ahead > t[-1]])

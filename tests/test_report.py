@@ -20,7 +20,7 @@ from lcx.svg import fan
 
 HORIZON = 60
 STEPS = np.arange(1, HORIZON + 1)
-EVIL = "<script>alert(1)</script>\"'&]]><img src=x onerror=alert(2)>\udcff"
+EVIL = "<script>alert(1)</script>\"'&]]><img src=x onerror=alert(2)>"
 
 
 def rise(top, points):

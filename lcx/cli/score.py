@@ -41,7 +41,7 @@ def score(
         mode=mode,
         bounds=(lower, upper),
         best=best,
-        quantiles=tuple(float(level) for level in quantiles.split(",") if level.strip()),
+        quantiles=_levels(quantiles),
         at=at,
         keep=tuple(name.strip() for name in keep.split(",") if name.strip()),
     )
@@ -51,6 +51,13 @@ def score(
         print(f"warning: {done.errors} of {done.rows} curves have no answer; column error tells why", file=sys.stderr)
     others = f", {done.missing} parts of other shards are missing" if done.missing else ""
     print(f"{out}: {done.rows} curves in {done.parts} parts, {done.found} of which were there, {time.perf_counter() - start:.1f} s{others}")
+
+
+def _levels(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(level) for level in text.split(",") if level.strip())
+    except ValueError as error:
+        raise ValueError(f"expected --quantiles as numbers separated by commas, got {text!r}; write 0.05,0.95, say") from error
 
 
 def _shard(text: str) -> tuple[int, int]:

@@ -18,7 +18,7 @@ export const colour = (i) => COLOURS[i % COLOURS.length];
  * @param {(text: string) => void} read is given the numbers under the cursor
  */
 export function draw(place, runs, { metric, horizon, best }, read) {
-  const width = Math.max(300, Math.min(900, place.clientWidth || 720)), height = Math.round(Math.max(260, width * 0.5));
+  const width = Math.max(300, Math.min(900, place.clientWidth || 720)), height = Math.round(width * (width < 520 ? 0.8 : 0.5));
   const box = { left: 58, right: width - 12, top: 12, bottom: height - 42 };
   const [low, high] = limits(runs, best);
   const x = (s) => box.left + (s / horizon) * (box.right - box.left);
@@ -61,7 +61,7 @@ function axes(box, { low, high, horizon, x, y, metric }) {
     group.append(node("line", { class: "grid", x1: box.left, x2: box.right, y1: y(v), y2: y(v) }));
     group.append(words(short(v), { x: box.left - 8, y: y(v) + 4, "text-anchor": "end" }));
   }
-  for (const s of ticks(0, horizon, 6)) {
+  for (const s of ticks(0, horizon, box.right < 520 ? 4 : 6)) {
     group.append(node("line", { class: "grid", x1: x(s), x2: x(s), y1: box.top, y2: box.bottom }));
     group.append(words(short(s), { x: x(s), y: box.bottom + 18, "text-anchor": s > 0.97 * horizon ? "end" : "middle" }));
   }

@@ -90,7 +90,7 @@ function verdict(run, { at, better, best }, mode) {
   if (better === null) return { stop: null, chance: null, reason: "There is no value to beat: enter one, or add other runs." };
   const top = better.reduce((a, x, i) => (x > better[a] ? i : a), 0);
   const chance = better[top], own = incumbent([run], mode);
-  const reason = `P(better than ${short(best)}) is at most ${short(chance, 3)}, at step ${short(at[top])}; the limit is ${DELTA}.`;
+  const reason = `P(better than ${short(best)}) is ${chance < 0.001 ? "below 0.001" : `at most ${short(chance, 3)}`}, at step ${short(at[top])}; the limit is ${DELTA}.`;
   const holds = mode === "max" ? own >= best : own <= best;
   if (chance <= DELTA && holds) return { stop: false, chance, reason: `This run holds the best value, ${short(own)}; but for that: ${reason}` };
   return { stop: chance <= DELTA, chance, reason };

@@ -205,7 +205,7 @@ function listen() {
   at("clear").addEventListener("click", () => { fill("", {}); guarded(refresh); });
   at("example").addEventListener("click", () => {
     fill(["epoch,accuracy", ...EXAMPLE.split(" ").map((v, i) => `${i + 1},${v}`)].join("\n"), { mode: "max", horizon: 100, upto: 30, lower: 0, upper: 1, best: 0.93 });
-    guarded(refresh);
+    guarded(refresh).then(() => at("figure").scrollIntoView({ block: "nearest" }));
   });
   at("share").addEventListener("click", () => guarded(share));
   addEventListener("hashchange", () => { if (location.hash) guarded(() => open(location.hash)); });
