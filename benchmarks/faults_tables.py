@@ -41,7 +41,8 @@ def _fuzz(part: dict[str, Any]) -> str:
 Values, steps, horizons, bounds, modes and settings of all magnitudes and types, damaged logs, damaged models and arguments of the command
 line, made by hypothesis ({part["examples"]:,} examples per door, of a stopper with up to 10 reports each). Every example was answered by
 the rules or refused with the error its documentation names; any other outcome ends the command. Rules: quantiles finite, rising with the
-level and inside the bounds, steps in order up to the horizon; the general model follows y -> a y + b and a change of direction; tables of
+level and inside the bounds, means and (where squares do not overflow: below 1e150) standard deviations finite, steps in order up to the
+horizon; the general model follows y -> a y + b and a change of direction; tables of
 readers have finite steps > 0, none twice; the command line ends with 0 or 2, never a traceback, and its JSON is strict; a damaged
 model is refused or is the same network."""
     return f"{text}\n\n{_table(['door', *kinds], rows)}\n\n{_origin(part)}"

@@ -124,7 +124,7 @@ def check_answer(answer: lcx.Extrapolation, bounds: Any) -> None:
     assert lower is None or (quantiles[~padded] >= float(lower)).all()
     assert upper is None or (quantiles[~padded] <= float(upper)).all()
     assert np.isfinite(answer.mean[~padded]).all()
-    assert not np.isnan(answer.std[~padded]).any()
+    assert np.abs(quantiles[~padded]).max(initial=0) > 1e150 or np.isfinite(answer.std[~padded]).all()  # beyond, squares overflow
     below = answer.cdf(answer.median)
     assert ((below >= 0) & (below <= 1))[~padded].all()
     assert not np.isnan(answer.log_prob(answer.median)[~padded]).any()

@@ -89,7 +89,7 @@ def mcmc(
     if short:
         raise ValueError(f"expected at least 2 observed points per curve, got 1 in curve {short[0]}; use lcx.predict for so little")
     queries, scale = as_queries(at, curves), as_scale(curves, mode=mode, bounds=bounds, unit=unit)
-    read, ahead = Tokens(curves, scale), model_steps(queries, curves).clamp(min=1)
+    read, ahead = Tokens(curves, scale, furthest=torch.inf), model_steps(queries, curves).clamp(min=1)
     if sampler != "smc":
         arviz()  # if it is missing, now is the time to say so
     begin = time.perf_counter()

@@ -12,12 +12,14 @@ from lcx.features import Frame
 
 MOST_TOKENS = 100  # the parametric model is trained on curves of at most this many points
 GENERAL_TOKENS, RECENT = 512, 128  # and the general one on so many; of longer curves the last ones are read without gaps
-_FURTHEST = 1e15  # model units from the parametric scale: float32 must hold the squares of it
+_FURTHEST = 1e15  # model units that the parametric network reads at most: float32 must hold their squares
 _SMALLEST_RANGE = 1e-280  # below it values count as equal: float64 must hold a tiny part of it
 
 
 class Tokens:
     """Curves as the parametric model reads them (see :class:`Extrapolator`): float32 model units, NaN-padded on the right.
+
+    Values beyond ``furthest`` are read as that: the network needs it, a likelihood must not have it.
 
     Attributes:
         values, steps: (B, L) the tokens.
@@ -29,7 +31,7 @@ class Tokens:
     frame = None
     most, first_step = MOST_TOKENS, 1.0
 
-    def __init__(self, curves: Curves, scale: Scale) -> None:
+    def __init__(self, curves: Curves, scale: Scale, furthest: float = _FURTHEST) -> None:
         self.scale = scale
         values, steps, counts = scale.to_model(curves.values), model_steps(curves.steps, curves), curves.counts
         self.origin = torch.arange(steps.shape[1]).expand(steps.shape)
@@ -51,7 +53,7 @@ class Tokens:
             self.origin = self.origin[:, : int(counts.max())].clamp(max=values.shape[1] - 1)
             padding = torch.arange(self.origin.shape[1]) >= counts[:, None]
             values, steps = (x.gather(1, self.origin).masked_fill(padding, torch.nan) for x in (values, steps))
-        self.values, self.steps = values.clamp(-_FURTHEST, _FURTHEST).float(), steps.clamp(min=1).float()
+        self.values, self.steps = values.clamp(-furthest, furthest).float(), steps.clamp(min=1).float()
 
     def token_at(self, cutoffs: Int[Tensor, "C"]) -> Int[Tensor, "B C"]:
         """Index of the last token among the first ``cutoffs`` points; -1 where there is none."""

@@ -143,7 +143,7 @@ function summary(run, answer, i, several) {
   const last = answer.quantiles.at(-1), median = last[LEVELS.indexOf(0.5)];
   const verdict = answer.stop === null ? "–" : answer.stop ? "Stop" : "Go on";
   const texts = [short(run.values.at(-1)), short(median), `${short(last[LEVELS.indexOf(0.05)])} to ${short(last[LEVELS.indexOf(0.95)])}`,
-    answer.best === null ? "–" : short(answer.best), answer.chance === null ? "–" : answer.chance < 0.0005 ? "< 0.001" : answer.chance.toFixed(3), verdict];
+    answer.chance === null ? "–" : answer.chance < 0.0005 ? "< 0.001" : answer.chance.toFixed(3), verdict];
   const made = row("td", texts);
   const headings = [...at("runs").querySelectorAll("thead th")].map((cell) => cell.textContent);
   [...made.children].forEach((cell, k) => { cell.dataset.label = headings[k + 1]; });

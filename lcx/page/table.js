@@ -24,7 +24,7 @@ export function parse(text, name) {
   }
   const clean = text.replace(/^\uFEFF/, "").trim();
   if (clean.includes("\0")) throw new InputError(`Expected text; got binary data in ${name}. Export the log as CSV.`);
-  if (!clean) throw new InputError(`Expected CSV, JSON or plain numbers; got nothing in ${name}. Paste or drop a log.`);
+  if (!/[^\s",;]/.test(clean)) throw new InputError(`Expected CSV, JSON or plain numbers; got nothing in ${name}. Paste or drop a log.`);
   const log = /^[[{]/.test(clean) ? fromJson(clean, name) : fromTable(clean, name);
   return { curves: tidy(log.curves, name, log.zeroBased), horizon: log.horizon ?? null };
 }
@@ -104,7 +104,7 @@ function fromRows(header, rows, name) {
   const seen = new Map();
   const long = metric >= 0 && value >= 0;
   const columns = header.map((_, i) => i).filter((i) => i !== step && i !== run && header[i] !== "" && !NO_METRICS.has(lower[i]));
-  const numeric = columns.filter((i) => rows.some((row) => Number.isFinite(number(row[i] ?? ""))));
+  const numeric = columns.filter((i) => rows.some((row) => typeof number(row[i] ?? "") === "number"));
   if (!(long || numeric.length)) {
     throw new InputError(`Expected a column of numbers beside the steps; got the columns ${shorten(header.join(", "))} in ${name}. Check the separator, and write decimals with a point.`);
   }

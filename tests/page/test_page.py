@@ -83,7 +83,7 @@ def said(page, words):
 
 def table(page):
     page.wait_for_selector("#runs:not([hidden]) tbody tr")
-    return [row.inner_text().split("\n") for row in page.query_selector_all("#runs tbody tr")]
+    return [re.split(r"[\t\n]+", row.inner_text()) for row in page.query_selector_all("#runs tbody tr")]
 
 
 CASES = [  # file, metric, points up to step, horizon, mode, lower, upper, best
