@@ -108,7 +108,7 @@ def test_bad_input_prints_one_line_and_exits_with_2(run, tmp_path, arguments, wo
     assert out == ""
 
 
-MCMC = ["mcmc", *BASE[1:], "--at", "30,60,100", "--draws", "200", "--no-strict"]
+MCMC = ["mcmc", *BASE[1:], "--upto", "5", "--at", "30,60,100", "--draws", "50", "--no-strict"]
 
 
 def test_mcmc_prints_the_table_and_its_diagnostics(run):
@@ -116,10 +116,10 @@ def test_mcmc_prints_the_table_and_its_diagnostics(run):
     *_, last, line = out.splitlines()
     assert code == 0, err
     assert last.split()[0] == "100"
-    assert line.startswith("smc: 800 draws, bulk ESS at least ")
+    assert line.startswith("smc: 200 draws, bulk ESS at least ")
     assert line.endswith(" s")
     with_json = json.loads(run(*MCMC, "--json", "--best", "0.9")[1])
-    assert {"sampler": "smc", "draws": 800, "rhat": None, "divergences": None}.items() <= with_json["diagnostics"].items()
+    assert {"sampler": "smc", "draws": 200, "rhat": None, "divergences": None}.items() <= with_json["diagnostics"].items()
     assert f"{with_json['at'][-1]['0.5']:.4g}" in last.split()
     assert with_json["horizon"] == 100
 
@@ -134,7 +134,7 @@ def test_compare_sets_the_parametric_pfn_beside_mcmc_in_table_and_picture(run, t
     lines = out.splitlines()
     assert code == 0, err
     assert lines[1].endswith("95 %  PFN 5 %  PFN median  PFN 95 %")
-    values = pd.read_csv(CURVE)["accuracy"].to_numpy()[:20]
+    values = pd.read_csv(CURVE)["accuracy"].to_numpy()[:5]
     same = lcx.predict(values, horizon=100, mode="max", bounds=(0, 1), at=[100], model="parametric", device="cpu")
     quantiles = same.quantile([0.05, 0.5, 0.95])[0]
     np.testing.assert_allclose([float(x) for x in lines[4].split()[-3:]], quantiles, rtol=1e-3)

@@ -44,6 +44,7 @@ ALLOWED = {
     "finished": CORE | {"pandas", "lcx.curves"},
     "chances": CORE | {"tqdm", "lcx.extrapolate", "lcx.finished", "lcx.predictive"},
     "schedules": CORE | {"lcx.chances", "lcx.finished"},
+    "leading": CORE | {f"lcx.{name}" for name in ("chances", "curves", "extrapolation", "finished", "outlook", "schedules", "stopping")},
     "outcome": CORE | {"lcx.chances", "lcx.finished", "lcx.schedules"},
     "replay": CORE | {"tqdm", "lcx.chances", "lcx.finished", "lcx.outcome", "lcx.schedules"},
     "summaries": CORE | {"lcx.predictive"},

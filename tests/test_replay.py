@@ -9,6 +9,7 @@ import pytest
 import lcx
 from lcx.chances import Chances, forecast, targets_of
 from lcx.finished import Task, as_task, task_from_table
+from lcx.leading import below_leader, led
 from lcx.replay import compare, mean_regret, replay, speed_up, standard_methods
 from lcx.schedules import (
     Leg,
@@ -25,6 +26,7 @@ from lcx.schedules import (
 
 RISING = [0.1, 0.2, 0.3, 0.4]
 METHODS = {**standard_methods(), "one rung": first_points(0.25), "own": predicted(0.2, own=True, confirm=2), "end": predicted(0.1, "end")}
+METHODS |= {"led": led(0.8, 0.5)}
 
 
 def trained(task, method, **options):
@@ -361,3 +363,37 @@ def test_a_method_is_any_callable():
     assert outcome.points.tolist() == [2, 2]
     assert outcome.stopped.all()
     assert outcome.false_stop.all()
+
+
+def test_led_goes_by_the_worst_moment_of_the_leader_against_the_runner_up():
+    curves = [[0.3, 0.4, 0.6, 0.6, 0.6], [0.2, 0.3, 0.4, 0.7, 0.7], [0.1] * 5, [0.1] * 5, [0.1] * 5]
+    task = as_task(curves, mode="max")
+    chances = spoken(
+        task, [[0.9, 0.5, 0.4, 0.4], [0.8, 0.6, 0.3, 0.9], [0.5, 0.31, 0.19, 0.09], [0.5, 0.2, 0.2, 0.2], [0.2, 0.4, 0.12, 0.4]]
+    )
+    # The first leads with 0.9, 0.5 until it has what it has: half the smallest so far is 0.45, 0.25, 0.25, 0.25, against which the second
+    # holds. Then that one leads, with 0.8, 0.6, 0.3 to beat 0.6, later ones count no more: 0.4, 0.3, 0.15, 0.15.
+    assert trained(task, led(0.5, 0.5), chances=chances) == [5, 5, 4, 2, 3]
+    assert trained(task, led(0.5, 0.1), chances=chances) == [5, 5, 4, 5, 5]
+    assert trained(task, led(0.5, 0.5, min_points=1), chances=chances) == [5, 5, 4, 2, 1]
+    with pytest.raises(ValueError, match="expected chances"):
+        replay(task, led())
+
+
+def test_below_leader_has_the_limits_of_the_replay_s_method():
+    t, extrapolator = np.arange(1, 13), lcx.load("general", "cpu")
+    leader, runner_up, poor = 0.9 - 0.5 * t**-0.7, 0.9 - 0.6 * t**-0.7, 0.7 - 0.5 * t**-0.7
+    task = as_task([leader, runner_up, poor], mode="max", horizon=12, bounds=(0, 1))
+    given = {"horizon": 12, "mode": "max", "bounds": (0, 1)}
+    rule = below_leader.of(extrapolator.backtest(leader, **given), runner_up.max())
+    assert rule.steps == tuple(range(1, 12))
+    assert (np.diff(rule.limits) <= 0).all()
+    assert max(rule.limits) <= 0.25
+    told = [rule(extrapolator(poor[:k], **given), leader.max()) for k in range(2, 12)]
+    points = 2 + next(i for i, verdict in enumerate(told) if verdict.stop)
+    targets = np.sort([leader.max(), runner_up.max(), *poor])
+    assert trained(task, led(), order=[1, 0, 2], chances=forecast(task, targets=targets))[2] == points
+    assert told[points - 2].reason.endswith("by the leading run")
+    assert math.isnan(below_leader((5.0,), (0.1,))(extrapolator(poor[:3], **given), 0.9).probability)
+    with pytest.raises(ValueError, match="back-test of one curve at all its cut-offs"):
+        below_leader.of(extrapolator.backtest(leader, cutoffs=[2, 5], **given), 0.5)

@@ -43,13 +43,10 @@ def estimate(log_weight: np.ndarray, mean: np.ndarray, square: np.ndarray) -> tu
     return np.concatenate([[log_evidence], m, np.sqrt(s2)]), error
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:expected a converged:RuntimeWarning")  # 400 particles each, pooled here
 @pytest.mark.parametrize(
-    "steps",
-    [
-        pytest.param(range(1, 11), id="whole steps", marks=pytest.mark.slow),
-        pytest.param([1.5, 2.25, 3.7, 4.1, 6.6, 7.3, 9.9, 12.4, 14.5, 17.2], id="fractional steps"),
-    ],
+    "steps", [range(1, 11), [1.5, 2.25, 3.7, 4.1, 6.6, 7.3, 9.9, 12.4, 14.5, 17.2]], ids=["whole steps", "fractional steps"]
 )
 def test_smc_agrees_with_importance_sampling(steps, drawn):
     """Log evidence, means and sds of the curve at three steps: 20 runs pooled by their evidence, which leaves no bias of few

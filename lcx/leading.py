@@ -1,0 +1,127 @@
+"""A limit that follows the leading run: how small a chance did it have, at its worst moment so far, and yet came to lead?
+
+On some tasks a model gives every run that ends well a few per cent for long, on others far more; one limit for all is too high here and too
+low there. The leader's own history tells: a run is to stop when its chance is a share of the smallest that the leader had had by then.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from lcx.chances import Chances
+from lcx.curves import direction
+from lcx.extrapolation import Extrapolation
+from lcx.finished import Task
+from lcx.outlook import better, largest_prob_better, own_best
+from lcx.schedules import Leg, Order
+from lcx.stopping import Verdict, unasked
+
+SHARE, MOST = 0.5, 0.25  # see benchmarks/LOG.md for how they were chosen
+
+
+@dataclass(frozen=True)
+class below_leader:
+    """Stops when P(y_t better than best) at every later step t is at most the limit of the last step seen. ``probability``: the largest.
+
+    Here best is the better of the value to beat and the run's own best: the leading run too is stopped when it is not expected to improve;
+    ``spare_incumbent`` around this rule spares it. The limits come from :meth:`of` and are to be made anew when another run leads.
+
+    Attributes:
+        steps: rising, user's unit.
+        limits: one per step, probabilities, never rising. Before the first step nothing is stopped.
+
+    Source: ours.
+    """
+
+    steps: tuple[float, ...]
+    limits: tuple[float, ...]
+
+    def __call__(self, extrapolation: Extrapolation, best: float) -> Verdict:
+        """Gives the verdict."""
+        own, seen = own_best(extrapolation), extrapolation.curves.last_step.item()
+        target = own if better(own, best, extrapolation.mode) else best
+        chance, step = largest_prob_better(extrapolation, target)
+        passed = int(np.searchsorted(self.steps, seen, side="right"))
+        if passed == 0:
+            return unasked(f"the leading run was not looked at before step {self.steps[0]:g}, now at {seen:g}")
+        limit = self.limits[passed - 1]
+        said = f"P(better than {target:.6g}) is at most {chance:.3g}, at step {step:g}"
+        return Verdict(chance <= limit, chance, f"{said}; the limit is {limit:.3g}, by the leading run")
+
+    @classmethod
+    def of(cls, leader: Extrapolation, runner_up: float, share: float = SHARE, most: float = MOST) -> "below_leader":
+        """The rule by a leading run.
+
+        Args:
+            leader: back-test of the leading run alone, ``Extrapolator.backtest(values, steps, horizon=..., mode=...)``.
+            runner_up: what it had to beat, the best value of all other runs, user's unit; while no other run has been trained to its end,
+                the leading run's own best value.
+            share: of the smallest chance that the leader had had, > 0.
+            most: highest limit, a probability.
+
+        Raises:
+            ValueError: not the back-test of one curve at all its cut-offs, as it is by default.
+        """
+        points = leader.curves.values.shape[1]
+        if not leader.one or leader.steps_ahead.dim() != 3 or leader.steps_ahead.shape[1] != points - 1:
+            came = f"shape {tuple(leader.steps_ahead.shape)} of {points} points"
+            raise ValueError(f"expected a back-test of one curve at all its cut-offs, got {came}; call backtest with one run, no cutoffs")
+        sign, told = direction(leader.mode), leader.prob_better(runner_up)
+        gains = sign * leader.curves.values[0, :-1].numpy()
+        allowed = _limits(told.max(1, initial=0, where=~np.isnan(told)), np.maximum.accumulate(gains), sign * runner_up, share, most)
+        return cls(tuple(leader.curves.steps[0, :-1].tolist()), tuple(allowed.tolist()))
+
+
+@dataclass(frozen=True)
+class led:
+    """The method of a replay that goes by :class:`below_leader`, with limits made anew whenever another run leads or comes second.
+
+    The first run is trained to its end. Until a second one has been, the leader's chances are those of reaching its own best value.
+
+    Attributes:
+        share: as in :meth:`below_leader.of`.
+        most: as in :meth:`below_leader.of`.
+        min_points: values needed before the first decision.
+    """
+
+    share: float = SHARE
+    most: float = MOST
+    min_points: int = 2
+
+    def __call__(self, task: Task, order: Order, *, chances: Chances | None = None, **_: object) -> Iterator[Leg]:
+        """Gives the legs."""
+        if chances is None:
+            raise ValueError("expected chances for a method that predicts, got None; make them with lcx.chances.forecast(task)")
+        ranked: list[tuple[float, int, int]] = []  # the two best runs: best value, points, run
+        finished, made_by, grid, allowed = 0, (), np.zeros(0), np.zeros(0)
+        for run in order:
+            count = points = int(task.counts[run])
+            peaks, steps = task.peaks[run, :count], task.steps[run, :count]
+            chance = math.nan
+            if ranked and made_by != (finished > 1, *ranked):
+                made_by, (best, seen, leader) = (finished > 1, *ranked), ranked[0]
+                goal = ranked[1][0] if finished > 1 else best
+                told = chances.of(leader, task.sign * goal)[:seen]
+                grid, allowed = task.steps[leader, :seen], _limits(told, task.peaks[leader, :seen], goal, self.share, self.most)
+            if ranked:
+                told = chances.of(run, task.sign * np.maximum(ranked[0][0], peaks))
+                passed = np.searchsorted(grid, steps, side="right")
+                stop = (told <= np.concatenate([[-1.0], allowed])[passed]) & (np.arange(1, count + 1) >= self.min_points)
+                stop[-1] = False
+                if stop.any():
+                    points = int(stop.argmax()) + 1
+                    chance = float(told[points - 1])
+            finished += points == count
+            ranked = sorted([*ranked, (float(peaks[points - 1]), points, run)], reverse=True)[:2]
+            yield Leg(run, points, chance)
+
+
+def _limits(
+    chance: Float[np.ndarray, "C"], peaks: Float[np.ndarray, "C"], goal: float, share: float, most: float
+) -> Float[np.ndarray, "C"]:
+    """The limit at each cut-off of a leader with these chances of beating ``goal`` and these best values so far (larger is better)."""
+    still_open = np.where((peaks < goal) & ~np.isnan(chance), chance, 1.0)
+    return np.minimum(share * np.minimum.accumulate(still_open), most)
