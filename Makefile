@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: demo test test-integrations page test-page check test-slow test-oldest test-wheel docs bench bench-mcmc bench-real curves pretrain wheel clean
+.PHONY: demo test test-integrations page test-page check test-slow test-oldest test-wheel test-docs docs bench bench-mcmc bench-real curves pretrain wheel clean
 
 demo: .venv/installed  ## extrapolate a real curve: a table and demo.png
 	$(BIN)/lcx predict examples/digits_accuracy.csv --upto 30 --horizon 100 --mode max --lower 0 --upper 1 --best 0.93 --plot demo.png
@@ -34,6 +34,9 @@ test-oldest: .venv-oldest/installed  ## the core on the oldest torch supported
 
 test-wheel: wheel  ## wheel and sdist in an environment without this repository
 	$(BIN)/pytest -m slow tests/test_wheel.py
+
+test-docs: .venv/installed-dev  ## every block of the documentation and of the README prints what it says
+	$(BIN)/pytest -m '' tests/test_docs.py tests/test_readme.py
 
 docs: .venv/installed-docs  ## the documentation, into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

@@ -1,24 +1,24 @@
 """Does a limit calibrated on some tasks keep its false-stop rate on others, and what does a decision cost? See benchmarks/early_stop.py.
 
-A pair is a run and the best value of the runs before it in one of the random orders, where the run, trained to its end, becomes better.
-Its score is the smallest chance at any look at which the run had not yet shown a value as good. ``lcx.stopping.calibrated_delta`` turns the
-pairs of some tasks into a limit; on another task, the share of pairs with scores at or below it would have been stopped falsely.
+``lcx.false_stops.becoming_best`` gives the scores of the runs that become the best in random orders, and
+``lcx.stopping.calibrated_delta`` turns those of some tasks into a limit; on another task, the share of scores at or below it would
+have been stopped falsely.
 """
 
 from time import perf_counter, process_time
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 
 import lcx
 from benchmarks.early_stop_tasks import family
 from lcx.chances import Chances
+from lcx.false_stops import becoming_best
 from lcx.finished import Task
 from lcx.stopping import calibrated_delta
 
 RATES = (0.05, 0.1, 0.2)
-ORDERS, SEED, MIN_POINTS = 40, 1, 2
+ORDERS, SEED = 40, 1
 ROUNDS = 30
 
 
@@ -26,7 +26,7 @@ def held_out(told: dict[str, tuple[Task, Chances]]) -> dict[str, Any]:
     """For each rate asked for, the rate on each task with the limit from tasks of other families, and from all other tasks."""
     scores, runs = {}, {}
     for name, (task, chances) in told.items():
-        scores[name], runs[name] = pairs(task, chances)
+        scores[name], runs[name] = becoming_best(task, chances, orders=ORDERS, seed=SEED)
     out: dict[str, Any] = {"pairs": {name: len(x) for name, x in scores.items()}, "runs": runs, "rates": {}}
     for rate in RATES:
         for scheme, near in (("other families", True), ("other tasks", False)):
@@ -43,23 +43,6 @@ def held_out(told: dict[str, tuple[Task, Chances]]) -> dict[str, Any]:
             mean = {"achieved": float(achieved.mean()), "distinct_runs": distinct, "limits": [rate - error, rate + error]}
             out["rates"].setdefault(f"{rate:g}", {})[scheme] = mean | {"tasks": rows}
     return out
-
-
-def pairs(task: Task, chances: Chances) -> tuple[Float[np.ndarray, "P"], int]:
-    """Scores of all pairs of a task, and how many different runs are in them."""
-    generator, scores, runs = np.random.default_rng(SEED), [], set()
-    for _ in range(ORDERS):
-        best = -np.inf
-        for run in generator.permutation(len(task)).tolist():
-            peaks = task.peaks[run, : task.counts[run]]
-            if peaks[-1] > best > -np.inf:
-                looked = peaks < best
-                looked[: MIN_POINTS - 1] = looked[-1] = False
-                chance = chances.of(run, task.sign * best)[: len(peaks)]
-                scores.append(chance[looked].min(initial=np.inf))
-                runs.add(run)
-            best = max(best, peaks[-1])
-    return np.array(scores), len(runs)
 
 
 def cost(models: list[str]) -> dict[str, Any]:

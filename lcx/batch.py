@@ -57,7 +57,7 @@ class BatchScorer:
         scorer = lcx.BatchScorer(horizon=100, mode="max")
         frame.mapInPandas(scorer.each, schema=scorer.schema(run="string"))
 
-    Dask::
+    Dask (``dask.config.set({"dataframe.convert-string": False})`` first if the lists come from pandas: it makes strings of them)::
 
         frame.map_partitions(scorer, meta=scorer(frame._meta))
 
@@ -87,9 +87,9 @@ class BatchScorer:
         levels = as_floats(list(self.quantiles), "quantiles") if len(self.quantiles) else np.empty(0)
         if not ((levels > 0) & (levels < 1)).all() or len(set(levels)) < len(levels):
             raise ValueError(f"expected different quantile levels inside (0, 1), got {self.quantiles}; write 0.95 for 95 %")
-        if isinstance(self.at, bool) or not isinstance(self.at, int) or self.at < 0:
-            raise ValueError(f"expected at as a whole number of steps >= 0, got {self.at!r}; write 20 for twenty of them")
-        keep = (self.keep,) if isinstance(self.keep, str) else tuple(self.keep)
+        if isinstance(self.at, bool) or not isinstance(self.at, int) or not 0 <= self.at <= _NUMBERS:
+            raise ValueError(f"expected at as a whole number of steps from 0 to {_NUMBERS}, got {self.at!r}; write 20 for twenty of them")
+        keep = (self.keep,) if isinstance(self.keep, str) else tuple(dict.fromkeys(self.keep))
         if clash := sorted({*keep} & {*_WRITTEN, *map(str, levels)}):
             raise ValueError(f"expected to keep columns other than those written, got {clash}; rename them in the input")
         if self.mode is not None:
@@ -106,10 +106,10 @@ class BatchScorer:
         """The answers to a batch, of the same kind; a bad row gets an error, it raises nothing.
 
         Raises:
-            ValueError: no column values, no horizon or no mode, neither as column nor as argument; columns of different lengths.
+            ValueError: no column values, no horizon or no mode, neither as column nor as argument; columns unequally long or equally named.
             TypeError: the batch is of no kind known.
         """
-        names = names_of(batch)
+        names = names_of(batch, (*READ, *self.keep))
         for name, given in (("values", None), ("horizon", self.horizon), ("mode", self.mode)):
             if name not in names and given is None:
                 raise ValueError(f"expected a column {name!r}, got {names}; add it{' or give the argument' * (name != 'values')}")
@@ -150,16 +150,15 @@ class _Asked:
             found = read_numbers(batch, name, errors) if name in names else np.full(count, np.nan)
             return np.where(np.isnan(found), np.nan if default is None else default, found)
 
-        nothing = Lists(np.empty(0), np.zeros(count, dtype=np.int64))
         self.values = read_lists(batch, "values", errors)
-        self.steps = read_lists(batch, "steps", errors) if "steps" in names else nothing
+        self.steps = read_lists(batch, "steps", errors) if "steps" in names else Lists(np.empty(0), np.zeros(count, dtype=np.int64))
         self.horizon, self.best, at = column("horizon", scorer.horizon), column("best", scorer.best), column("at_count", scorer.at)
         self.lower, self.upper = column("lower", scorer.bounds[0]), column("upper", scorer.bounds[1])
         modes = read_words(batch, "mode") if "mode" in names else [None] * count
         self.mode = [scorer.mode if mode is None else mode for mode in modes]
         self.has_best, self.has_at = scorer.best is not None or "best" in names, scorer.at > 0 or "at_count" in names
-        for i in np.flatnonzero(~((at >= 0) & (at % 1 == 0))):
-            errors[i] = errors[i] or f"Expected at_count as a whole number >= 0; got {at[i]}. Write 20 for twenty steps."
+        for i in np.flatnonzero(~((at >= 0) & (at <= _NUMBERS) & (at == np.floor(at)))):
+            errors[i] = errors[i] or f"Expected at_count as a whole number from 0 to {_NUMBERS}; got {at[i]}. Write 20 for twenty steps."
             at[i] = 0
         self.at_count = at.astype(np.int64)
 
@@ -174,8 +173,7 @@ class _Asked:
         for settings, members in groups.items():
             rows = np.array(members)[np.argsort(size[members], kind="stable")]
             while len(rows):
-                # From the longest down, so that a part is as wide as its first row.
-                some = min(_ROWS, max(1, _NUMBERS // max(1, int(size[rows[-1]]))))
+                some = min(_ROWS, max(1, _NUMBERS // max(1, int(size[rows[-1]]))))  # from the longest down: as wide as its last
                 yield settings, rows[-some:]
                 rows = rows[:-some]
 
@@ -189,7 +187,8 @@ class _Asked:
         last, horizon = np.fmax.reduce(seen, 1, keepdims=True, initial=np.nan), self.horizon[rows, None]
         count = np.maximum(self.at_count[rows, None], 1)
         k = np.arange(1, count.max() + 1)
-        at = np.where(k <= count, horizon - (horizon - last) * (1 - k / count), np.nan)
+        with np.errstate(over="ignore", invalid="ignore"):  # a horizon that is none is refused below
+            at = np.where(k <= count, horizon - (horizon - last) * (1 - k / count), np.nan)
         found = {"values": values, "steps": steps, "horizon": self.horizon[rows], "at": at}
         return {name: x[0] for name, x in found.items()} if one else found
 
@@ -211,7 +210,7 @@ def _answered(model: Extrapolator, asked: _Asked, settings: Any, rows: Int[np.nd
 
 
 class _Answers:
-    """Numbers of every row, NaN until taken."""
+    """Numbers of every row, NaN until taken; those at the steps asked for one row after another, as in :class:`Lists`."""
 
     def __init__(self, scorer: BatchScorer, asked: _Asked) -> None:
         count, levels = len(asked.errors), 1 + len(scorer.quantiles)
@@ -219,8 +218,8 @@ class _Answers:
         self.levels = torch.tensor([0.5, *scorer.quantiles], dtype=torch.float64)
         self.mean, self.std, self.better = np.full((3, count), np.nan)
         self.final = np.full((count, levels), np.nan)
-        width = int(asked.at_count.max(initial=0)) if asked.has_at else 0
-        self.at, self.ahead = np.full((count, width), np.nan), np.full((count, width, levels), np.nan)
+        self.owner, self.first = np.repeat(np.arange(count), asked.at_count), asked.at_count.cumsum() - asked.at_count
+        self.at, self.ahead = np.full(len(self.owner), np.nan), np.full((len(self.owner), levels), np.nan)
 
     def take(self, rows: Int[np.ndarray, "M"], answer: Extrapolation) -> None:
         """Reads off an extrapolation of these rows."""
@@ -238,23 +237,24 @@ class _Answers:
         self.final[rows] = found[ends].numpy() if self.asked.has_at else found.numpy()
         if self.asked.has_at:
             row, column = real.numpy().nonzero()
-            self.at[rows[row], column], self.ahead[rows[row], column] = at[real].numpy(), found.numpy()
+            wanted = column < self.asked.at_count[rows[row]]  # the horizon is predicted for rows that ask for no steps too
+            place = (self.first[rows[row]] + column)[wanted]
+            self.at[place], self.ahead[place] = at[real].numpy()[wanted], found.numpy()[wanted]
 
     def columns(self) -> dict[str, Any]:
         """The columns written; a row without numbers but without error gets one."""
         errors, levels = self.asked.errors, list(map(str, self.scorer.quantiles))
-        wanted = np.arange(self.at.shape[1]) < self.asked.at_count[:, None]
-        finite = np.isfinite(np.stack([self.mean, self.std, *self.final.T], 1)).all(1) & (np.isfinite(self.ahead).all(2) | ~wanted).all(1)
+        finite = np.array(np.isfinite(np.stack([self.mean, self.std, *self.final.T], 1)).all(1))
+        finite[self.owner[~np.isfinite(self.ahead).all(1)]] = False
         for i in np.flatnonzero(~finite):
             errors[i] = errors[i] or f"Expected a finite prediction; got mean {self.mean[i]} ± {self.std[i]}. Rescale the values."
         good = np.array([not error for error in errors], dtype=bool)
         for numbers in (self.mean, self.std, self.final, self.better):
             numbers[~good] = np.nan
-        columns = {"mean": self.mean, "median": self.final[:, 0], "std": self.std}
-        columns |= {level: self.final[:, i] for i, level in enumerate(levels, 1)}
+        columns = {"mean": self.mean, "median": self.final[:, 0], "std": self.std, **dict(zip(levels, self.final[:, 1:].T, strict=True))}
         columns |= {"prob_better": self.better} if self.asked.has_best else {}
         if self.asked.has_at:
-            wanted &= good[:, None]
-            lists = {"at": self.at, **{f"at_{level}": self.ahead[..., i] for i, level in enumerate(["median", *levels])}}
-            columns |= {name: Lists(numbers[wanted], wanted.sum(1)) for name, numbers in lists.items()}
+            wanted, counts = good[self.owner], np.where(good, self.asked.at_count, 0)
+            lists = {"at": self.at, **{f"at_{level}": self.ahead[:, i] for i, level in enumerate(["median", *levels])}}
+            columns |= {name: Lists(numbers[wanted], counts) for name, numbers in lists.items()}
         return {**columns, "error": errors}

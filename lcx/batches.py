@@ -49,6 +49,9 @@ class PretrainConfig:
         seed: of weights and curves.
         validation_curves: held-out curves, the same for every run.
         validate_every: steps between validations.
+
+    Raises:
+        ValueError: a number that must be positive is not, or an unknown precision.
     """
 
     prior: str = "parametric"
@@ -70,6 +73,14 @@ class PretrainConfig:
     seed: int = 0
     validation_curves: int = 2000
     validate_every: int = 5000
+
+    def __post_init__(self) -> None:
+        least = {"validation_curves": 2} | dict.fromkeys(("curves", "batch", "pairs", "targets", "warmup", "validate_every"), 1)
+        for name, lowest in least.items():
+            if not getattr(self, name) >= lowest:
+                raise ValueError(f"expected {name} >= {lowest}, got {getattr(self, name)}; the defaults are a good start")
+        if self.precision not in (None, "bf16", "float32"):
+            raise ValueError(f"expected precision bf16 or float32, got {self.precision!r}; leave it out for what suits the device")
 
     @property
     def steps(self) -> int:

@@ -25,6 +25,7 @@ from torch import Tensor
 from lcx.model import PFN, PFNConfig
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
+STATE, OPTIONS, METRICS = "state.safetensors", "pretraining.json", "metrics.jsonl"  # of a training run, beside the model
 _LARGEST_TEXT = 1 << 20  # bytes of a configuration or of a header of tensors; ours have some thousand
 _KINDS = ("F64", "F32", "F16", "BF16")
 
@@ -184,6 +185,37 @@ def write_text(text: str, path: Path) -> None:
     write_atomically(path, lambda temporary: Path(temporary).write_text(text))
 
 
+def begin_run(folder: Path, asked: dict[str, Any], resume: bool) -> None:
+    """Writes down the configuration of a new training run, or checks that of the run in ``folder``.
+
+    Raises:
+        ValueError: a new one would overwrite a run or a model; or there is none to resume, or one of another configuration.
+    """
+    path, asked = folder / OPTIONS, json.loads(json.dumps(asked))
+    if not resume:
+        if there := next((name for name in (STATE, WEIGHTS) if (folder / name).exists()), None):
+            advice = "resume that run, or " if there == STATE else ""
+            raise ValueError(f"expected a folder without a run or model, got {folder} with {there}; {advice}name another folder")
+        write_text(json.dumps(asked, indent=2) + "\n", path)
+        (folder / METRICS).unlink(missing_ok=True)
+        return
+    if not path.exists() or not (folder / STATE).exists():
+        raise ValueError(f"expected a saved run in {folder}, found none; start without resume, or name the folder of the run")
+    begun = json.loads(path.read_text())
+    if begun != asked:
+        name = next(n for n in (*begun, *asked) if begun.get(n) != asked.get(n))
+        came = f"{name}={asked.get(name)!r} instead of {begun.get(name)!r}"
+        raise ValueError(f"expected the configuration this run began with, got {came}; resume with the same options or start anew")
+
+
+def forget_after(folder: Path, step: int) -> None:
+    """Drops the metrics of steps that a killed run took after its last state, for they are taken again; and a half line."""
+    path = folder / METRICS
+    if path.exists():
+        lines = [line for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
+        write_text("".join(line for line in lines if json.loads(line)["step"] <= step), path)
+
+
 def write_atomically(path: Path, write: Callable[[str], Any]) -> None:
     """Lets ``write`` fill a temporary file, which then takes the place of ``path``; if it fails, nothing changes."""
     # In the same folder, so that the final rename never crosses a file system.
@@ -191,6 +223,8 @@ def write_atomically(path: Path, write: Callable[[str], Any]) -> None:
     os.close(handle)
     try:
         write(temporary)
+        with open(temporary, "rb+") as written:  # on the disk before it has its name, should the machine fail
+            os.fsync(written.fileno())
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     finally:

@@ -1,6 +1,6 @@
 """Columns of many curves: a dict of arrays, a pandas DataFrame, or an Arrow Table or RecordBatch, read and written alike."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -43,9 +43,16 @@ def kind_of(batch: Any) -> str:
     raise TypeError(f"expected a dict of arrays, a pandas DataFrame or an Arrow Table or RecordBatch, got {type(batch)}; convert it first")
 
 
-def names_of(batch: Any) -> list[str]:
-    """Names of the columns."""
-    return [str(name) for name in (batch.schema.names if kind_of(batch) == "pyarrow" else batch)]
+def names_of(batch: Any, single: Iterable[str] = ()) -> list[Any]:
+    """Names of the columns.
+
+    Raises:
+        ValueError: two columns bear the same of the names ``single``.
+    """
+    names = list(batch.schema.names if kind_of(batch) == "pyarrow" else batch)
+    if twice := [name for name in single if names.count(name) > 1]:
+        raise ValueError(f"expected one column {twice[0]!r}, got {names.count(twice[0])} in {names}; drop or rename the others")
+    return names
 
 
 def rows_of(batch: Any) -> int:

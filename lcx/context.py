@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 from torch.nn import functional
 
@@ -31,12 +31,18 @@ def _with_room(x: Float[Tensor, "B H L Dh"], room: int) -> Float[Tensor, "B H lo
     return x if room == 0 else functional.pad(x, (0, 0, 0, room))
 
 
+def pick(x: Shaped[Tensor, "B *rest"], at: Int[Tensor, "B"], axis: int) -> Tensor:
+    """Of each curve the entry ``at`` along an axis, which stays, of length 1."""
+    index = at.reshape(-1, *[1] * (x.dim() - 1)).expand(*x.shape[:axis], 1, *x.shape[axis + 1 :])
+    return x.gather(axis, index)
+
+
 @dataclass(frozen=True)
 class Context:
     """Encoded curves: what :meth:`lcx.model.PFN.decode` reads and :meth:`lcx.model.PFN.append` extends.
 
     Attributes:
-        states: (B, L, D) summary of the points up to and including each token.
+        states: (B, L, D) summary of the points up to and including each token; encoded for one token only, all are that one's.
         values, steps: (B, L) the tokens, model units; 0 and 100 where not ``seen``.
         seen: (B, L) False where a token is padding.
         units, gaps: (B, L) unit of change and spacing of steps at each token; 1 in the parametric chart.

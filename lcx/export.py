@@ -1,5 +1,7 @@
 """A model as one ONNX graph, from the user's numbers to quantiles: ``export`` (needs the extra ``onnx``), and ``feed`` for its inputs.
 
+The exporter of torch before 2.11 has no loops, which the quantiles need.
+
 What of :class:`lcx.extrapolate.Extrapolator` is in the graph: units and chart, the network, the mixture, the truncation to the bounds,
 quantiles, and P(better than best). What is not: checks of the input, and the choice of points where a curve has more than the model can
 read (:func:`feed` does both). Arithmetic is float64 but for the network's, which is float32.
@@ -146,7 +148,7 @@ class Graph(nn.Module):
             first_step = GeneralTokens.first_step
         chart = torch.where(seen, (values - base[:, None]) / slope[:, None], torch.nan).float()
         ahead = (100 * at / horizon[:, None]).clamp(min=first_step).float()
-        context = self.model.encode(chart, t.clamp(min=first_step).float(), frame=frame)
+        context = self.model.encode(chart, t.clamp(min=first_step).float(), frame=frame, only=last[:, 0])
         law = self.model.decode(context, last, ahead)
         logits, loc, scale = law.logits.double(), law.loc.double(), law.scale.double()
         loc, scale = base[:, None, None] + slope[:, None, None] * loc, slope.abs()[:, None, None] * scale

@@ -21,7 +21,7 @@ from lcx.tokens import GeneralTokens, Tokens, as_cutoffs, model_steps, queries_a
 
 DEFAULT = "general"
 _CHUNK = 1 << 13  # tokens or queries per pass
-_CPU_CHUNK = 1 << 11  # the same on a CPU, in whose cache activations of this size stay
+_CPU_CHUNK = 1 << 10  # the same on a CPU, in whose cache activations of this size stay
 
 
 def predict(
@@ -210,7 +210,8 @@ class Extrapolator:
         for at in range(0, len(last), size):
             rows = slice(at, at + size)
             values, steps, tokens, queries = (x[rows].to(self.device) for x in (read.values, read.steps, last, ahead))
-            context = self.model.encode(values, steps, frame=self._frame(read, rows))
+            only = tokens[:, 0] if tokens.shape[1] == 1 else None
+            context = self.model.encode(values, steps, frame=self._frame(read, rows), only=only)
             laws.append(self.model.decode(context, tokens, queries))
         logits, loc, scale = (torch.cat([getattr(law, name).cpu() for law in laws]) for name in ("logits", "loc", "scale"))
         return Predictive(logits, loc, scale)

@@ -12,6 +12,8 @@ from lcx.curves import direction
 if TYPE_CHECKING:
     import pandas as pd
 
+_CLOCK = 1e8  # seconds: since 1970 a time in 1973; no run takes as long
+
 
 @dataclass(frozen=True, eq=False)
 class Task:
@@ -134,7 +136,8 @@ def task_from_table(
 ) -> Task:
     """The runs of one metric of a long table of ``lcx.readers.read``, in the order in which they began.
 
-    Runs begin in the order of their first ``time`` if the table has times, else in the order of the table.
+    Runs begin in the order of their first ``time`` if all have times of a clock, else in the order of the table: seconds since the start
+    of each run do not tell which came first.
 
     Args:
         table: columns run, metric, step, value, perhaps time.
@@ -150,8 +153,9 @@ def task_from_table(
     if rows.empty:
         raise ValueError(f"expected a metric out of {sorted(table['metric'].unique())}, got {metric!r}; choose one")
     runs = {str(run): curve for run, curve in rows.groupby("run", sort=False)}
-    if "time" in rows and rows["time"].notna().any():
-        runs = dict(sorted(runs.items(), key=lambda pair: pair[1]["time"].min()))
+    begun = {run: curve["time"].min() for run, curve in runs.items()} if "time" in rows else {}
+    if begun and all(time >= _CLOCK for time in begun.values()):
+        runs = dict(sorted(runs.items(), key=lambda pair: begun[pair[0]]))
     steps, values = ([curve[name].to_numpy(float) for curve in runs.values()] for name in ("step", "value"))
     if horizon is None and "horizon" in table.attrs:
         longest = max(t[-1] for t in steps)

@@ -60,18 +60,22 @@ class below_leader:
             runner_up: what it had to beat, the best value of all other runs, user's unit; while no other run has been trained to its end,
                 the leading run's own best value.
             share: of the smallest chance that the leader had had, > 0.
-            most: highest limit, a probability.
+            most: highest limit, a probability < 1.
 
         Raises:
-            ValueError: not the back-test of one curve at all its cut-offs, as it is by default.
+            ValueError: not the back-test of one curve at all its cut-offs, as it is by default; another argument breaks a rule above.
         """
+        if not (math.isfinite(runner_up) and share > 0 and 0 <= most < 1):
+            came = f"runner_up {runner_up}, share {share}, most {most}"
+            raise ValueError(f"expected a finite runner_up, share > 0, 0 <= most < 1, got {came}; with no other run give the leader's best")
         points = leader.curves.values.shape[1]
         if not leader.one or leader.steps_ahead.dim() != 3 or leader.steps_ahead.shape[1] != points - 1:
             came = f"shape {tuple(leader.steps_ahead.shape)} of {points} points"
             raise ValueError(f"expected a back-test of one curve at all its cut-offs, got {came}; call backtest with one run, no cutoffs")
         sign, told = direction(leader.mode), leader.prob_better(runner_up)
         gains = sign * leader.curves.values[0, :-1].numpy()
-        allowed = _limits(told.max(1, initial=0, where=~np.isnan(told)), np.maximum.accumulate(gains), sign * runner_up, share, most)
+        chance = np.where(np.isnan(told).all(1), np.nan, np.nan_to_num(told, nan=-1.0).max(1))
+        allowed = _limits(chance, np.maximum.accumulate(gains), sign * runner_up, share, most)
         return cls(tuple(leader.curves.steps[0, :-1].tolist()), tuple(allowed.tolist()))
 
 

@@ -15,11 +15,11 @@ the decoder are ours, chosen by the measurements in benchmarks/LOG.md.
 from dataclasses import asdict, dataclass, replace
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.nn import functional
 
-from lcx.context import Cache, Context
+from lcx.blocks import MLP, Block
+from lcx.context import Cache, Context, pick
 from lcx.features import (
     GENERAL_QUERY,
     GENERAL_TOKEN,
@@ -33,7 +33,6 @@ from lcx.features import (
 )
 from lcx.predictive import Predictive
 
-_RESOLUTIONS = (0.03, 1.0, 30.0)  # per unit of recent change
 _SMALLEST_SPREAD = 1e-3  # of the unit of recent change: a quantised metric repeats values, and density must stay finite
 _SMALLEST_SCALE = 1e-4  # model units; the prior's sigma is below this in fewer than 1 of 10^7 draws
 
@@ -61,55 +60,6 @@ class PFNConfig:
     chart: str = "parametric"
 
 
-class _MLP(nn.Module):
-    """x + W2 relu(W1 norm(x))^2; squared ReLU costs a fraction of GELU on a CPU at the same log score (benchmarks/LOG.md)."""
-
-    def __init__(self, width: int, expansion: int) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(width)
-        self.up = nn.Linear(width, expansion * width)
-        self.down = nn.Linear(expansion * width, width)
-
-    def forward(self, x: Float[Tensor, "*rows D"]) -> Float[Tensor, "*rows D"]:
-        return x + self.down(functional.relu(self.up(self.norm(x))).square())
-
-
-class _Block(nn.Module):
-    """Causal self-attention, then an MLP, both pre-norm and residual."""
-
-    def __init__(self, width: int, heads: int, expansion: int, relative: bool) -> None:
-        super().__init__()
-        self.heads = heads
-        self.norm = nn.LayerNorm(width)
-        self.qkv = nn.Linear(width, 3 * width, bias=False)
-        self.out = nn.Linear(width, width, bias=False)
-        self.level = nn.Linear(len(_RESOLUTIONS) * heads, width, bias=False) if relative else None
-        self.mlp = _MLP(width, expansion)
-
-    def project(self, x: Float[Tensor, "B L D"]) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries, keys and values, each (B, H, L, D / H)."""
-        batch, length, _ = x.shape
-        return self.qkv(self.norm(x)).view(batch, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4).unbind(0)
-
-    def attend(
-        self, x: Tensor, q: Tensor, k: Tensor, v: Tensor, hidden: Bool[Tensor, "*B L K"], values: Tensor, here: Tensor, unit: Tensor
-    ) -> Float[Tensor, "B L D"]:
-        """The block's output for tokens ``x`` that must not see the keys where ``hidden``.
-
-        In the general chart a head also tells where the mean of the ``values`` (B, K) it attends to lies from the token's own value
-        ``here`` (B, L), in the token's ``unit``. Written out, since the fused kernel's bf16 backward pass is slow on a CPU.
-        """
-        scores = q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5
-        weights = torch.softmax(scores.masked_fill(hidden, -torch.inf), dim=-1)
-        x = x + self.out((weights @ v).transpose(1, 2).flatten(2))
-        if self.level is not None:
-            exact = weights.to(values.dtype)
-            apart = exact @ values[:, None, :, None] - exact.sum(-1, keepdim=True) * here[:, None, :, None]
-            apart = apart.squeeze(-1).transpose(1, 2) / unit[..., None]
-            x = x + self.level(torch.cat([torch.asinh(apart * r) / (1 + r) ** 0.5 for r in _RESOLUTIONS], -1))
-        return self.mlp(x)
-
-
 class PFN(nn.Module):
     """Prior-data fitted network: observed points in, predictive of any later step out, all in model units.
 
@@ -129,11 +79,11 @@ class PFN(nn.Module):
         # Built without storage: torch's own initialisation would cost time and draw from the global generator.
         with torch.device("meta"):
             self.embed = nn.Linear(GENERAL_TOKEN if self.general else PARAMETRIC_TOKEN, width)
-            self.blocks = nn.ModuleList(_Block(width, config.heads, config.expansion, self.general) for _ in range(config.layers))
+            self.blocks = nn.ModuleList(Block(width, config.heads, config.expansion, self.general) for _ in range(config.layers))
             self.state_norm = nn.LayerNorm(width)
             self.state = nn.Linear(width, width)
             self.query = nn.Linear(GENERAL_QUERY if self.general else PARAMETRIC_QUERY, width)
-            self.decoder = nn.ModuleList(_MLP(width, config.expansion) for _ in range(config.decoder_layers))
+            self.decoder = nn.ModuleList(MLP(width, config.expansion) for _ in range(config.decoder_layers))
             self.head_norm = nn.LayerNorm(width)
             self.head = nn.Linear(width, 3 * components + 1)
         self.to_empty(device="cpu")
@@ -158,7 +108,14 @@ class PFN(nn.Module):
         self.head.bias[k : 2 * k] = torch.linspace(-1.5, 1.5, k)  # spread the components
         self.head.bias[-1] = 0.0 if self.general else -2.0  # over about the range of the curves, or of the latest changes
 
-    def encode(self, values: Float[Tensor, "B L"], steps: Float[Tensor, "B L"], cache: bool = False, frame: Frame | None = None) -> Context:
+    def encode(
+        self,
+        values: Float[Tensor, "B L"],
+        steps: Float[Tensor, "B L"],
+        cache: bool = False,
+        frame: Frame | None = None,
+        only: Int[Tensor, "B"] | None = None,
+    ) -> Context:
         """Reads curves once, for every cut-off.
 
         Args:
@@ -167,6 +124,7 @@ class PFN(nn.Module):
             steps: model steps, increasing along each curve.
             cache: keep keys and values for :meth:`append`.
             frame: bounds and fallback scale, which the general chart needs.
+            only: the one token of each curve that will be decoded, which saves most of the last block.
 
         Returns:
             The context, one state per token. A state after missing tokens only is meaningless.
@@ -180,11 +138,15 @@ class PFN(nn.Module):
         tokens, unit, gap = self._describe(values, steps, seen, frame)
         x, kept = self.embed(tokens), []
         for block in self.blocks:
-            assert isinstance(block, _Block)
+            assert isinstance(block, Block)
             q, k, v = block.project(x)
-            x = block.attend(x, q, k, v, hidden, values, values, unit)
             kept.append((k, v))
-        return Context(self.state_norm(x), values, steps, seen, unit, gap, frame, Cache(kept) if cache else None)
+            here, own = values, unit
+            if only is not None and len(kept) == len(self.blocks):
+                x, q, hidden = pick(x, only, 1), pick(q, only, 2), pick(hidden.expand(len(x), -1, -1, -1), only, 2)
+                here, own = pick(values, only, 1), pick(unit, only, 1)
+            x = block.attend(x, q, k, v, hidden, values, here, own)
+        return Context(self.state_norm(x).expand(-1, length, -1), values, steps, seen, unit, gap, frame, Cache(kept) if cache else None)
 
     def append(self, context: Context, value: Float[Tensor, "B"], step: Float[Tensor, "B"]) -> Context:
         """The context with one more point per curve, equal to encoding it anew; NaN leaves a curve as it was.
@@ -205,7 +167,7 @@ class PFN(nn.Module):
         tokens, unit, gap = (x[:, -1:] for x in self._describe(values, steps, seen, context.frame))
         x = self.embed(tokens)
         for block, (keys, kept) in zip(self.blocks, cache.layers, strict=True):
-            assert isinstance(block, _Block)
+            assert isinstance(block, Block)
             q, k, v = block.project(x)
             keys[:, :, length : length + 1], kept[:, :, length : length + 1] = k, v
             x = block.attend(x, q, keys[:, :, : length + 1], kept[:, :, : length + 1], hidden, values, value[:, None], unit)

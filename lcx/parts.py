@@ -3,6 +3,7 @@
 import hashlib
 import os
 from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,7 +31,7 @@ def plan(source: Path, rows: int) -> list[Part]:
     """All parts, the same for every shard.
 
     Raises:
-        ValueError: no Parquet files, or no rows in them. OSError: no such path.
+        ValueError: no Parquet files, or no rows in them, or a file that is none. OSError: no such path.
     """
     parts, first = [], 0
     for path in files_of(source):
@@ -44,23 +45,23 @@ def plan(source: Path, rows: int) -> list[Part]:
 
 
 def files_of(source: Path) -> list[Path]:
-    """The file, or those of the folder in the order of their names.
+    """The file, or those of the folder in the order of their names, without those that begin with an underscore or a dot.
 
     Raises:
         ValueError: there are none.
     """
-    files = sorted(source.glob("*.parquet")) if source.is_dir() else [source]
+    files = sorted(path for path in source.glob("*.parquet") if path.name[0] not in "_.") if source.is_dir() else [source]
     if not files:
         raise ValueError(f"expected Parquet files in {source}, got none named *.parquet; give the file or its folder")
     return files
 
 
 def tables(parts: list[Part], wanted: list[str]) -> Iterator[tuple[Part, Any]]:
-    """Each part's rows; a file is read once from front to back, a batch at a time, without the row groups nobody asks for."""
+    """The rows of each part, as ordered by the plan; a file is read once, a batch at a time, without row groups nobody asks for."""
     import pyarrow as pa  # pyright: ignore[reportMissingImports]
 
-    for path in dict.fromkeys(part.source for part in parts):
-        todo, position, file = [part for part in parts if part.source == path], 0, _open(path)
+    for path, some in groupby(list(parts), lambda part: part.source):
+        todo, position, file = list(some), 0, _open(path)
         columns, held = [name for name in dict.fromkeys(wanted) if name in file.schema_arrow.names], []
         for group in range(file.num_row_groups):
             end = position + file.metadata.row_group(group).num_rows
@@ -99,5 +100,10 @@ def _open(path: Path) -> Any:
         import pyarrow.parquet as pq  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise ImportError("expected the package pyarrow to read Parquet, got none; pip install 'lcx[score]'") from error
-    # Streamed: pre-buffering would hold whole row groups.
-    return pq.ParquetFile(path, buffer_size=1 << 20, pre_buffer=False)
+    try:
+        # Streamed: pre-buffering would hold whole row groups.
+        return pq.ParquetFile(path, buffer_size=1 << 20, pre_buffer=False)
+    except (ValueError, OSError) as error:  # Arrow's own errors are of these kinds, with no number
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise ValueError(f"expected a Parquet file, got {path} ({error}); restore it or leave it out") from error

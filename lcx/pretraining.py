@@ -6,6 +6,7 @@ Runs from a source tree with torch, numpy, safetensors, jaxtyping and tqdm alone
 import json
 import math
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from lcx.batches import BLOCK, PretrainConfig, draw_batches
-from lcx.checkpoint import load, read_tensors, save, write_tensors, write_text
+from lcx.checkpoint import METRICS, STATE, begin_run, forget_after, load, read_tensors, save, write_tensors
 from lcx.general import GeneralPrior
 from lcx.model import PFN
 from lcx.muon import Muon
@@ -27,7 +28,6 @@ from lcx.prior import Prior
 from lcx.priors import PRIORS
 from lcx.ranks import Ranks, ranks
 
-STATE = "state.safetensors"
 _SAVE_EVERY = 120  # seconds
 
 
@@ -48,12 +48,12 @@ class _Run:
         ]
 
     def start_from(self, folder: Path) -> None:
-        """Takes the weights of a model, and counts what it has seen."""
+        """Takes the weights of a model, and counts what it says it has seen."""
         model, about = load(folder, torch.device("cpu"))
         if model.config != self.model.config:
             raise ValueError(f"expected to start from {self.model.config}, got {model.config} in {folder}; ask for that size")
         self.model.load_state_dict(model.state_dict())
-        self.curves_before, self.seconds_before = about["curves_seen"], about["seconds"]
+        self.curves_before, self.seconds_before = about.get("curves_seen", 0), about.get("seconds", 0.0)
 
     def set_rates(self, config: PretrainConfig, progress: float) -> None:
         factor = min(1.0, (self.step + 1) / config.warmup) * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
@@ -105,7 +105,7 @@ def pretrain(
     minutes: float | None = None,
     progress: bool = True,
 ) -> dict[str, Any]:
-    """Trains a PFN and leaves the model in ``folder``; SIGINT and SIGTERM save the state and return.
+    """Trains a PFN and leaves the model in ``folder``; SIGINT and SIGTERM, in the main thread, save the state and return.
 
     Args:
         config: all hyperparameters.
@@ -119,7 +119,8 @@ def pretrain(
         The facts written to ``config.json``: curves seen and seconds (with those of the model it started from), validation scores.
 
     Raises:
-        ValueError: nothing to resume, the state belongs to another configuration, or a run in ``folder`` would be lost.
+        ValueError: nothing to resume, the state belongs to another configuration, a run or model in ``folder`` would be lost, or there is
+            no such prior.
     """
     if minutes is not None and not minutes > 0:
         raise ValueError(f"expected minutes > 0, got {minutes}; leave it out for no limit but the curves")
@@ -130,12 +131,15 @@ def _begin(config: PretrainConfig, folder: Path, together: Ranks, resume: bool) 
     """The run as rank 0 makes or finds it, on every rank."""
     if config.batch % together.size:
         raise ValueError(f"expected a batch that {together.size} ranks can share alike, got {config.batch}; give a multiple of the ranks")
+    if config.prior not in PRIORS:
+        raise ValueError(f"expected a prior out of {sorted(PRIORS)}, got {config.prior!r}; check the spelling, or add it to PRIORS")
     run = _Run(config, together.device)
     if together.first:
         folder.mkdir(parents=True, exist_ok=True)
-        _check_configuration(config, folder, resume)
+        begin_run(folder, asdict(config), resume)
         if resume:
             run.restore(read_tensors(folder / STATE))
+            forget_after(folder, run.step)
         elif config.start is not None:
             run.start_from(Path(config.start))
     if together.size > 1:
@@ -145,7 +149,8 @@ def _begin(config: PretrainConfig, folder: Path, together: Ranks, resume: bool) 
 
 def _train(config: PretrainConfig, folder: Path, together: Ranks, resume: bool, minutes: float | None, progress: bool) -> dict[str, Any]:
     """See :func:`pretrain`. All ranks take the same turns: what they decide upon, they agreed upon."""
-    prior, run, device = PRIORS[config.prior], _begin(config, folder, together, resume), together.device
+    run, device = _begin(config, folder, together, resume), together.device
+    prior = PRIORS[config.prior]
     on_gpu = device.type == "cuda"
     autocast = config.precision == "bf16" if config.precision else on_gpu
     scored = torch.compile(loss) if (on_gpu if config.compile is None else config.compile) else loss
@@ -203,28 +208,12 @@ def _finish(run: _Run, config: PretrainConfig, prior: Prior | GeneralPrior, fold
     return about
 
 
-def _check_configuration(config: PretrainConfig, folder: Path, resume: bool) -> None:
-    path, asked = folder / "pretraining.json", json.loads(json.dumps(asdict(config)))
-    if not resume:
-        if (folder / STATE).exists():
-            raise ValueError(f"expected a folder without a run, got {folder} with {STATE}; resume that run, or name another folder")
-        write_text(json.dumps(asked, indent=2) + "\n", path)
-        (folder / "metrics.jsonl").unlink(missing_ok=True)
-        return
-    if not path.exists() or not (folder / STATE).exists():
-        raise ValueError(f"expected a saved run in {folder}, found none; start without resume, or name the folder of the run")
-    begun = json.loads(path.read_text())
-    if begun != asked:
-        name = next(n for n in (*begun, *asked) if begun.get(n) != asked.get(n))
-        came = f"{name}={asked.get(name)!r} instead of {begun.get(name)!r}"
-        raise ValueError(f"expected the configuration this run began with, got {came}; resume with the same options or start anew")
-
-
 @contextmanager
 def _signals() -> Iterator[list[int]]:
-    """A list that is empty until SIGINT or SIGTERM arrives; the previous handlers come back afterwards."""
+    """A list that is empty until SIGINT or SIGTERM arrives, in threads for ever; the previous handlers come back afterwards."""
     received: list[int] = []
-    previous = {s: signal.signal(s, lambda number, _: received.append(number)) for s in (signal.SIGINT, signal.SIGTERM)}
+    signals = (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()
+    previous = {s: signal.signal(s, lambda number, _: received.append(number)) for s in signals}
     try:
         yield received
     finally:
@@ -246,7 +235,7 @@ def _scalars(folder: Path, first: bool) -> Iterator[Any]:
         board = SummaryWriter(str(folder / "tensorboard"))
 
     def write(scalars: dict[str, float], step: int) -> None:
-        with (folder / "metrics.jsonl").open("a") as lines:
+        with (folder / METRICS).open("a") as lines:
             lines.write(json.dumps({"step": step, **scalars}) + "\n")
         if board:
             for name, value in scalars.items():

@@ -65,17 +65,18 @@ def score(
         progress: show a bar.
 
     Raises:
-        ValueError: no rows, an i outside 0..n-1, or the folder holds answers to another input or other settings.
+        ValueError: no rows, an i outside 0..n-1, an input that is not Parquet or lacks a column, or the folder is that of the input, or
+            holds answers to another input or other settings, or parts of something else.
         OSError: an input that cannot be read; a worker that was killed.
     """
     i, n = shard
     if not 0 <= i < n or rows < 1 or workers < 1:
         raise ValueError(f"expected shard i/n with i in 0..n-1, rows and workers >= 1, got {i}/{n}, {rows}, {workers}; count from 0")
     parts = plan(source, rows)
-    scorer(empty(parts[0].source))  # refuses here, not in a worker, what no row could be scored with
+    mine = parts[len(parts) * i // n : len(parts) * (i + 1) // n]
+    _check(mine, scorer)
     folder.mkdir(parents=True, exist_ok=True)
     mark = _claim(folder, source, scorer, rows)
-    mine = parts[len(parts) * i // n : len(parts) * (i + 1) // n]
     errors = {part: found for part in mine if (found := _finished(folder, part, mark)) is not None}
     left = [part for part in mine if part not in errors]
     _sweep(folder, left)
@@ -91,6 +92,15 @@ def score(
     return Summary(bar.total, sum(errors.values()), len(mine), found, missing)
 
 
+def _check(parts: list[Part], scorer: BatchScorer) -> None:
+    """Refuses here, not in a worker, files of which no row could be scored."""
+    for path in dict.fromkeys(part.source for part in parts):
+        try:
+            scorer(empty(path))
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
+
+
 def _all(parts: list[Part], folder: Path, scorer: BatchScorer, mark: str, workers: int) -> Iterator[tuple[Part, int]]:
     """Each part as it is finished, with its number of errors."""
     if workers == 1 or len(parts) < 2:
@@ -102,16 +112,16 @@ def _all(parts: list[Part], folder: Path, scorer: BatchScorer, mark: str, worker
     processes = [context.Process(target=_work, args=(threads, run, folder, scorer, mark), daemon=True) for run in runs if run]
     for process in processes:
         process.start()
-    left = dict.fromkeys(parts)
     try:
-        while left:
+        while any(runs):
             codes = [process.exitcode for process in processes]
             if failed := next((code for code in codes if code), None):
                 raise ChildProcessError(f"expected workers to end well, got exit code {failed} (-9: out of memory?); run it again to go on")
-            # Workers tell nothing: a part is finished once it is there.
-            for part in [part for part in left if None not in codes or (folder / part.name).exists()]:
-                del left[part]
-                yield part, _finished(folder, part, mark) or 0
+            # Workers tell nothing: a part is finished once it is there. Each makes its own in order, so only its next is looked for.
+            for run in runs:
+                while run and (None not in codes or (folder / run[0].name).exists()):
+                    part = run.pop(0)
+                    yield part, _finished(folder, part, mark) or 0
             time.sleep(0.1)
     finally:
         for process in processes:
@@ -159,9 +169,16 @@ def _claim(folder: Path, source: Path, scorer: BatchScorer, rows: int) -> str:
     asked = {key: value for key, value in asdict(scorer).items() if key not in ("model", "device")}
     manifest = {"lcx": version("lcx"), "weights": digest.hexdigest(), "rows_per_part": rows, **asked, "input": files}
     text, path = json.dumps(manifest, indent=2) + "\n", folder / MANIFEST
+    foreign = next(folder.glob("part-*.parquet"), None)  # looked for first: another shard writes the manifest, then parts
     if not path.exists():
+        if foreign or (source.is_dir() and source.samefile(folder)):
+            came = f"the folder of the input, {folder}" if foreign is None else f"{foreign}, which this command did not make"
+            raise ValueError(f"expected a folder of its own for the answers, got {came}; give another folder")
         write_text(text, path)
-    there = json.loads(path.read_text())
+    try:
+        there = dict(json.loads(path.read_text()))
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"expected what this command wrote in {path}, got something else ({error}); give another folder") from error
     if there != json.loads(text):
         name = next(key for key in {**there, **manifest} if there.get(key) != json.loads(text).get(key))
         raise ValueError(
@@ -173,12 +190,15 @@ def _claim(folder: Path, source: Path, scorer: BatchScorer, rows: int) -> str:
 
 def _finished(folder: Path, part: Part, mark: str) -> int | None:
     """Number of errors in a part that is there, whole and of this mark; None if it is not."""
-    import pyarrow as pa  # pyright: ignore[reportMissingImports]
     import pyarrow.parquet as pq  # pyright: ignore[reportMissingImports]
 
     try:
         about = pq.read_metadata(folder / part.name)
-    except (FileNotFoundError, pa.ArrowInvalid):
+    except FileNotFoundError:
+        return None
+    except (ValueError, OSError) as error:  # Arrow's own errors, of a damaged file, are of these kinds, with no number
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
         return None
     notes = about.metadata or {}
     whole = notes.get(_MARK) == mark.encode() and about.num_rows == part.stop - part.start

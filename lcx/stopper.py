@@ -33,9 +33,9 @@ class EarlyStopper:
         bounds: known hard limits (lower, upper) of the metric, as in ``lcx.predict``; values outside are not read.
         model: name of a shipped model or folder of a saved one.
         min_points: values needed before the first decision, >= 1.
-        confirm: decisions to stop needed in a row, >= 1.
+        confirm: decisions to stop needed in a row, >= 1; a verdict whose probability is NaN is none.
         rule: a rule of ``lcx.stopping``, or any callable (extrapolation of the run, best) -> Verdict; best is -inf (mode "min": inf)
-            where there is none.
+            where there is none. The attribute may be set anew between reports; what is said here holds from then on.
         stop_on_divergence: so many values in a row that are not finite stop a run; None: they never do.
 
     Raises:
@@ -66,7 +66,7 @@ class EarlyStopper:
         load(model, "cpu")  # refuses an unknown model now rather than in the middle of a run
         self.delta, self.model, self.min_points, self.confirm = delta, str(model), min_points, confirm
         self.rule, self.stop_on_divergence = rule, stop_on_divergence
-        self._rule = spare_incumbent(never_better(delta)) if rule is None else rule
+        never_better(delta if rule is None else 0.0)  # refuses a wrong limit
         self._runs: dict[RunId, Reports] = {}
         self._lock = RLock()
 
@@ -183,14 +183,14 @@ class EarlyStopper:
             return {run: unasked(f"the value to beat is {best}; give a finite one, or none") for run in runs}
         pick, answers = max if self.mode == "max" else min, {}
         alone = self._alone(runs) if runs else []
+        rule = spare_incumbent(never_better(self.delta)) if self.rule is None else self.rule
         for run, extrapolation in zip(runs, alone, strict=True):
             others = [known.best(self.mode) for other, known in self._runs.items() if other != run]
             target = pick(others, default=Reports().best(self.mode)) if best is None else best
-            verdict, known = self._rule(extrapolation, target), self._runs[run]
-            known.agreed = known.agreed + 1 if verdict.stop else 0
-            if verdict.stop and known.agreed < self.confirm:
-                said = f"{verdict.reason}; decision {known.agreed} of {self.confirm} needed in a row"
-                verdict = Verdict(False, verdict.probability, said)
+            verdict, known, needed = rule(extrapolation, target), self._runs[run], self.confirm
+            known.agreed = known.agreed + int(verdict.stop) if verdict.stop or math.isnan(verdict.probability) else 0
+            if verdict.stop and known.agreed < needed:
+                verdict = replace(verdict, stop=False, reason=f"{verdict.reason}; decision {known.agreed} of {needed} needed in a row")
             elif math.isinf(target) and not verdict.stop and "inf" in verdict.reason:  # a rule with a target of its own speaks of that
                 verdict = replace(verdict, reason="there is no other run to beat yet")
             answers[run] = verdict

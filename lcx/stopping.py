@@ -173,7 +173,11 @@ class after:
 
 @dataclass(frozen=True)
 class every:
-    """Asks ``rule`` at each ``k``-th observed point only: fewer looks, fewer false stops by repeated looking."""
+    """Asks ``rule`` at each ``k``-th observed point only: fewer looks, fewer false stops by repeated looking.
+
+    For ``confirm`` of ``EarlyStopper`` the points between do not count. In Optuna use ``confirm=1``: a pruner looks at the last
+    ``confirm`` points, of which ``rule`` is asked at one at most.
+    """
 
     k: int
     rule: Rule

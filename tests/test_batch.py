@@ -35,11 +35,13 @@ BAD = {
     "fewer steps": ({"steps": [1]}, "as many steps as values"),
     "more steps": ({"steps": [1, 2, 3]}, "as many steps as values"),
     "falling steps": ({"steps": [2, 1]}, "steps strictly increasing"),
+    "endless": ({"horizon": math.inf}, "finite horizon > 0"),
     "late": ({"horizon": 2.0}, "no steps at or beyond the horizon"),
     "no horizon": ({"horizon": NAN}, "finite horizon > 0"),
     "mode": ({"mode": "up"}, "mode 'max' or 'min'; got 'up'"),
     "bounds": ({"lower": 2.0}, "bounds as (lower, upper)"),
     "count": ({"at_count": -1}, "at_count as a whole number"),
+    "memory": ({"at_count": 10**9}, "at_count as a whole number from 0 to 65536; got 1000000000"),
 }
 ODD = {  # what only Python objects can hold
     "words": ({"values": ["a", 0.2]}, "values as real numbers; got values[0] = 'a'"),
@@ -255,6 +257,7 @@ def test_a_long_table_becomes_a_row_per_curve(scorer):
         ({"quantiles": (0.5, 1.0)}, "levels inside"),
         ({"quantiles": (0.5, 0.5)}, "different quantile levels"),
         ({"at": -1}, "at as a whole number"),
+        ({"at": 10**9}, "at as a whole number"),
         ({"mode": "up"}, "mode 'max' or 'min'"),
         ({"bounds": (1, 0)}, "bounds as"),
         ({"horizon": NAN}, "horizon as a finite number"),
@@ -275,6 +278,31 @@ def test_a_batch_without_curves_horizon_or_mode_or_of_another_kind_is_refused(sc
         scorer({"values": [[1.0]], "mode": ["max", "max"], "horizon": [2]})
     with pytest.raises(TypeError, match="dict of arrays"):
         scorer([[1.0, 2.0]])
+
+
+def test_names_that_come_twice(scorer):
+    """A column read or handed on may come once; others do not matter, nor does a name told twice."""
+    row = {"values": [[0.1, 0.2]], "horizon": 9, "mode": "max", "run": "a", "note": 1}
+    frame = pd.DataFrame(row)
+    for name in ("values", "run"):
+        with pytest.raises(ValueError, match=f"expected one column '{name}', got 2"):
+            scorer(pd.concat([frame, frame[[name]]], axis=1))
+    assert list(scorer(pd.concat([frame, frame[["note"]]], axis=1))["error"]) == [""]
+    twice = BatchScorer(model="parametric", device="cpu", keep=("run", "run", "0"))(frame.rename(columns={"note": 0}))
+    assert list(twice.columns) == ["run", "mean", "median", "std", "0.05", "0.25", "0.75", "0.95", "error"]
+    pa = pytest.importorskip("pyarrow")
+    with pytest.raises(ValueError, match="expected one column 'run', got 2"):
+        scorer(pa.Table.from_arrays([pa.array([[0.1]]), pa.array(["a"]), pa.array(["a"])], names=["values", "run", "run"]))
+
+
+def test_a_batch_in_which_no_row_asks_for_steps_ahead(scorer):
+    rows = {"values": [[0.1, 0.2], [0.3]], "horizon": [9, 9], "mode": ["max", "max"]}
+    plain, got = scorer(rows), scorer(rows | {"at_count": [0, 0]})
+    assert [len(row) for row in (*got["at"], *got["at_0.05"])] == [0] * 4
+    np.testing.assert_allclose(got["0.05"], plain["0.05"])
+    mixed = scorer(rows | {"at_count": [0, 3]})
+    assert [len(row) for row in mixed["at"]] == [0, 3]
+    np.testing.assert_allclose(mixed["mean"], plain["mean"])
 
 
 @pytest.mark.parametrize("bounds", [(None, None), (0.0, 1.0), (0.0, None), (None, 1.0)])

@@ -337,6 +337,14 @@ def test_an_error_while_renaming_leaves_the_old_file(monkeypatch, folder):
     assert contents(folder) == before
 
 
+def test_a_file_is_on_the_disk_before_it_takes_the_place_of_the_old_one(monkeypatch, folder):
+    order, sync, rename = [], checkpoint.os.fsync, checkpoint.os.replace
+    monkeypatch.setattr(checkpoint.os, "fsync", lambda handle: order.append("sync") or sync(handle))
+    monkeypatch.setattr(checkpoint.os, "replace", lambda *names: order.append("rename") or rename(*names))
+    save(network(), folder, ABOUT)
+    assert order == ["sync", "rename"] * 2
+
+
 def test_the_file_is_whole_at_every_moment(monkeypatch, folder):
     """While the new file is written the old one is what a reader gets."""
     seen, plain = [], safetensors.torch.save_file

@@ -71,6 +71,12 @@ def test_the_table_shows_the_last_step_and_the_picture_is_written(run, expected,
         '[{"epoch": 0, "acc": 0.3}, {"epoch": 1, "acc": 0.4}, {"epoch": 2, "acc": 0.5}]',
         "epoch, acc\n1, 0.3\n2, 0.4\n3, 0.5\n",
         "acc,note\n0.3,a\n0.4,b\n0.5,c\n",
+        "epoch;acc\n0;0.3\n1;0.4\n2;0.5\n",
+        "iterations\tacc\n1\t0.3\n2\t0.4\n3\t0.5\n",
+        "epoch,step,time,acc\n0,1,7.5,0.3\n0,2,8.5,0.4\n0,3,9.5,0.5\n",
+        '{"step": 1, "acc": 0.3}\n{"step": 2, "acc": 0.4}\n{"step": 3, "acc": 0.5}\n',
+        '{"max_steps": 10, "log_history": [{"step": 1, "epoch": 0.1, "acc": 0.3}, {"step": 2, "acc": 0.4}, {"step": 3, "acc": 0.5},'
+        ' {"step": 3, "train_runtime": 9.0, "train_loss": 1.0}]}',
     ],
 )
 def test_csv_json_and_standard_input_are_read(run, text):

@@ -2,11 +2,16 @@
 
 import re
 import tomllib
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
+import typer
 from blocks import CONSOLE, PYTHON, run_console, run_python
 
+from lcx.batches import PretrainConfig
+from lcx.cli import app
+from lcx.model import PFNConfig
 from scripts.docs import with_figures
 
 ROOT = Path(__file__).parents[1]
@@ -74,12 +79,31 @@ def test_every_command_is_described():
             assert f"lcx {path.stem}" in text, path.stem
 
 
-def test_every_public_name_is_in_the_reference():
+@pytest.mark.parametrize("page", [DOCS / page for page in PAGES] + [ROOT / "README.md"], ids=lambda page: page.name)
+def test_options_in_shell_blocks_exist(page):
+    """Those of lcx, and of scripts/pretrain.py; what is run compares more."""
+    commands: dict[str, set[str]] = {
+        name: {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
+        for name, command in typer.main.get_command(app.app).commands.items()
+    }
+    names = [field.name.replace("_", "-") for config in (PretrainConfig, PFNConfig) for field in fields(config)]
+    commands["pretrain"] = {"--folder", "--resume", "--minutes", "--device", *(f"--{name}" for name in names)}
+    for block in re.findall(r"^```sh\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE):
+        for line in block.replace("\\\n", " ").replace("scripts/pretrain.py", "\nlcx pretrain").splitlines():
+            if line.startswith("lcx "):
+                _, name, *words = line.split()
+                assert {word.split("=")[0] for word in words if re.match("--?[a-z]", word)} <= commands[name], line
+
+
+def test_every_public_name_and_adapter_is_in_the_reference():
     import lcx
 
     text = (DOCS / "api.md").read_text()
     for name in lcx.__all__:
         assert re.search(rf"^::: lcx\.{name}$", text, re.MULTILINE), name
+    for path in (ROOT / "lcx" / "integrations").glob("*.py"):
+        for name in re.findall(r"^class (LCX\w+)", path.read_text(), re.MULTILINE):
+            assert f"\n::: lcx.integrations.{path.stem}.{name}\n" in text, (path.stem, name)
 
 
 def test_the_citation_and_the_changelog_know_this_version():

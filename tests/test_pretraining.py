@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -624,6 +625,45 @@ def test_a_run_is_never_overwritten(tmp_path):
     with pytest.raises(ValueError, match="resume that run"):
         run(replace(TINY, curves=8 * 6, seed=1), tmp_path)
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+    (tmp_path / STATE).unlink()  # nor is a model without its run
+    with pytest.raises(ValueError, match=r"with model\.safetensors; name another folder"):
+        run(replace(TINY, curves=8 * 6, seed=1), tmp_path)
+    del before[tmp_path / STATE]
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_metrics_of_steps_that_are_taken_again_are_forgotten(monkeypatch, tmp_path, uninterrupted):
+    """As after SIGKILL: the last state is older than the last metrics, of which a line may be half written."""
+    stop_at(monkeypatch, {45: signal.SIGTERM})
+    run(TINY, tmp_path)
+    with (tmp_path / "metrics.jsonl").open("a") as lines:
+        lines.write('{"step": 45, "a": 1}\n{"step": 50, "a": 1}\n{"step": 60, "a')
+    run(TINY, tmp_path, resume=True)
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [(line["step"], list(line)[1]) for line in lines] == [(45, "a"), (50, "train/log_score")]
+
+
+def test_training_in_a_thread_leaves_the_signals_alone(tmp_path):
+    before = handlers()
+    with ThreadPoolExecutor(1) as pool:
+        about = pool.submit(run, replace(TINY, curves=8 * 4), tmp_path).result()
+    assert about["curves_seen"] == 8 * 4
+    assert handlers() == before
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        *[({name: 0}, f"expected {name} >= 1, got 0") for name in ("curves", "batch", "pairs", "targets", "warmup", "validate_every")],
+        ({"validation_curves": 1}, "expected validation_curves >= 2, got 1"),
+        ({"precision": "fp16"}, "expected precision bf16 or float32, got 'fp16'"),
+        ({"prior": "genral"}, "expected a prior out of .*'general', 'parametric'.*, got 'genral'"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused(tmp_path, change, message):
+    with pytest.raises(ValueError, match=message):
+        run(replace(TINY, **change), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_number_of_steps():

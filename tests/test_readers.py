@@ -229,6 +229,22 @@ def test_jsonl_lines_nested_with_null_and_cut_short(tmp_path):
     assert table["time"].iloc[0] == 1.5
 
 
+def test_a_counter_that_starts_over_in_every_epoch_is_not_the_step(tmp_path):
+    """As OpenMMLab logs: the batch within the epoch; the rows of the validation have the epoch too."""
+    rows = [
+        row
+        for epoch in (1, 2, 3)
+        for row in (*({"epoch": epoch, "iter": i, "loss": epoch + 1 / i} for i in (50, 100)), {"epoch": epoch, "iter": 40, "mAP": epoch})
+    ]
+    table = read(write(tmp_path / "log.json", "".join(json.dumps({"mode": "x"} | row) + "\n" for row in rows)))
+    assert curve(table, "loss") == {1: 1.01, 2: 2.01, 3: 3.01}
+    assert curve(table, "mAP") == {1: 1, 2: 2, 3: 3}
+    pd.DataFrame(rows).to_csv(tmp_path / "log.csv", index=False)
+    assert curve(read(tmp_path / "log.csv"), "loss") == {1: 1.01, 2: 2.01, 3: 3.01}
+    text = "run,epoch,step,loss\na,1,10,1\na,2,20,2\nb,1,10,3\nb,2,20,4\nb,1,15,5\n"  # another run, and a restart
+    assert curve(read(write(tmp_path / "runs.csv", text)), "loss", "b") == {10: 3, 15: 5, 20: 4}
+
+
 def test_jsonl_of_several_runs(tmp_path):
     rows = [{"run": run, "step": step, "acc": step / 10} for run in "ba" for step in (1, 2, 2)]
     rows += [{"run": "c", "metric": "f1", "step": 4, "value": 0.5}]
@@ -417,6 +433,23 @@ def test_a_folder_is_walked_and_runs_are_named_by_their_path(folder):
     assert table.equals(table.sort_values(["run", "metric", "step"], ignore_index=True))
     assert set(read(folder, "tensorboard")["run"]) == {"a/version_0", "tb/fold_0"}
     assert set(read(folder / "a" / "version_0")["run"]) == {"version_0"}
+
+
+def test_what_two_files_of_a_tool_tell_is_one_run(tmp_path):
+    """Ray writes each result into two files, and Weights & Biases the last values of a run beside what is to be synced."""
+    results = [{"acc": 0.1 * epoch, "epoch": epoch, "training_iteration": epoch + 1} for epoch in range(3)]
+    for trial in ("t1", "t2"):
+        (tmp_path / trial).mkdir()
+        pd.DataFrame(results).to_csv(tmp_path / trial / "progress.csv", index=False)
+        write(tmp_path / trial / "result.json", "".join(json.dumps(result) + "\n" for result in results))
+    write(tmp_path / "wandb" / "run-1" / "files" / "wandb-summary.json", '{"_step": 99, "acc": 0.3}')
+    table = read(tmp_path)
+    assert list(table["run"].unique()) == ["t1", "t2"]
+    assert list(table["metric"].unique()) == ["acc"]
+    assert set(read(tmp_path, "jsonl")["run"]) == {"t1/result.json", "t2/result.json"}
+    for result in results:
+        del result["epoch"]
+    assert curve(read(write(tmp_path / "result.json", json.dumps(results[2]))), "acc") == {3: 0.2}
 
 
 def test_a_log_that_cannot_be_read_is_left_out_with_a_warning(folder):

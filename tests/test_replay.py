@@ -8,6 +8,7 @@ import pytest
 
 import lcx
 from lcx.chances import Chances, forecast, targets_of
+from lcx.false_stops import becoming_best, delta_for
 from lcx.finished import Task, as_task, task_from_table
 from lcx.leading import below_leader, led
 from lcx.replay import compare, mean_regret, replay, speed_up, standard_methods
@@ -88,14 +89,16 @@ def test_a_task_refuses_what_it_cannot_replay(given, said):
 
 
 def test_a_table_of_runs_becomes_a_task_in_the_order_in_which_they_began():
-    rows = [("late", "acc", t, t / 10, 100 + t) for t in (1, 2, 3)] + [("early", "acc", t, t / 20, 50 + t) for t in (1, 2)]
-    table = pd.DataFrame([*rows, ("early", "loss", 1, 9.0, 51)], columns=["run", "metric", "step", "value", "time"])
+    rows = [("late", "acc", t, t / 10, 1.7e9 + 100 + t) for t in (1, 2, 3)] + [("early", "acc", t, t / 20, 1.7e9 + t) for t in (1, 2)]
+    table = pd.DataFrame([*rows, ("early", "loss", 1, 9.0, 1.7e9)], columns=["run", "metric", "step", "value", "time"])
     task = task_from_table(table, "acc", mode="max")
     assert task.names == ("early", "late")
     assert task.horizon.tolist() == [3, 3]
     table.attrs = {"horizon": {"late": 8}}
     assert task_from_table(table, "acc", mode="max").horizon.tolist() == [3, 8]
-    assert task_from_table(table.drop(columns="time"), "acc", mode="max").names == ("late", "early")
+    since_the_start = table.assign(time=table["time"] - 1.7e9)  # of each run: a slow first epoch is no late beginning
+    for other in (table.drop(columns="time"), since_the_start, table.assign(time=table["time"].where(table["run"] == "early"))):
+        assert task_from_table(other, "acc", mode="max").names == ("late", "early")
     with pytest.raises(ValueError, match=r"out of \['acc', 'loss'\], got 'auc'"):
         task_from_table(table, "auc", mode="max")
 
@@ -397,3 +400,51 @@ def test_below_leader_has_the_limits_of_the_replay_s_method():
     assert math.isnan(below_leader((5.0,), (0.1,))(extrapolator(poor[:3], **given), 0.9).probability)
     with pytest.raises(ValueError, match="back-test of one curve at all its cut-offs"):
         below_leader.of(extrapolator.backtest(leader, cutoffs=[2, 5], **given), 0.5)
+    told = extrapolator.backtest(leader, at=[4.0, 8.0], **given)  # nothing is predicted after step 8, as nothing was learned
+    assert below_leader.of(told, 0.8).limits[7:] == pytest.approx([below_leader.of(told, 0.8).limits[6]] * 4)
+    for wrong in ({"runner_up": -math.inf}, {"runner_up": 0.8, "share": 0.0}, {"runner_up": 0.8, "most": 5.0}):
+        with pytest.raises(ValueError, match="expected a finite runner_up, share > 0"):
+            below_leader.of(told, **wrong)
+
+
+def test_below_leader_is_the_rule_of_an_early_stopper_that_learns_from_each_run():
+    curves = {
+        "a": 0.8 - 0.5 * np.arange(1, 13) ** -0.7,
+        "b": 0.9 - 0.6 * np.arange(1, 13) ** -0.7,
+        "c": 0.6 - 0.4 * np.arange(1, 13) ** -0.7,
+    }
+    given, trained_so_far = {"horizon": 12, "mode": "max", "bounds": (0, 1)}, {}
+    stopper = lcx.EarlyStopper(**given)
+    for run, curve in curves.items():
+        for step, value in enumerate(curve, 1):
+            verdict = stopper.update(step, value, run=run)
+            trained_so_far.setdefault(run, []).append(value)
+            if verdict.stop:
+                break
+        leader, *others = sorted(trained_so_far.values(), key=max, reverse=True)
+        stopper.rule = below_leader.of(lcx.load().backtest(leader, **given), max(map(max, others), default=max(leader)))
+    assert [len(values) for values in trained_so_far.values()][:2] == [12, 12]
+    assert len(trained_so_far["c"]) < 12
+    assert verdict.reason.endswith("by the leading run")
+
+
+@pytest.mark.parametrize("mode", ["max", "min"])
+@pytest.mark.parametrize("confirm", [1, 2])
+def test_the_limit_for_a_rate_keeps_it_in_the_orders_it_was_set_on_and_the_next_score_does_not(mode, confirm):
+    task = random_task(5, mode, n=60)
+    chances, looks = random_chances(task, 5), {"orders": 30, "confirm": confirm}
+    scores, runs = becoming_best(task, chances, **looks)
+    assert 5 < runs < 60
+    delta, bound = delta_for(task, chances, 0.2, **looks)
+    generator = np.random.default_rng(1)
+    orders = [generator.permutation(60).tolist() for _ in range(30)]
+
+    def falsely_stopped(limit):
+        # The limit of a target that never falls behind: the rule may lose a run, and later ones then have less to beat.
+        outcomes = [replay(task, predicted(limit, confirm=confirm), order=order, chances=chances) for order in orders]
+        return sum(o.false_stop.sum() for o in outcomes) / sum(o.would_be_best.sum() for o in outcomes)
+
+    assert (scores <= delta).mean() <= bound <= 0.2
+    assert (scores <= np.sort(scores)[int(0.2 * (len(scores) + 1))]).mean() > bound
+    assert falsely_stopped(delta) < 0.3 < falsely_stopped(0.9)
+    assert delta_for(task, chances, 1e-4, **looks) == (-1.0, 0.0)

@@ -94,11 +94,14 @@ def test_an_interruption_loses_the_part_at_hand_only(source, scorer, expected, t
 
 def test_what_a_kill_leaves_is_swept_and_a_damaged_part_made_again(source, scorer, expected, tmp_path):
     run(source, tmp_path, scorer)
-    damaged, lost, foreign = (tmp_path / f"part-{i:06d}.parquet" for i in (1, 4, 5))
+    damaged, spoilt, lost, foreign = (tmp_path / f"part-{i:06d}.parquet" for i in (1, 2, 4, 5))
     damaged.write_bytes(damaged.read_bytes()[:100])
+    data = spoilt.read_bytes()
+    length = int.from_bytes(data[-8:-4], "little")  # of the footer
+    spoilt.write_bytes(data[: -8 - length] + b"\xff" * length + data[-8:])
     lost.rename(tmp_path / ".part-000004.parquet.a1b2c3")
     pq.write_table(pa.table({"row": range(ROWS)}), foreign)
-    assert run(source, tmp_path, scorer).found == 4
+    assert run(source, tmp_path, scorer).found == 3
     check(tmp_path, expected)
 
 
@@ -120,6 +123,41 @@ def test_another_input_or_other_settings_are_refused(source, scorer, tmp_path, c
     ):
         score(other, tmp_path, scorer, rows=rows, progress=False)
     assert {name: (tmp_path / name).stat().st_mtime_ns for name in before} == before
+
+
+def test_files_of_others_are_left_alone(source, scorer, tmp_path):
+    """A folder with parts that are not ours, or with the input, is refused before anything is removed or written."""
+    for name, came in (("part-000000.parquet", "which this command did not make"), ("curves.parquet", "the folder of the input")):
+        folder = tmp_path / name
+        folder.mkdir()
+        data = source.read_bytes()
+        (folder / name).write_bytes(data)
+        with pytest.raises(ValueError, match=f"expected a folder of its own for the answers, got .*{came}"):
+            run(folder, folder, scorer)
+        assert {path.name: path.read_bytes() for path in folder.iterdir()} == {name: data}
+    with pytest.raises(ValueError, match="which this command did not make"):
+        run(source, tmp_path / "part-000000.parquet", scorer)
+    (tmp_path / MANIFEST).write_text("[1")
+    with pytest.raises(ValueError, match="expected what this command wrote in"):
+        run(source, tmp_path, scorer)
+
+
+def test_an_input_that_cannot_be_scored_is_named(source, scorer, tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "a.parquet").write_bytes(source.read_bytes())
+    for name in ("._a.parquet", "_more.parquet"):  # as some systems leave them; other readers of folders skip them too
+        (folder / name).write_bytes(b"no Parquet")
+    assert run(folder, tmp_path / "out", scorer).rows == COUNT
+    for content in (b"no Parquet", b""):
+        (folder / "b.parquet").write_bytes(content)
+        with pytest.raises(ValueError, match=r"expected a Parquet file, got .*b\.parquet"):
+            run(folder, tmp_path / "more", scorer)
+    pq.write_table(curves(20).rename_columns(["run", "value", "unused"]), folder / "b.parquet")
+    for workers in (1, 2):
+        with pytest.raises(ValueError, match=r"b\.parquet: expected a column 'values'"):
+            run(folder, tmp_path / "more", scorer, workers=workers)
+    assert not (tmp_path / "more").exists()
 
 
 @pytest.mark.parametrize("groups", [1, 7, 8, 1000])

@@ -371,6 +371,21 @@ def test_confirm_needs_so_many_decisions_in_a_row():
     assert "decision 1 of 3" in it.update(10, POOR[9], best=0.9).reason
 
 
+def test_points_at_which_a_rule_is_not_asked_do_not_count_for_confirm():
+    it = stopper(rule=every(5, never_better()), confirm=2)
+    stops = [it.update(step, value, best=0.9).stop for step, value in enumerate(POOR[:12], 1)]
+    assert stops.index(True) == 9, "at the second look, after 10 points"
+
+
+def test_the_rule_may_be_set_anew():
+    it = stopper()
+    feed(it, GOOD[:20], "first")
+    it.rule = reaches(0.99)
+    assert it.update(21, GOOD[20], run="first").reason.startswith("P(target 0.99 reached)")
+    it.rule = None
+    assert "better than" in it.update(3, 0.3, run="second").reason or feed(it, POOR[3:9], "third").stop
+
+
 def test_a_state_through_json_or_pickle_gives_the_same_later_verdicts():
     kept = stopper(confirm=2, stop_on_divergence=3)
     feed(kept, GOOD[:10], "good")

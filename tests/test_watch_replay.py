@@ -247,6 +247,12 @@ def test_a_single_file_may_be_half_written_or_gone_for_a_while(run, tmp_path, mo
     assert "'acc'" in seen[3]["warnings"][0]
 
 
+def test_no_point_so_early_is_said(run, tmp_path):
+    code, _, err = run("watch", to_csv_files(tmp_path / "logs", RUNS), *BASE, "--once", "--upto", "0.5")
+    assert code == 2
+    assert "expected points up to step 0.5, got none before step 1; raise --upto" in " ".join(err.split())
+
+
 def test_control_c_ends_cleanly(run, tmp_path, monkeypatch):
     def interrupt(seconds):
         assert seconds == 7
@@ -372,7 +378,7 @@ def test_a_false_stop_is_named_with_its_step_and_probability(run, tmp_path):
 
 def test_the_recorded_order_is_that_of_the_times_and_the_seed_fixes_the_others(run, tmp_path):
     rows = [
-        {"run": name, "step": step, "acc": y, "time": 1000 * (9 - i) + step}
+        {"run": name, "step": step, "acc": y, "time": 1.7e9 + 1000 * (9 - i) + step}
         for i, (name, values) in enumerate(FINISHED.items())
         for step, y in enumerate(values[:10], 1)
     ]

@@ -11,6 +11,7 @@ import typer
 
 from lcx.checkpoint import write_atomically
 from lcx.extrapolation import Extrapolation
+from lcx.readers.table import COUNTERS, TIMES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,7 +31,6 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV.")]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda, ...")]
 
-_STEP_NAMES = ("step", "steps", "global_step", "epoch", "epochs", "iteration", "iter", "tokens", "size")
 _ROWS = 12
 _TITLES = {"mean": "mean", "0.05": "5 %", "0.25": "25 %", "0.5": "median", "0.75": "75 %", "0.95": "95 %", "better": "P(better)"}
 _PFN = {f"pfn_{level}": f"PFN {_TITLES[level]}" for level in ("0.05", "0.5", "0.95")}
@@ -61,8 +61,9 @@ def read_question(
 def read_curve(source: str, column: str | None, step_column: str | None) -> tuple[str, np.ndarray | None, np.ndarray]:
     """One curve from a CSV or JSON file, or from standard input for "-".
 
-    JSON is a list of numbers, {"values": [...], "steps": [...]}, or records with one key per column. A step column that starts
-    at 0 is taken for a zero-based counter: 1 is added.
+    CSV is separated by commas, semicolons or tabs. JSON is a list of numbers, {"values": [...], "steps": [...]}, records with one key
+    per column, also one record per line, or a trainer_state.json. The step column is the first there is of step, ..., epoch, ...; other
+    counters and clocks are not taken for the metric unless asked for. One that starts at 0 is zero-based: 1 is added.
 
     Returns:
         Name of the metric, steps (None: 1, 2, ...), values.
@@ -76,8 +77,9 @@ def read_curve(source: str, column: str | None, step_column: str | None) -> tupl
         raise ValueError(f"expected a text file of CSV or JSON, got binary data in {source}; export the curve as CSV") from error
     table = _table(text, source)
     numeric = [str(name) for name in table.columns if table[name].dtype.kind in "fiu"]
-    step_column = step_column or next((n for n in numeric if n.lower() in _STEP_NAMES), None)
-    metrics = [name for name in numeric if name != step_column]
+    counters = [name for known in COUNTERS for name in numeric if name.lower() == known]
+    step_column = step_column or next(iter(counters), None)
+    metrics = [name for name in numeric if name not in (step_column, *counters) and name.lower() not in TIMES]
     column = column or (metrics[0] if len(metrics) == 1 else None)
     for name in (column, step_column):
         if (name is None and name is column) or (name is not None and name not in numeric):
@@ -95,17 +97,31 @@ def _table(text: str, source: str) -> "pd.DataFrame":
 
     try:
         if text.lstrip()[:1] in ("[", "{"):
-            data: Any = json.loads(text)
-            if isinstance(data, list) and not any(isinstance(row, dict) for row in data):
-                data = {"metric": data}
-            if isinstance(data, dict) and "values" in data:
-                data = {"step": data["steps"], "metric": data["values"]} if data.get("steps") else {"metric": data["values"]}
-            return pd.DataFrame(data)
-        table = pd.read_csv(io.StringIO(text), skipinitialspace=True)
+            return pd.DataFrame(_columns(text))
+        separator = max(",;\t", key=text.partition("\n")[0].count)
+        table = pd.read_csv(io.StringIO(text), sep=separator, skipinitialspace=True)
     except (ValueError, TypeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise ValueError(f"expected CSV with a header or JSON in {source}, got {error}; see lcx predict --help") from error
     table.columns = [str(name).strip() for name in table.columns]
     return table
+
+
+def _columns(text: str) -> Any:
+    """What JSON holds, as pandas takes it."""
+    try:
+        data: Any = json.loads(text)
+    except ValueError:
+        lines = [line for line in text.splitlines() if line.strip()]
+        if len(lines) < 2:
+            raise
+        data = [json.loads(line) for line in lines]
+    if isinstance(data, list) and not any(isinstance(row, dict) for row in data):
+        return {"metric": data}
+    if isinstance(data, dict) and isinstance(data.get("log_history"), list):  # the last row of a finished training is a summary
+        return [row for row in data["log_history"] if isinstance(row, dict) and "train_runtime" not in row]
+    if isinstance(data, dict) and "values" in data:
+        return {"step": data["steps"], "metric": data["values"]} if data.get("steps") else {"metric": data["values"]}
+    return data
 
 
 def _numbers(text: str) -> list[float]:

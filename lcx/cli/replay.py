@@ -14,6 +14,7 @@ from lcx.chances import Chances, forecast
 from lcx.checkpoint import write_atomically
 from lcx.cli import many_runs as cli
 from lcx.cli import one_curve as curve
+from lcx.false_stops import delta_for
 from lcx.finished import Task, task_from_table
 from lcx.replay import GRID, Comparison, Outcome, mean_regret, speed_up, unit_of_regret
 from lcx.replay import replay as replay_once
@@ -31,6 +32,9 @@ def replay(
     lower: curve.Lower = None,
     upper: curve.Upper = None,
     delta: Annotated[list[float] | None, typer.Option(help="Limit of the lcx rule, 0.05 by default; give it again for another.")] = None,
+    rate: Annotated[
+        float | None, typer.Option("--false-stops", help="Also the limit that stops at most this share of the runs that become best.")
+    ] = None,
     wait: Annotated[
         list[int] | None, typer.Option("--patience", help="Points of patience, 5 by default; give it again for another.")
     ] = None,
@@ -46,17 +50,22 @@ def replay(
 ) -> None:
     """Replays finished runs, one after the other, under several stopping rules: compute saved, good runs lost.
 
-    The recorded order is that of the first time stamps; without any, that of the names.
+    The recorded order is that of the first time stamps; without any, that of the names. Seconds since a run's start are none.
     """
     deltas, waits = delta or [0.05], wait or [5]
     if not all(math.isfinite(x) and x < 1 for x in deltas) or min(*waits, min_points, confirm, orders + 1) < 1:
         came = f"delta {deltas}, patience {waits}, min-points {min_points}, confirm {confirm}, orders {orders}"
         raise ValueError(f"expected delta < 1, patience, min-points and confirm >= 1, orders >= 0, got {came}; correct them")
+    if rate is not None and not 0 < rate < 1:
+        raise ValueError(f"expected false-stops inside (0, 1), got {rate}; write 0.05 for 5 %")
     table, notes = cli.read_runs(path, format)
     task, more = _finished(table, metric, mode=mode, horizon=horizon, bounds=(lower, upper), unfinished=unfinished)
-    methods = _methods(len(task), waits, {f"lcx {x:g}": predicted(x, min_points=min_points, confirm=confirm) for x in deltas})
     bars = sys.stderr.isatty()
     chances = forecast(task, model, progress=bars)
+    limit, bound = (None, None) if rate is None else delta_for(task, chances, rate, min_points=min_points, confirm=confirm)
+    found = [] if limit is None or limit < 0 else [float(f"{limit:.4g}")]
+    deltas = [*deltas, *(x for x in found if x not in deltas)]
+    methods = _methods(len(task), waits, {f"lcx {x:g}": predicted(x, min_points=min_points, confirm=confirm) for x in deltas})
     rng = np.random.default_rng(seed)
     recorded = _compare(task, methods, [range(len(task))], chances)
     shuffled = (
@@ -68,10 +77,18 @@ def replay(
         print(f"warning: {note}", file=sys.stderr)
     if as_json:
         about = {"metric": metric, **_about(task), "min_points": min_points, "confirm": confirm, "orders": orders, "seed": seed}
+        about |= {} if rate is None else {"false_stops": {"asked": rate, "delta": limit, "bound": bound}}
         each = {name: {"recorded": _recorded(task, one), "shuffled": _shuffled(task, shuffled.get(name))} for name, one in recorded.items()}
         print(cli.as_json({**about, "warnings": notes + more, "methods": each}))
     else:
-        print("\n".join([*_text(task, metric, recorded, shuffled), *([f"regret against compute: {plot}"] if plot else [])]))
+        told = [] if rate is None else [_limit(rate, limit, bound)]
+        print("\n".join([*_text(task, metric, recorded, shuffled), *told, *([f"regret against compute: {plot}"] if plot else [])]))
+
+
+def _limit(rate: float, delta: float | None, bound: float | None) -> str:
+    if delta is None or delta < 0:
+        return f"too few of these runs became the best to promise false stops of {rate:.3g}; give more runs, or a higher rate"
+    return f"delta {delta:.4g} stops at most {bound:.3g} of the runs that would become best, of runs like these ({rate:.3g} asked for)"
 
 
 def _methods(runs: int, waits: list[int], own: dict[str, Method]) -> dict[str, Method]:

@@ -47,6 +47,8 @@ def watch(
             try:
                 table, notes = _read_on(path, format, table, notes)
                 seen = table if upto is None else table[table["step"] <= upto]
+                if seen.empty:
+                    raise ValueError(f"expected points up to step {upto:g}, got none before step {table['step'].min():g}; raise --upto")
                 runs = standings(seen, metric, **question, model=model, device=device)
             except (ValueError, OSError) as error:  # a file half written or just replaced: seen again at the next look
                 if look == 1:

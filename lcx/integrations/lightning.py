@@ -31,7 +31,7 @@ class LCXCallback(*_callback_classes()):
         Trainer(max_epochs=50, callbacks=[LCXCallback("val_acc", "max", best=0.91, bounds=(0, 1))])
 
     Args:
-        monitor: name of a metric that the module logs.
+        monitor: name of a metric that the module logs, in a step or at the end of the validation; its on_train_epoch_end comes too late.
         mode: "max" if larger is better, "min" if smaller is.
         check_on_train_epoch_end: decide at the end of the training epoch, not of the validation; default: as Lightning's EarlyStopping.
         options: best, shared, run, horizon, rule, delta, log_forecast, bounds, model, min_points, confirm, stop_on_divergence: see
@@ -91,7 +91,10 @@ class LCXCallback(*_callback_classes()):
         value = trainer.callback_metrics.get(self.monitor)
         if value is None and trainer.is_global_zero:
             logged = ", ".join(trainer.callback_metrics) or "none"
-            raise ValueError(f"expected a metric {self.monitor!r}, got none of that name; log it, or monitor one of those logged: {logged}")
+            raise ValueError(
+                f"expected a metric {self.monitor!r}, got none of that name; log it, but not in on_train_epoch_end, which comes later, "
+                f"or monitor one of those logged: {logged}"
+            )
         self.verdict = self._run.report(_clock(trainer)[0], math.nan if value is None else value.item())
         if self._run.log_forecast:
             for logger in trainer.loggers:

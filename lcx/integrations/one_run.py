@@ -68,6 +68,7 @@ class OneRun:
             raise ValueError(f"expected a finite best, got {self.best}; give the value to beat, or leave it out")
         self.extrapolation: Extrapolation | None = None  # of the last report; None where nothing was predicted
         self._judge = spare_incumbent(never_better(delta)) if rule is None else rule
+        self._skips = rule is not None  # perhaps not asked at every report, as by ``every``
         self._options, self._missed = options, None  # the first step without the metric; infinite when that was said
         self._file = None if shared is None else Path(shared) / f"{quote(str(run), safe=' =,+')}.jsonl"
         self._bests: dict[Path, tuple[int, float]] = {}  # of the other runs' files: when written, best value
@@ -90,7 +91,8 @@ class OneRun:
         if points is None:
             points = _points(self._file, self.metric) if self._file is not None and self._file.exists() else self.points
         known = [(step, value) for step, value in points if step <= done]
-        again = len(known) - min(len(known), self._stopper.confirm)  # the last ones are decided on again, to count those in a row
+        last_ones = len(known) if self._stopper.confirm > 1 and self._skips else self._stopper.confirm
+        again = max(0, len(known) - last_ones)  # the last ones are decided on again, to count those in a row
         state = self._new_stopper(last).state()
         past = {"run": None, "steps": [s for s, _ in known[:again]], "values": [y for _, y in known[:again]], "agreed": 0}
         self._stopper = EarlyStopper.from_state(state | {"runs": [past]}, rule=self._ask)

@@ -126,7 +126,7 @@ function reading(runs, step) {
 }
 
 function label(runs, metric, horizon) {
-  const ends = runs.map(({ name, answer }) => { const q = answer.quantiles.at(-1); return `${name} ends at ${short(q[MEDIAN])}, 90 % from ${short(q[1])} to ${short(q[7])}`; });
+  const ends = runs.map(({ name, answer }) => { const q = answer.quantiles.at(-1); return !q ? `${name} has ended` : `${name} ends at ${short(q[MEDIAN])}, 90 % from ${short(q[1])} to ${short(q[7])}`; });
   return `Fan chart of ${metric} up to step ${short(horizon)}. ${ends.join(". ")}. Arrow keys read the values.`;
 }
 

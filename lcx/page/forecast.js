@@ -24,15 +24,24 @@ export function load(wasm, model) {
 }
 
 /**
- * Predicts the rest of runs, all in one pass.
+ * Predicts the rest of runs, all in one pass. A run at the last step is an ended one beside others that go on: a value to beat, without a forecast.
  * @param {{run: string, steps: number[], values: number[]}[]} runs
  * @param {{mode: "max"|"min", horizon: number, lower: number|null, upper: number|null, best: number|null}} settings
- * @returns per run {at, quantiles, better, best, final, stop, reason}: `at` the steps, `quantiles[i]` those of LEVELS at step i,
- *   `better` P(better than best) by step (null without a best)
+ * @returns per run {at, quantiles, better, best, chance, stop, reason}: `at` the steps (none of an ended run), `quantiles[i]` those of
+ *   LEVELS at step i, `better` P(better than best) by step (null without a best)
  */
 export async function predict(runs, settings) {
-  runs.forEach((run) => check(run, settings));
+  check(runs, settings);
   const bests = runs.map((_, i) => settings.best ?? incumbent(runs.filter((_, j) => j !== i), settings.mode));
+  const going = runs.map((_, i) => i).filter((i) => !ended(runs[i], settings));
+  const answers = await ask(going.map((i) => runs[i]), going.map((i) => bests[i]), settings);
+  const over = (best) => ({ at: [], quantiles: [], better: null, best, chance: null, stop: null, reason: "This run is at its last step." });
+  return runs.map((_, i) => (going.includes(i) ? answers[going.indexOf(i)] : over(bests[i])));
+}
+
+const ended = (run, { horizon }) => run.steps.at(-1) >= horizon;
+
+async function ask(runs, bests, settings) {
   const ahead = runs.map((run) => stepsAhead(run.steps.at(-1), settings.horizon));
   const read = runs.map(({ steps, values }) => {
     const index = thinned(values.length);
@@ -62,14 +71,19 @@ export async function predict(runs, settings) {
   return answers;
 }
 
-/** Refuses what Python's lcx.predict refuses. */
-export function check(run, { mode, horizon, lower, upper }) {
+/** Refuses what Python's lcx.predict refuses, but for runs at the last step beside others that go on. */
+export function check(runs, settings) {
+  const compared = !runs.every((run) => ended(run, settings));
+  runs.forEach((run) => checkOne(run, settings, compared));
+}
+
+function checkOne(run, { mode, horizon, lower, upper }, compared) {
   if (mode !== "max" && mode !== "min") throw new InputError("Expected a direction; got none. Choose whether larger or smaller values are better.");
   if (!(horizon > 0 && horizon < Infinity)) throw new InputError("Expected the last step of a full run; got none. Enter a number > 0.");
   if (lower !== null && upper !== null && lower >= upper) throw new InputError(`Expected a lower bound below the upper; got ${lower} and ${upper}. Correct one of them.`);
   if (!run.values.length) throw new InputError(`Expected at least one value; got none in ${run.run}. Raise the step up to which points are used.`);
   const last = run.steps.at(-1);
-  if (last >= horizon) throw new InputError(`Expected no steps at or beyond the last step of a full run, ${horizon}; got ${last} in ${run.run}. Raise it, or use fewer points.`);
+  if (last > horizon || (last === horizon && !compared)) throw new InputError(`Expected no steps at or beyond the last step of a full run, ${horizon}; got ${last} in ${run.run}. Raise it, or use fewer points.`);
   const outside = run.values.findIndex((v) => (lower !== null && v < lower) || (upper !== null && v > upper));
   if (outside >= 0) {
     const bounds = `${lower ?? "−∞"} and ${upper ?? "∞"}`;

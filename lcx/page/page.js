@@ -18,6 +18,7 @@ const EXAMPLE =
 const at = (id) => document.getElementById(id);
 
 let opened = []; // curves of files and links
+let pasted = { text: "", curves: [] }; // what the text field held when it was read last
 let latest = 0; // number of the newest refresh: answers to older ones are dropped
 let shown = null; // {runs, answers, settings, metric} on the screen
 
@@ -27,12 +28,12 @@ function say(text, error = false) {
   at("message").classList.toggle("error", error);
 }
 
-/** Runs a task of the user interface; what is wrong with the input is said, anything else too. */
-async function guarded(task) {
+/** Runs a task of the user interface; what is wrong with the input is said, anything else too, in place of what `hides` names. */
+async function guarded(task, hides = ["figure", "runs", "numbers"]) {
   try {
     await task();
   } catch (error) {
-    for (const id of ["figure", "runs", "numbers"]) at(id).hidden = true;
+    for (const id of hides) at(id).hidden = true;
     at("share").disabled = true;
     say(error instanceof InputError ? error.message : `Expected this page to work in your browser; got ${error?.message ?? error}. Use a current browser and reload.`, true);
     if (!(error instanceof InputError)) console.error(error);
@@ -42,7 +43,8 @@ async function guarded(task) {
 /** All curves, runs of the same name told apart. */
 function curves() {
   const text = at("paste").value;
-  const found = [...opened, ...(text.trim() ? tagged(parse(text, "pasted")) : [])];
+  if (text !== pasted.text) pasted = { text, curves: text.trim() ? tagged(parse(text, "pasted")) : [] };
+  const found = [...opened, ...pasted.curves];
   const names = new Map();
   return found.map((curve) => {
     const sources = names.get(curve.run) ?? names.set(curve.run, []).get(curve.run);
@@ -105,11 +107,11 @@ async function refresh() {
   }
   const { upto } = asked;
   const runs = used.map((curve) => ({ ...curve, ...cut(curve, (s) => upto === null || s <= upto) }));
-  runs.forEach((run) => check(run, asked));
+  check(runs, asked);
   if (!at("runs").hidden || !at("message").textContent) say("");
   const answers = await predict(runs, asked);
   if (turn !== latest) return;
-  say(all.length > MOST_RUNS ? `The first ${MOST_RUNS} of ${all.length} runs are shown.` : "");
+  say(all.length > MOST_RUNS ? `The first ${MOST_RUNS} of ${all.length} runs are shown, and compared with each other only.` : "");
   shown = { used, runs, answers, asked, metric };
   show();
 }
@@ -140,9 +142,9 @@ function row(tag, texts) {
 
 /** The row of one run. */
 function summary(run, answer, i, several) {
-  const last = answer.quantiles.at(-1), median = last[LEVELS.indexOf(0.5)];
+  const last = answer.quantiles.at(-1), quantile = (level) => short(last[LEVELS.indexOf(level)]);
   const verdict = answer.stop === null ? "–" : answer.stop ? "Stop" : "Go on";
-  const texts = [short(run.values.at(-1)), short(median), `${short(last[LEVELS.indexOf(0.05)])} to ${short(last[LEVELS.indexOf(0.95)])}`,
+  const texts = [short(run.values.at(-1)), ...(last ? [quantile(0.5), `${quantile(0.05)} to ${quantile(0.95)}`] : ["–", "–"]),
     answer.chance === null ? "–" : answer.chance < 0.0005 ? "< 0.001" : answer.chance.toFixed(3), verdict];
   const made = row("td", texts);
   const headings = [...at("runs").querySelectorAll("thead th")].map((cell) => cell.textContent);
@@ -207,7 +209,7 @@ function listen() {
     fill(["epoch,accuracy", ...EXAMPLE.split(" ").map((v, i) => `${i + 1},${v}`)].join("\n"), { mode: "max", horizon: 100, upto: 30, lower: 0, upper: 1, best: 0.93 });
     guarded(refresh).then(() => at("figure").scrollIntoView({ block: "nearest" }));
   });
-  at("share").addEventListener("click", () => guarded(share));
+  at("share").addEventListener("click", () => guarded(share, []));
   addEventListener("hashchange", () => { if (location.hash) guarded(() => open(location.hash)); });
   addEventListener("dragover", (event) => { event.preventDefault(); at("drop").hidden = false; });
   addEventListener("dragleave", (event) => { if (!event.relatedTarget) at("drop").hidden = true; });

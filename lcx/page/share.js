@@ -8,7 +8,9 @@ const RUNS = 100;
 
 /** The hash for a state {metric, runs: [{run, steps, values}], mode, horizon, lower, upper, best, upto}. */
 export async function encode(state) {
-  const packed = await through(new TextEncoder().encode(JSON.stringify(state)), new CompressionStream("deflate-raw"), Infinity);
+  const bytes = new TextEncoder().encode(JSON.stringify(state));
+  if (bytes.length > MOST_BYTES) throw new InputError(`Expected at most ${MOST_BYTES / 1e6} MB of data for a link; got ${(bytes.length / 1e6).toFixed(1)} MB. Send the log itself.`);
+  const packed = await through(bytes, new CompressionStream("deflate-raw"), Infinity);
   let text = "";
   for (let i = 0; i < packed.length; i += 8192) text += String.fromCharCode(...packed.subarray(i, i + 8192));
   return `#${VERSION}.${btoa(text).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "")}`;

@@ -86,7 +86,7 @@ function fromNumbers(rows, name) {
 /** A header and its rows. A column named run names the runs, metric and value together the metrics; else every numeric column is one. */
 function fromRows(header, rows, name) {
   const lower = header.map((h) => h.toLowerCase());
-  const wide = rows.findIndex((row) => row.length > header.length);
+  const wide = rows.findIndex((row) => row.slice(header.length).some((cell) => cell !== ""));
   if (wide >= 0) throw new InputError(`Expected ${header.length} cells in each row, as in the header; got ${rows[wide].length} in row ${wide + 2} of ${name}. Correct that row.`);
   const at = (names) => names.map((n) => lower.indexOf(n)).find((i) => i >= 0) ?? -1;
   const step = at(COUNTERS), run = at(["run"]), metric = at(["metric"]), value = at(["value"]);
@@ -118,26 +118,44 @@ function fromRows(header, rows, name) {
   return { curves: [...curves.values()], zeroBased: step >= 0 };
 }
 
-/** A trainer_state.json, a list of numbers, {"values": [...], "steps": [...]}, or records. */
-function fromJson(text, name) {
-  let data;
-  try {
-    data = JSON.parse(text);
-  } catch (error) {
-    const lines = text.split(/[\r\n]+/);
-    if (lines.length < 2) throw new InputError(`Expected JSON after “${text[0]}”; got ${error.message} in ${name}. Copy the file again.`);
+/** JSON as Python writes it, with NaN and Infinity; or one record per line, of which the last may be cut short by a crash. */
+function readJson(text, name) {
+  const bare = /"(?:[^"\\]+|\\[^])*"?|-?\b(?:NaN|Infinity)\b/g; // strings, to be passed over, or what JSON lacks
+  const read = (json) => {
     try {
-      data = lines.map((line) => JSON.parse(line)); // one record per line
+      return JSON.parse(json);
     } catch {
-      throw new InputError(`Expected JSON after “${text[0]}”; got ${error.message} in ${name}. Copy the file again.`);
+      return JSON.parse(json.replace(bare, (found) => (found[0] === '"' ? found : `"${found}"`)));
     }
+  };
+  try {
+    return read(text);
+  } catch (error) {
+    const lines = text.split(/[\r\n]+/).filter((line) => line.trim()), records = [];
+    lines.forEach((line, i) => {
+      try {
+        records.push(read(line));
+      } catch {
+        if (i === 0 || i < lines.length - 1) throw new InputError(`Expected JSON after “${text[0]}”; got ${error.message} in ${name}. Copy the file again.`);
+      }
+    });
+    return records;
   }
+}
+
+/** A trainer_state.json, a list of numbers, {"values": [...], "steps": [...]}, records, or a list per column. */
+function fromJson(text, name) {
+  let data = readJson(text, name);
   if (Array.isArray(data?.log_history)) return fromTrainer(data, name);
-  if (Array.isArray(data) && data.length && data.every((x) => typeof x === "number" || x === null)) data = { values: data };
+  if (Array.isArray(data) && data.length && data.every((x) => x === null || typeof number(x) === "number")) data = { values: data };
   if (Array.isArray(data?.values)) {
     const steps = Array.isArray(data.steps) ? data.steps : data.values.map((_, i) => i + 1);
     if (steps.length !== data.values.length) throw new InputError(`Expected as many steps as values; got ${steps.length} and ${data.values.length} in ${name}. Give each value a step.`);
     return { curves: [{ run: name, metric: "value", steps: steps.map(number), values: data.values.map(number) }], zeroBased: Array.isArray(data.steps) };
+  }
+  const columns = Array.isArray(data) ? [] : Object.entries(data);
+  if (columns.length && columns.every(([, x]) => Array.isArray(x) && x.length === columns[0][1].length)) {
+    data = columns[0][1].map((_, i) => Object.fromEntries(columns.map(([column, x]) => [column, x[i]])));
   }
   const records = Array.isArray(data) ? data.filter((row) => row && typeof row === "object" && !Array.isArray(row)) : [];
   if (!records.length) throw new InputError(`Expected a list of numbers, records, or a trainer_state.json; got other JSON in ${name}. Export the log as CSV.`);

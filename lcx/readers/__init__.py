@@ -32,7 +32,8 @@ def read(path: str | Path, format: str | None = None) -> "pd.DataFrame":
 
     In a folder a run is named by its path from there: that of its file, or of its folder where the tool fixes the name of the file
     (TensorBoard, Hugging Face, metrics.csv, results.csv, progress.csv); a log with several runs adds their names. Event files beside
-    another log of the same run are left out, and so are hidden folders. A log that cannot be read is left out with a warning.
+    another log of the same run are left out, and so are Ray's result.json beside its progress.csv, the summaries of W&B, and hidden
+    folders. A log that cannot be read is left out with a warning.
 
     Args:
         path: file or folder; for "mlflow", "optuna" and "wandb" also an address or path of theirs.
@@ -143,7 +144,10 @@ def _logs(root: Path, format: str | None) -> dict[Path, tuple[str, Path]]:
     for folder, below, files in os.walk(root):
         below[:] = sorted(name for name in below if not name.startswith("."))
         for path in sorted((Path(folder, file) for file in files), key=lambda file: ("tfevents" in file.name, file.name)):
-            if not ("tfevents" in path.name or path.suffix.lower() in _ENDINGS):
+            if not ("tfevents" in path.name or path.suffix.lower() in _ENDINGS) or path.name == "wandb-summary.json":
+                continue
+            beside = ("csv", path.with_name("progress.csv"))
+            if path.name == "result.json" and logs.get(path.parent) == beside:  # Ray writes the same into both
                 continue
             found = recognise(path)
             if found is None or format not in (None, found):

@@ -9,7 +9,7 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lcx.readers.table import COUNTERS, TIMES, long_table, run_name
+from lcx.readers.table import COUNTERS, TIMES, long_table, run_name, steady
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,8 +19,8 @@ def read(path: str | Path) -> "pd.DataFrame":
     """The runs of a CSV file (separated by commas, semicolons or tabs).
 
     A column named run names the runs, metric and value together the metrics; else every numeric column is a metric. Steps come
-    from the first column there is of step, steps, global_step, ..., epoch, .... They are zero-based if one is 0, and in a
-    metrics.csv with the epoch beside the step, as Lightning writes it, if the epoch starts at 0.
+    from the first column there is of step, steps, global_step, ..., epoch, ..., unless it starts over in every epoch. They are
+    zero-based if one is 0, and in a metrics.csv with the epoch beside the step, as Lightning writes it, if the epoch starts at 0.
 
     Args:
         path: the file.
@@ -38,13 +38,15 @@ def read(path: str | Path) -> "pd.DataFrame":
     columns: dict[str, str] = {}
     for name in (name for header, _ in blocks for name in header):
         columns.setdefault(name.lower(), name)
-    step = next((columns[name] for name in COUNTERS if name in columns), None)
-    if step is None:
+    counters = [columns[name] for name in COUNTERS if name in columns]
+    if not counters:
         shown = ", ".join(columns.values())
         raise ValueError(f"expected a column named step, epoch, iteration or the like in {path}, got {shown}; rename or add one")
     table: Any = pd.concat([pd.DataFrame(dict(zip(header, zip(*rows, strict=True), strict=True))) for header, rows in blocks])
     table = table.reset_index(drop=True)
-    about = pd.DataFrame({"run": table[columns["run"]] if "run" in columns else run_name(path), "step": _numbers(table[step])}, table.index)
+    about = pd.DataFrame({"run": table[columns["run"]] if "run" in columns else run_name(path)}, table.index)
+    step = steady(pd.DataFrame({name: _numbers(table[name]) for name in counters}), about["run"])
+    about["step"] = _numbers(table[step])
     if path.name == "metrics.csv" and {"epoch", "step"} <= set(columns) and _numbers(table[columns["epoch"]]).min() == 0:
         about["step"] += about["step"].min() > 0
     time = next((columns[name] for name in TIMES if name in columns), None)

@@ -5,7 +5,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lcx.readers.table import COUNTERS, TIMES, long_table, number, run_name
+from lcx.readers.table import COUNTERS, TIMES, long_table, number, run_name, steady
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 def read(path: str | Path) -> "pd.DataFrame":
     """The runs of a JSONL file.
 
-    Nested objects are flattened with "/". The step is the counter (step, epoch, ...) that most lines have; lines without it, such
-    as a configuration at the top, are left out. null is a metric that was not logged, NaN or "NaN" is a value. A last line cut
-    short by a crash is left out.
+    Nested objects are flattened with "/". The step is the counter (step, epoch, ...) that most lines have, unless it starts over in
+    every epoch; lines without it, such as a configuration at the top, are left out. null is a metric that was not logged, NaN or
+    "NaN" is a value. A last line cut short by a crash is left out.
 
     Args:
         path: the file.
@@ -34,15 +34,16 @@ def read(path: str | Path) -> "pd.DataFrame":
     count = Counter(name for line in lines for name in line if name.lower() in COUNTERS)
     if not count:
         raise ValueError(f"expected a key named step, epoch, iteration or the like in {path}, got none; log the step in every line")
-    step = max(count, key=lambda name: (count[name], -COUNTERS.index(name.lower())))
-    points = []
-    for line in lines:
+    counters = sorted(count, key=lambda name: (-count[name], COUNTERS.index(name.lower())))
+    names = [run_name(path) if line.get("run") is None else str(line["run"]) for line in lines]
+    told = pd.DataFrame([[number(line.get(name)) for name in counters] for line in lines], columns=counters, dtype=float)
+    step, points = steady(told, names), []
+    for run, line in zip(names, lines, strict=True):
         at = number(line.get(step))
         if at is None:
             continue
         time = next((x for name in TIMES if (x := number(line.get(name))) is not None), None)
         metrics = {line["metric"]: line["value"]} if {"metric", "value"} <= set(line) else line
-        run = run_name(path) if line.get("run") is None else str(line["run"])
         points += [
             (run, name, at, value, time)
             for name, logged in metrics.items()

@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS = ("run", "metric", "step", "value")
-COUNTERS = ("step", "steps", "global_step", "_step", "iteration", "iterations", "iter", "epoch", "epochs", "tokens", "samples", "size")
+COUNTERS = ("step", "steps", "global_step", "_step", "iteration", "iterations", "iter", "training_iteration")
+COUNTERS += ("epoch", "epochs", "tokens", "samples", "size")
 TIMES = ("time", "wall_time", "wall time", "timestamp", "_timestamp", "elapsed", "_runtime")
 FIXED_NAMES = ("metrics.csv", "results.csv", "progress.csv", "trainer_state.json")
 _MORE_COUNTERS = ("trainer/global_step", "train/global_step", "train/epoch")
@@ -48,6 +49,19 @@ def long_table(frame: Any, source: object, *, zero_based: str = "run", attrs: di
     runs = set(table["run"])
     table.attrs = {what: kept for what, of in (attrs or {}).items() if (kept := {run: x for run, x in of.items() if run in runs})}
     return table
+
+
+def steady(counters: "pd.DataFrame", run: Any) -> str:
+    """The first of these columns that does not start over in every epoch, as the number of a batch may do; the first if all do.
+
+    Args:
+        counters: numbers in the order in which they were logged, the preferred column first; NaN where there is none.
+        run: the run of each row.
+    """
+    highest: Any = counters.groupby(run, sort=False).cummax().groupby(run, sort=False).ffill().groupby(run, sort=False).shift()
+    epochs = [name for name in counters.columns if name.lower() in ("epoch", "epochs")]
+    new_epoch = (counters[epochs] > highest[epochs]).any(axis=1)
+    return next((name for name in counters.columns if not ((counters[name] < highest[name]) & new_epoch).any()), counters.columns[0])
 
 
 def _starts_at_zero(frame: Any, within: str) -> Any:

@@ -14,7 +14,7 @@ import pytest
 import lcx
 from lcx.integrations.one_run import OneRun
 from lcx.readers import read
-from lcx.stopping import reaches
+from lcx.stopping import every, never_better, reaches
 
 GOOD = 0.95 - 0.6 * np.arange(1, 13) ** -0.7
 POOR = 0.6 - 0.3 * np.arange(1, 13) ** -0.7
@@ -107,6 +107,13 @@ def test_a_resumed_run_goes_on_as_if_it_had_never_stopped(tmp_path, confirm):
     assert train(one_run(**options), curve[: cut + 1]) == whole[: cut + 1]  # killed after a step that its checkpoint lacks
     assert train(one_run(**options), curve, done=cut) == whole[cut:]
     assert train(one_run(**options), curve) == whole, "a run from the start goes by the old curve"
+
+
+def test_a_resumed_run_counts_the_decisions_of_a_rule_that_is_not_asked_at_every_point():
+    options = {"best": 0.9, "confirm": 2, "rule": every(4, never_better())}
+    whole = train(one_run(**options), POOR)
+    assert [len(whole), whole[-1].stop] == [8, True]
+    assert train(one_run(**options), POOR, done=7, points=list(enumerate(POOR[:7], 1))) == whole[7:]
 
 
 def test_forecast_is_that_of_predict_and_is_logged(caplog):

@@ -147,6 +147,37 @@ def test_files_of_several_runs_are_overlaid_and_judged_by_the_best_of_the_others
     assert f"{best:g}" in " ".join(bad)
 
 
+def test_a_run_that_has_ended_is_drawn_and_judges_the_others(opened, tmp_path):
+    curve = pd.read_csv(EXAMPLES / "digits_accuracy.csv")
+    curve.to_csv(tmp_path / "ended.csv", index=False)
+    curve.assign(accuracy=0.5 * curve.accuracy).head(30).to_csv(tmp_path / "poor.csv", index=False)
+    page = opened()
+    ask(page, "max", horizon=100, lower=0, upper=1)
+    page.set_input_files("#files", [tmp_path / "ended.csv", tmp_path / "poor.csv"])
+    ended, poor = (" ".join(row) for row in table(page))
+    assert "This run is at its last step." in ended
+    assert "Stop" in poor
+    assert f"P(better than {curve.accuracy.max():g})" in poor
+    assert page.locator("#chart circle").count() == 130
+    page.focus("#chart svg")
+    page.keyboard.press("End")
+    assert page.inner_text("#reading").startswith("Step 100 – ended: observed 0.952; poor: median")
+    page.click("#share")
+    said(page, "link")
+    assert " ".join(table(opened(page.evaluate("location.hash")))[0]) == ended
+
+
+def test_a_horizon_told_by_pasted_text_may_be_changed(opened):
+    page = opened()
+    ask(page, "min")
+    page.fill("#paste", '{"log_history": [{"step": 1, "loss": 2.0, "grad_norm": NaN}, {"step": 2, "loss": 1.5}], "max_steps": 9}')
+    table(page)
+    assert page.input_value("#horizon") == "9"
+    page.fill("#horizon", "")
+    said(page, "Enter the last step of a full run.")
+    assert page.input_value("#horizon") == ""
+
+
 def test_a_trainer_state_brings_its_horizon(opened, tmp_path):
     log = [{"step": s, "epoch": s / 50, "eval_loss": 3 / s**0.3} for s in range(10, 110, 10)]
     (tmp_path / "trainer_state.json").write_text(json.dumps({"log_history": log, "max_steps": 500, "global_step": 100}))
