@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from benchmarks import cards, mcmc_tables
+from benchmarks import cards, door_tables, mcmc_tables
 from benchmarks.early_stop_tables import early_stop
 from benchmarks.provenance import ROOT, read_result
 from benchmarks.real_tables import leave_out, real_curves
@@ -18,7 +18,8 @@ def main() -> None:
     on_real = [real_curves(origin), leave_out(origin), early_stop(origin)]
     own = [*on_real, beside_parametric(), log_scores(), calibration(), speed(), scoring(origin)]
     against = [make(origin) for make in (mcmc_tables.gap, mcmc_tables.speed, mcmc_tables.checks, mcmc_tables.sbc)]
-    parts = [table for table in own + against if table]
+    doors = [make(origin) for make in (door_tables.ranks, door_tables.onnx, door_tables.page)]
+    parts = [table for table in own + doors + against if table]
     page = ROOT / "benchmarks" / "README.md"
     write_text(page.read_text().split(MARK)[0] + MARK + "\n\n" + "\n\n".join(parts) + "\n", page)
     print(page)

@@ -45,7 +45,7 @@ class PretrainConfig:
         warmup: steps of linear warm-up.
         clip: largest norm of the gradient.
         precision: "bf16" autocast or "float32"; None: bf16 on CUDA, float32 on a CPU.
-        compile: whether to torch.compile the loss; None: on CUDA only.
+        compile: whether to torch.compile the loss; None: on CUDA, of a parametric prior (that of the general one takes minutes to compile).
         seed: of weights and curves.
         validation_curves: held-out curves, the same for every run.
         validate_every: steps between validations.

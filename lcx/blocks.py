@@ -55,8 +55,9 @@ class Block(nn.Module):
         weights = torch.softmax(scores.masked_fill(hidden, -torch.inf), dim=-1)
         x = x + self.out((weights @ v).transpose(1, 2).flatten(2))
         if self.level is not None:
-            exact = weights.to(values.dtype)
-            apart = exact @ values[:, None, :, None] - exact.sum(-1, keepdim=True) * here[:, None, :, None]
+            with torch.autocast(x.device.type, enabled=False):  # in bf16 the mean would lose the value it is to be told from
+                exact = weights.to(values.dtype)
+                apart = exact @ values[:, None, :, None] - exact.sum(-1, keepdim=True) * here[:, None, :, None]
             apart = apart.squeeze(-1).transpose(1, 2) / unit[..., None]
             x = x + self.level(torch.cat([torch.asinh(apart * r) / (1 + r) ** 0.5 for r in _RESOLUTIONS], -1))
         return self.mlp(x)

@@ -14,6 +14,7 @@ from lcx.checkpoint import load as load_checkpoint
 from lcx.curves import Curves, Scale, as_curves, as_queries, as_scale
 from lcx.extrapolation import Extrapolation
 from lcx.features import Frame
+from lcx.forks import mind_forks
 from lcx.model import PFN
 from lcx.predictive import Predictive
 from lcx.surprise import surprises
@@ -205,6 +206,7 @@ class Extrapolator:
     @torch.inference_mode()
     def _decode(self, read: Tokens | GeneralTokens, last: Int[Tensor, "B #P"], ahead: Float[Tensor, "B P"]) -> Predictive:
         """Predictives in model units, batch shape (B, P), float32 on the CPU, computed a chunk of curves at a time."""
+        mind_forks()
         size = max(1, (_CPU_CHUNK if self.device.type == "cpu" else _CHUNK) // max(read.values.shape[1], ahead.shape[1]))
         laws = []
         for at in range(0, len(last), size):
@@ -224,6 +226,7 @@ class Extrapolator:
         self, read: Tokens | GeneralTokens, ahead: Float[Tensor, "B A"], bounds: Any, n: int, generator: torch.Generator
     ) -> Float[Tensor, "B n A"]:
         """Joint draws in user units: each drawn value is appended as if observed, thinned to what the model can read."""
+        mind_forks()
         room = max(read.most - read.values.shape[1], read.most // 3)
         fed_back = set(np.linspace(0, ahead.shape[1] - 1, min(room, ahead.shape[1])).round().astype(int).tolist())
         curves_at_once = max(1, _CHUNK // n)

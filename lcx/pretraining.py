@@ -153,7 +153,8 @@ def _train(config: PretrainConfig, folder: Path, together: Ranks, resume: bool, 
     prior = PRIORS[config.prior]
     on_gpu = device.type == "cuda"
     autocast = config.precision == "bf16" if config.precision else on_gpu
-    scored = torch.compile(loss) if (on_gpu if config.compile is None else config.compile) else loss
+    compiled = on_gpu and not isinstance(prior, GeneralPrior) if config.compile is None else config.compile
+    scored = torch.compile(loss) if compiled else loss
     total, recent, saved = config.steps, [], time.monotonic()
     bar = tqdm(total=total, initial=run.step, disable=not (progress and together.first), unit="step")
     with _signals() as stopped, _scalars(folder, together.first) as write, bar:

@@ -1,6 +1,9 @@
 """predict, load, Extrapolator, Extrapolation: shapes, units, directions, bad input, and agreement of the ways to ask."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -299,3 +302,21 @@ def test_shipped_models_are_small_and_match_their_cards():
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_the_gpu_gives_the_cpu_s_answer():
     np.testing.assert_allclose(predict(device="cuda").quantile([0.05, 0.95]), predict().quantile([0.05, 0.95]), atol=1e-3)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_process_answers_as_its_parent_does():
+    """Its parent's threads are not there, and OpenMP would wait for them for ever."""
+    code = """
+import os, signal, torch, lcx
+torch.set_num_threads(2)
+curves = lcx.sample_prior(256, seed=1).values[:, :30].double().clamp(0, 1).numpy()
+ask = lambda: lcx.predict(curves, horizon=100, mode="max", bounds=(0, 1), at=[50, 100], device="cpu")
+median = ask().median
+if (child := os.fork()) == 0:
+    signal.alarm(30)
+    os._exit(0 if abs(ask().median - median).max() < 1e-5 and ask().sample(2).shape == (256, 2, 2) else 1)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "0\n", done.stderr

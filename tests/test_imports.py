@@ -20,6 +20,7 @@ ALLOWED = {
     "priors": CORE | {"lcx.curves", "lcx.general", "lcx.prior"},
     "context": CORE | {"lcx.features"},
     "blocks": CORE,
+    "forks": CORE,
     "model": CORE | {"lcx.blocks", "lcx.context", "lcx.features", "lcx.predictive"},
     "scores": CORE | {"lcx.predictive"},
     "checkpoint": {"torch", "safetensors", "lcx.model"},
@@ -34,7 +35,10 @@ ALLOWED = {
     "surprise": CORE | {"lcx.predictive", "lcx.tokens"},
     "extrapolation": CORE | {"pandas", "matplotlib", "lcx.curves", "lcx.predictive", "lcx.plots"},
     "extrapolate": CORE
-    | {f"lcx.{name}" for name in ("checkpoint", "curves", "extrapolation", "features", "model", "predictive", "surprise", "tokens")},
+    | {
+        f"lcx.{name}"
+        for name in ("checkpoint", "curves", "extrapolation", "features", "forks", "model", "predictive", "surprise", "tokens")
+    },
     "outlook": CORE | {"lcx.extrapolation", "lcx.predictive"},
     "stopping": CORE | {"lcx.extrapolation", "lcx.outlook"},
     "reports": CORE,
