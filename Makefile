@@ -70,7 +70,7 @@ curves: .venv/installed-dev  ## measure the example curves again
 pretrain: .venv/installed  ## train the shipped model again (see models/parametric/README.md), interruptible
 	$(BIN)/python scripts/pretrain.py --folder runs/parametric $(ARGS)
 
-wheel: .venv/installed-dev  ## dist/: the sdist, then the wheel out of it
+wheel: .venv/installed-dev lcx/page/lcx.html  ## dist/: the sdist, then the wheel out of it, the browser page inside; needs npm
 	rm -rf dist
 	$(BIN)/pip install -q build
 	$(BIN)/python -m build .

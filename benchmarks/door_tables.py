@@ -79,8 +79,8 @@ def page(origin: Origin) -> str | None:
         "## The page in the browser",
         "",
         f"One file of {result['megabytes']} MB ({result['megabytes_gzip']} MB compressed). From opening it, data in its address, to the",
-        f"chart: median {first['median']:.2f} s of {len(first['all'])} new browsers ({min(first['all']):.2f} to {max(first['all']):.2f}; at most",
-        f"{first['required']} asked for). A later prediction: {1e3 * later['median']:.0f} ms. {result['browser']}, headless.",
+        f"chart: median {first['median']:.2f} s of {len(first['all'])} new browsers ({min(first['all']):.2f} to {max(first['all']):.2f};",
+        f"at most {first['required']} asked for). A later prediction: {1e3 * later['median']:.0f} ms. {result['browser']}, headless.",
         "",
         "![The page](results/page.png)",
     ]

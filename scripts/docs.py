@@ -16,6 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.door_tables import ranks_table
 from benchmarks.provenance import read_result
 from lcx.checkpoint import write_text
 from scripts.readme import against_mcmc, on_real_curves
@@ -30,8 +31,8 @@ BLOCK = re.compile(
 
 def with_figures(page: str) -> str:
     """The page with the figures that benchmarks/results has now, between its marks."""
-    found = {"real curves": on_real_curves, "calibration": calibration, "mcmc": against_mcmc}
-    marked = re.compile(r"<!-- (real curves|calibration|mcmc) -->\n.*?<!-- end -->", re.DOTALL)
+    found = {"real curves": on_real_curves, "calibration": calibration, "mcmc": against_mcmc, "ranks": ranks, "cost": cost}
+    marked = re.compile(r"<!-- (real curves|calibration|mcmc|ranks|cost) -->\n.*?<!-- end -->", re.DOTALL)
     return marked.sub(lambda mark: "\n".join([f"<!-- {mark[1]} -->", *found[mark[1]](), "<!-- end -->"]), page)
 
 
@@ -47,6 +48,24 @@ def calibration() -> list[str]:
             lines.append(f"| {label} | {held} | {'yes' if rows[name]['inside_band'] else 'no'} |")
     origin = f"- `{result['command']}`, {result['date']}, commit {result['commit']}, {result['device']}."
     return [*lines, "", f"{result['curves']:,} fresh curves per cut-off, one later step each.", "", origin]
+
+
+def ranks() -> list[str]:
+    """Pretraining by two processes beside one."""
+    result = read_result("ranks")
+    if result is None:
+        raise FileNotFoundError("expected results of ranks, got none; run benchmarks/ranks.py")
+    return [*ranks_table(result), "", f"- `{result['command']}`, {result['date']}, commit {result['commit']}, {result['device']}."]
+
+
+def cost() -> list[str]:
+    """What 10^9 curves of each prior take on such processors."""
+    result = read_result("ranks")
+    if result is None:
+        raise FileNotFoundError("expected results of ranks, got none; run benchmarks/ranks.py")
+    last = {row["prior"]: row for row in result["rows"]}  # of each prior the largest batch
+    told = [f"{1e9 * row['alone']['seconds'] / 86400:,.0f} core days of the prior `{prior}`" for prior, row in last.items()]
+    return [f"On these CPUs, at {result['rows'][-1]['batch']} curves a step, 10^9 curves take {' and '.join(told)}."]
 
 
 def refreshed(page: str) -> str:

@@ -117,6 +117,7 @@ def early_stopping() -> list[str]:
         "top 10 after 1",
         "lcx:general 0.05",
         "lcx:general 0.01",
+        "lcx:general led",
     )
     rows = {name: result["mean"][name] for name in names}
     return [
@@ -135,6 +136,7 @@ def early_stopping() -> list[str]:
         "(`lcx.stopping.calibrated_delta`) gave "
         + ", ".join(f"{100 * schemes['other families']['achieved']:.1f}" for schemes in result["false_stops"]["rates"].values())
         + " % on families of tasks it was not set on.",
+        "`led`, a limit that follows the leading run (`lcx.leading`), had its form and constants chosen on these tasks.",
         "",
         f"- `{result['command']}`, {result['date']}, commit {result['commit']}, {result['device']}.",
         "",
