@@ -178,8 +178,16 @@ def _clamp(x: Tensor, min: float | None = None, max: float | None = None) -> Ten
     return x
 
 
+def _layer_norm(x: Tensor, shape: list[int], weight: Tensor, bias: Tensor, eps: float = 1e-5, fused: bool = True) -> Tensor:
+    """Deviations first, then their mean square, in float64: onnxruntime takes E[x²] - E[x]² in float32, which keeps too little of it."""
+    wide = x.double()
+    apart = wide - wide.mean(-1, keepdim=True)
+    return (apart / ((apart * apart).mean(-1, keepdim=True) + eps).sqrt()).to(x.dtype) * weight + bias
+
+
 DECOMPOSITIONS: dict[Any, Callable[..., Any]] = {
     torch.ops.aten.cummax.default: _cummax,
     torch.ops.aten.cummin.default: _cummin,
     torch.ops.aten.clamp.default: _clamp,
+    torch.ops.aten.layer_norm.default: _layer_norm,
 }
