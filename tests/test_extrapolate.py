@@ -320,3 +320,14 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "0\n", done.stderr
+
+
+def test_the_largest_numbers_are_answered_or_refused():
+    """Found by fuzzing: quantiles closer than float64 can tell apart, and overflow."""
+    far = predict([0.0, 0.0, 0.0, 1e60], [1, 2, 3, 4], horizon=5, mode="min", bounds=(None, None), at=[5]).quantile(
+        [1e-6, 0.001, 0.5, 0.75, 0.999]
+    )
+    assert (np.diff(far) >= 0).all()
+    assert np.isfinite(predict([1e300], horizon=2, bounds=(None, None), model="general").quantile([0.001, 0.999])).all()
+    with pytest.raises(ValueError, match=r"Expected values up to 1e\+300 in size.*got \[1.7e\+308\].*Rescale"):
+        predict([1.7e308], horizon=2, bounds=(None, None), model="general")

@@ -43,7 +43,7 @@ def test_bounds_and_horizons_as_far_as_numbers_go():
     answer = lcx.predict([0.5, 0.6, 0.65], [1, 1e307, 1e308], horizon=1.7e308, mode="max", device="cpu")
     fuzz.check_answer(answer, (None, None))
     fuzz.check_steps(answer, 1.7e308)
-    with pytest.raises(ValueError, match="Expected values with a finite range; got"):
+    with pytest.raises(ValueError, match="with a finite range; got"):
         lcx.predict([0.9e308, 1.7e308], horizon=9, mode="max", device="cpu")
 
 

@@ -90,7 +90,7 @@ function checkOne(run, { mode, horizon, lower, upper }, compared) {
     throw new InputError(`Expected values between the bounds ${bounds}; got ${run.values[outside]} at step ${run.steps[outside]} in ${run.run}. Correct the bounds.`);
   }
   const range = run.values.reduce((a, b) => Math.max(a, b)) - run.values.reduce((a, b) => Math.min(a, b));
-  if (!Number.isFinite(range)) throw new InputError(`Expected values with a finite range; got ${range} in ${run.run}. Rescale the values.`);
+  if (!Number.isFinite(range) || run.values.some((y) => Math.abs(y) > 1e300)) throw new InputError(`Expected values with a finite range; got ${range} in ${run.run}. Rescale the values.`);
 }
 
 /** The best value of runs; null without any. */
