@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 MAX_GRID = 512  # most steps in the default query grid (DESIGN section 4, `at`)
+SMALLEST_RANGE = 1e-280  # below it values count as equal: float64 must hold a tiny part of it
 
 
 @dataclass(frozen=True)
@@ -164,13 +165,14 @@ def as_scale(curves: Curves, *, mode: str, bounds: Any, unit: Any) -> Scale:
     width = np.maximum(np.abs(first), 1)
     with np.errstate(over="ignore"):  # refused below
         if math.isinf(high):
-            worst, best = first, top + np.where(top > first, top - first, width)
+            worst, best = first, top + np.where(top - first > SMALLEST_RANGE, top - first, width)
         else:
             best = np.full_like(first, sign * high)
-            flat = (np.fmin.reduce(values, 1, keepdims=True) == top) | (best <= first)
+            flat = np.minimum(top - np.fmin.reduce(values, 1, keepdims=True), best - first) <= SMALLEST_RANGE
             worst = np.where(flat, best - np.maximum(width, best - first), first)
             worst = worst if math.isinf(low) else np.full_like(first, sign * low)
-        bad, worst, best = ~np.isfinite(best - worst) | (best == worst), sign * worst, sign * best
+        bad = ~np.isfinite(best - worst) | (np.abs(best - worst) <= SMALLEST_RANGE)
+        worst, best = sign * worst, sign * best
     _Numbers(worst, "worst", len(worst) == 1).refuse(bad, "a finite, non-zero scale", "Rescale the values.", best=best)
     return Scale(*(torch.from_numpy(end[:, 0]).to(curves.values) for end in (worst, best)))
 

@@ -7,14 +7,13 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from lcx.curves import Curves, Scale, as_queries, direction
+from lcx.curves import SMALLEST_RANGE, Curves, Scale, as_queries, direction
 from lcx.features import Frame
 
 MOST_TOKENS = 100  # the parametric model is trained on curves of at most this many points
 GENERAL_TOKENS, RECENT = 512, 128  # and the general one on so many; of longer curves the last ones are read without gaps
 _FURTHEST = 1e9  # model units that the parametric network reads at most: float64 must tell its quantiles apart there
 _LARGEST = 1e300  # of a value that the general model reads: beyond it answers overflow
-_SMALLEST_RANGE = 1e-280  # below it values count as equal: float64 must hold a tiny part of it
 
 
 class Tokens:
@@ -95,7 +94,7 @@ class GeneralTokens:
         values, counts = curves.values, curves.counts
         last = values.gather(1, counts[:, None] - 1).squeeze(1)
         width = values.nan_to_num(-torch.inf).amax(1) - values.nan_to_num(torch.inf).amin(1)
-        best = last + sign * torch.where(width > _SMALLEST_RANGE, width, 1.0)
+        best = last + sign * torch.where(width > SMALLEST_RANGE, width, 1.0)
         if (odd := ~(width.isfinite() & best.isfinite() & (values.nan_to_num(0.0).abs().amax(1) <= _LARGEST))).any():
             row, came = int(odd.int().argmax()), values[int(odd.int().argmax())].tolist()[:5]
             raise ValueError(

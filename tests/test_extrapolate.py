@@ -331,3 +331,6 @@ def test_the_largest_numbers_are_answered_or_refused():
     assert np.isfinite(predict([1e300], horizon=2, bounds=(None, None), model="general").quantile([0.001, 0.999])).all()
     with pytest.raises(ValueError, match=r"Expected values up to 1e\+300 in size.*got \[1.7e\+308\].*Rescale"):
         predict([1.7e308], horizon=2, bounds=(None, None), model="general")
+    tiny = predict([0.0, 5e-324], horizon=3, bounds=(0, None))  # a range of which float64 holds no part: as if equal
+    assert np.isfinite(tiny.mean).all()
+    assert np.isfinite(tiny.quantile([0.001, 0.999])).all()
