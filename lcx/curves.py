@@ -171,8 +171,7 @@ def as_scale(curves: Curves, *, mode: str, bounds: Any, unit: Any) -> Scale:
             flat = np.minimum(top - np.fmin.reduce(values, 1, keepdims=True), best - first) <= SMALLEST_RANGE
             worst = np.where(flat, best - np.maximum(width, best - first), first)
             worst = worst if math.isinf(low) else np.full_like(first, sign * low)
-        bad = ~np.isfinite(best - worst) | (np.abs(best - worst) <= SMALLEST_RANGE)
-        worst, best = sign * worst, sign * best
+        bad, worst, best = ~(np.isfinite(best - worst) & (np.abs(best - worst) > SMALLEST_RANGE)), sign * worst, sign * best
     _Numbers(worst, "worst", len(worst) == 1).refuse(bad, "a finite, non-zero scale", "Rescale the values.", best=best)
     return Scale(*(torch.from_numpy(end[:, 0]).to(curves.values) for end in (worst, best)))
 
