@@ -55,6 +55,16 @@ class Chances:
         chance = (1 - share) * table[rows, left] + share * table[rows, right]
         return np.where(np.isneginf(goal), 1.0, chance)
 
+    def at(self, runs: Int[np.ndarray, "m"], points: Int[np.ndarray, "m"], target: float) -> Float[np.ndarray, "m"]:
+        """P(better than ``target``) at any later step, as :meth:`of` gives it, of several runs after so many points of each."""
+        kept, goal = self.sign * self.targets, self.sign * target
+        if math.isinf(goal):
+            return np.full(len(runs), float(goal < 0))
+        place = float(np.interp(goal, kept, np.arange(len(kept))))
+        left, right = math.floor(place), math.ceil(place)
+        table, share = self.ever[runs, points - 1], place - left
+        return (1 - share) * table[:, left] + share * table[:, right]
+
     def save(self, path: Path) -> None:
         """Writes the file ``path`` (.npz)."""
         np.savez_compressed(path, targets=self.targets, ever=self.ever, end=self.end, sign=self.sign)

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from lcx.curves import as_curves
+
 _LARGEST = 1e100  # values beyond it count as not finite, lest their differences overflow
 _LOOKED_AT = 32  # most later steps predicted per decision: predictives change slowly along the horizon
 
@@ -103,3 +105,12 @@ def as_run(run: Any) -> str | int | None:
         return operator.index(run)
     except TypeError:
         raise TypeError(f"expected run as a string, a whole number or None, got {run!r}; write str(run)") from None
+
+
+def as_bounds(bounds: Any) -> tuple[float | None, float | None]:
+    """Bounds as ``lcx.predict`` takes them, refused in its words."""
+    pair = list(bounds) if np.iterable(bounds) else []
+    inside = next((bound for bound in pair if bound is not None), 0.0)
+    as_curves([inside], [1], horizon=2, bounds=bounds)
+    lower, upper = (None if bound is None else float(bound) for bound in pair)
+    return lower, upper

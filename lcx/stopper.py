@@ -1,7 +1,7 @@
 """``EarlyStopper``: one decision per report of any training loop, for one run or many at once."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from threading import RLock
@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from lcx.curves import Curves, as_curves
+from lcx.curves import Curves
 from lcx.extrapolate import load
 from lcx.extrapolation import Extrapolation
-from lcx.reports import Reports, as_number, as_run, as_step, as_value
+from lcx.freeze_thaw import Turn, choose, told
+from lcx.ranks import decide_on_rank_zero as decide_on_rank_zero
+from lcx.reports import Reports, as_bounds, as_number, as_run, as_step, as_value
 from lcx.stopping import Rule, Verdict, never_better, spare_incumbent, unasked
 
 RunId = str | int | None
@@ -60,7 +62,7 @@ class EarlyStopper:
         for name, count in (("min_points", min_points), ("confirm", confirm), ("stop_on_divergence", stop_on_divergence)):
             if count is not None and not count >= 1:
                 raise ValueError(f"expected {name} >= 1, got {count}; write 1 for the least")
-        self.horizon, self.mode, self.bounds = as_number(horizon, "horizon"), mode, _as_bounds(bounds)
+        self.horizon, self.mode, self.bounds = as_number(horizon, "horizon"), mode, as_bounds(bounds)
         if not 0 < self.horizon < math.inf:
             raise ValueError(f"expected a finite horizon > 0, got {self.horizon}; give the last step of a full run")
         load(model, "cpu")  # refuses an unknown model now rather than in the middle of a run
@@ -68,6 +70,7 @@ class EarlyStopper:
         self.rule, self.stop_on_divergence = rule, stop_on_divergence
         never_better(delta if rule is None else 0.0)  # refuses a wrong limit
         self._runs: dict[RunId, Reports] = {}
+        self._turns = 0  # of next_run
         self._lock = RLock()
 
     def update(self, step: Any, value: Any, *, best: Any = None, run: Any = None) -> Verdict:
@@ -107,6 +110,33 @@ class EarlyStopper:
             answers = self._decide([checked[run][0] for run, answer in taken.items() if answer is None], target)
         return {run: taken[run] or answers[checked[run][0]] for run in checked}
 
+    def next_run(self, *, more: bool = True, without: Iterable[Any] = ()) -> Turn | None:
+        """Where runs can be paused and resumed: which of them to train next, or to begin a new one (``lcx.freeze_thaw``).
+
+        Ask again after each stretch of training, whose reports go to :meth:`update` as always. Chances are of beating the best value of all
+        runs, the run's own included. Runs at their horizon, or diverged by ``stop_on_divergence``, are left alone.
+
+        Args:
+            more: whether there are new runs to begin.
+            without: runs that cannot go on.
+
+        Returns:
+            None if no run is left whose chance is above ``delta``, and no new one to begin.
+        """
+        gone = {as_run(run) for run in without}
+        with self._lock:
+            names, known = list(self._runs), list(self._runs.values())
+            gone |= {name for name, run in self._runs.items() if run.lost >= (self.stop_on_divergence or math.inf)}
+            at, chance = np.array([run.steps[-1] for run in known]), np.full(len(known), np.nan)
+            left = np.where([name in gone for name in names], 0.0, np.maximum(self.horizon - at, 0.0))
+            best = (max if self.mode == "max" else min)((run.best(self.mode) for run in known), default=math.nan)
+            asked = [i for i, run in enumerate(known) if left[i] > 0 and run.read]
+            if asked:
+                chance[asked] = np.nanmax(self._predict([known[i] for i in asked]).prob_better(best), axis=1)
+            patient, self._turns = self._turns % 2 == 1, self._turns + 1
+        i = choose(chance, left, float(at.sum()), patient=patient, more=more, delta=self.delta)
+        return None if i is None else told(i, names, at, chance, best, self.horizon, patient)
+
     def predicted_value(self, run: Any = None) -> float:
         """The run's metric at the horizon, user's unit: the predicted median, or the last value read once the horizon was reached.
 
@@ -131,7 +161,7 @@ class EarlyStopper:
                 {"run": run, "steps": r.steps[:], "values": [None if math.isnan(y) else y for y in r.values], "agreed": r.agreed}
                 for run, r in self._runs.items()
             ]
-        return {"settings": settings, "rule": None if self.rule is None else repr(self.rule), "runs": runs}
+        return {"settings": settings, "rule": None if self.rule is None else repr(self.rule), "runs": runs, "turns": self._turns}
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any], rule: Rule | None = None) -> "EarlyStopper":
@@ -148,6 +178,7 @@ class EarlyStopper:
             if (rule is None) != (state["rule"] is None):
                 raise ValueError(f"expected rule {state['rule']}, got {rule!r}; hand over the rule that the stopper was given")
             stopper = cls(rule=rule, **state["settings"])
+            stopper._turns = int(state.get("turns", 0))  # a state of version 0.1 has none
             for entry in state["runs"]:
                 known = stopper._runs[as_run(entry["run"])] = Reports(agreed=int(entry["agreed"]))
                 for step, value in zip(entry["steps"], entry["values"], strict=True):
@@ -222,37 +253,6 @@ class EarlyStopper:
                 )
             )
         return parts
-
-
-def decide_on_rank_zero(verdict: Verdict | None) -> Verdict:
-    """The verdict of rank 0 on every rank of a distributed training, so that all stop at the same step.
-
-    Every rank calls it at the same steps; on ranks other than 0 what is given does not matter. Without torch.distributed, or
-    before ``init_process_group``, it gives back what it got.
-
-        verdict = decide_on_rank_zero(stopper.update(step, value) if rank == 0 else None)
-
-    Args:
-        verdict: on rank 0 the verdict.
-
-    Raises:
-        ValueError: no verdict was given on rank 0.
-    """
-    shared: list[Any] = [verdict]
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        torch.distributed.broadcast_object_list(shared, src=0)
-    if shared[0] is None:
-        raise ValueError("expected a verdict on rank 0, got None; call update there, and pass None on the other ranks only")
-    return shared[0]
-
-
-def _as_bounds(bounds: Any) -> tuple[float | None, float | None]:
-    """Bounds as ``lcx.predict`` takes them, refused in its words."""
-    pair = list(bounds) if np.iterable(bounds) else []
-    inside = next((bound for bound in pair if bound is not None), 0.0)
-    as_curves([inside], [1], horizon=2, bounds=bounds)
-    lower, upper = (None if bound is None else float(bound) for bound in pair)
-    return lower, upper
 
 
 def _paths(extrapolation: Extrapolation, n: int, generator: torch.Generator) -> torch.Tensor:

@@ -1,5 +1,6 @@
 """Replays of hand-made runs whose outcome under each method is known; what forecast keeps is what the model says."""
 
+import json
 import math
 
 import numpy as np
@@ -10,6 +11,7 @@ import lcx
 from lcx.chances import Chances, forecast, targets_of
 from lcx.false_stops import becoming_best, delta_for
 from lcx.finished import Task, as_task, task_from_table
+from lcx.freeze_thaw import choose, freeze_thaw
 from lcx.leading import below_leader, led
 from lcx.replay import compare, mean_regret, replay, speed_up, standard_methods
 from lcx.schedules import (
@@ -27,7 +29,7 @@ from lcx.schedules import (
 
 RISING = [0.1, 0.2, 0.3, 0.4]
 METHODS = {**standard_methods(), "one rung": first_points(0.25), "own": predicted(0.2, own=True, confirm=2), "end": predicted(0.1, "end")}
-METHODS |= {"led": led(0.8, 0.5)}
+METHODS |= {"led": led(0.8, 0.5), "freeze-thaw": freeze_thaw(0.3)}
 
 
 def trained(task, method, **options):
@@ -381,6 +383,75 @@ def test_led_goes_by_the_worst_moment_of_the_leader_against_the_runner_up():
     assert trained(task, led(0.5, 0.5, min_points=1), chances=chances) == [5, 5, 4, 2, 1]
     with pytest.raises(ValueError, match="expected chances"):
         replay(task, led())
+
+
+@pytest.mark.parametrize(
+    ("chance", "left", "spent", "patient", "more", "chosen"),
+    [
+        ([], [], 0.0, False, True, 0),  # nothing begun
+        ([], [], 0.0, False, False, None),
+        ([0.3, 0.4], [2.0, 9.0], 40.0, True, True, 1),  # the highest chance
+        ([0.3, 0.4], [2.0, 9.0], 40.0, False, True, 0),  # the most per step, 0.15 against 1/3 over 20 steps a run
+        ([0.3, 0.4], [20.0, 90.0], 4.0, False, True, 2),  # 0.015 against 1/3 over 2: a new one
+        ([0.3, 0.4], [20.0, 90.0], 4.0, False, False, 0),  # if there is one
+        ([0.3, 0.4], [20.0, 90.0], 4.0, True, True, 1),  # a patient turn begins none
+        ([0.3, 0.4], [2.0, 0.0], 40.0, True, True, 0),  # what is over is left alone
+        ([0.3, math.nan], [2.0, 90.0], 400.0, True, True, 1),  # of what nothing is known comes first
+        ([0.05, 0.04], [2.0, 9.0], 40.0, True, True, 2),  # nothing is above the limit
+        ([0.05, 0.04], [2.0, 9.0], 40.0, True, False, None),
+    ],
+)
+def test_freeze_thaw_chooses_by_chance_and_by_chance_per_step(chance, left, spent, patient, more, chosen):
+    given = np.array(chance), np.array(left), spent
+    assert choose(*given, patient=patient, more=more, delta=0.05) == chosen
+
+
+def test_freeze_thaw_goes_back_to_a_run_it_left():
+    curves = [[0.2, 0.3, 0.4, 0.5, 0.9], [0.1, 0.6, 0.6, 0.6, 0.6], [0.1] * 5]
+    chances = spoken(task := as_task(curves, mode="max"), [[0.3, 0.4, 0.4, 0.4], [0.9, 0.1, 0.02, 0.02], [0.01] * 4])
+    legs = list(freeze_thaw()(task, [0, 1, 2], chances=chances))
+    # Begin 0, go on with it, begin 1 (1/2 over 2 steps a run), go on with it, begin 2 (1/3 over 2); then 0 to its end; at last 1, until its
+    # chance of 0.02 is too small.
+    assert [(leg.run, leg.points) for leg in legs] == [(0, 1), (0, 2), (1, 1), (1, 2), (2, 1), (0, 3), (0, 5), (1, 3)]
+    assert math.isnan(legs[0].chance)
+    assert legs[1].chance == pytest.approx(0.3)
+    with pytest.raises(ValueError, match="expected chances"):
+        replay(task, freeze_thaw())
+
+
+def test_next_run_of_an_early_stopper_is_the_replay_s_freeze_thaw():
+    t = np.arange(1, 13)
+    curves = [0.6 - 0.3 * t**-0.7, 0.9 - 0.6 * t**-0.7, 0.8 - 0.7 * t**-0.9, 0.35 + 0.0 * t, 0.85 - 0.5 * t**-0.7]
+    task = as_task(curves, mode="max", horizon=12, bounds=(0, 1))
+    legs = [(leg.run, leg.points) for leg in freeze_thaw()(task, range(5), chances=forecast(task, targets=np.unique(curves)))]
+    stopper, points, done = lcx.EarlyStopper(12, "max", bounds=(0, 1)), [0] * 5, []
+    while turn := stopper.next_run(more=0 in points):
+        run = points.index(0) if turn.new else turn.run
+        while points[run] == 0 or points[run] < turn.step:
+            points[run] += 1
+            stopper.update(points[run], curves[run][points[run] - 1], run=run)
+        done.append((run, points[run]))
+        stopper = lcx.EarlyStopper.from_state(json.loads(json.dumps(stopper.state())))
+    assert done == legs
+    assert points[1] == 12
+    assert points[3] < 12
+    assert len({run for run, _ in done[:5]}) > 1
+
+
+def test_next_run_leaves_alone_what_cannot_go_on():
+    stopper = lcx.EarlyStopper(12, "min", stop_on_divergence=2)
+    assert stopper.next_run() == (True, None, pytest.approx(math.nan, nan_ok=True), "no run was begun yet")
+    assert stopper.next_run(more=False) is None
+    stopper.update_many({"a": (1, 0.9), "b": (1, 0.8), "c": (1, math.nan)})
+    assert stopper.next_run(more=False)[:3] == (False, "c", 1.5)  # of which nothing is known
+    assert stopper.next_run(more=False, without=["c"]).run in ("a", "b")
+    assert stopper.next_run(more=False, without=["c", "a"]).run == "b"
+    stopper.update(2, math.nan, run="c")
+    assert stopper.next_run(more=False).run in ("a", "b")
+    stopper.update(12, 0.01, run="a")
+    assert stopper.next_run(more=False, without=["b"]) is None
+    with pytest.raises(TypeError, match="expected run as a string"):
+        stopper.next_run(without=[1.5])
 
 
 def test_below_leader_has_the_limits_of_the_replay_s_method():
