@@ -26,6 +26,7 @@ from lcx.chances import Chances, forecast
 from lcx.checkpoint import write_atomically
 from lcx.extrapolate import models_folder
 from lcx.finished import Task
+from lcx.freeze_thaw import freeze_thaw
 from lcx.leading import led
 from lcx.replay import Comparison, compare
 from lcx.schedules import (
@@ -60,7 +61,8 @@ RIVALS: dict[str, Method] = {
 
 def rules(model: str) -> dict[str, Method]:
     """The rules that ask a model, by name."""
-    return {f"lcx:{model} {delta:g}": predicted(delta) for delta in (0.05, 0.01, 0.001)} | {f"lcx:{model} led": led()}
+    limits: dict[str, Method] = {f"lcx:{model} {delta:g}": predicted(delta) for delta in (0.05, 0.01, 0.001)}
+    return limits | {f"lcx:{model} led": led(), f"lcx:{model} freeze-thaw": freeze_thaw()}
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ RIVALS = {
     "Hyperband": ("#7fb0de", "-"),
     "top 10 after 1": ("#3a8f5c", "-"),
 }
-OWN = ("#c0392b", "#f0861a", "#8e44ad", "#c98bb9")
+OWN = ("#c0392b", "#f0861a", "#8e44ad", "#c98bb9", "#000000")
 
 
 def draw(tasks: dict[str, Any], own: list[str], folder: Path) -> None:

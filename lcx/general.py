@@ -18,7 +18,7 @@ from torch import Tensor
 
 from lcx.curves import Curves
 from lcx.features import Frame
-from lcx.laws import KINDS, LAWS, Law
+from lcx.laws import KINDS, LAWS, PARTS, Law
 from lcx.prior import PARAMETRIC
 
 FREQUENCIES = 24  # random Fourier features per wandering component
@@ -64,16 +64,19 @@ class GeneralPrior:
         name: the name by which ``lcx.sample_prior`` and checkpoints refer to it.
         laws: the law of each ingredient.
         kinds: kinds of curves, each with its share and the laws in which it differs; the rest of the shares is of the plain laws.
+        crossed: share of curves whose parts (``lcx.laws.PARTS``) are of kinds drawn one by one: the grid of one, say, with the rise
+            of another and the noise of a third. Curves of a domain that no kind was made after are more like these.
     """
 
     name: str = "general"
     laws: dict[str, Law] = field(default_factory=lambda: LAWS)
     kinds: tuple[tuple[float, dict[str, Law]], ...] = KINDS
+    crossed: float = 0.7
 
     @property
     def dim(self) -> int:
-        """Number of latents per curve, apart from those of noise and wandering: the kind's and one per ingredient."""
-        return 1 + len(self.laws)
+        """Latents per curve, apart from those of noise and wandering: of the kind, of crossing, of each part's kind, of each ingredient."""
+        return 3 + len(PARTS) + len(self.laws)
 
     def draw(self, n: int, generator: torch.Generator) -> Float[Tensor, "n dim"]:
         """Latents of ``n`` curves."""
@@ -81,14 +84,20 @@ class GeneralPrior:
 
     def parameters(self, z: Float[Tensor, "n dim"]) -> dict[str, Tensor]:
         """Each ingredient's value, (n, 1)."""
-        place, start = torch.special.ndtr(z[:, :1]), 0.0
-        values = {name: law(z[:, i : i + 1]) for i, (name, law) in enumerate(self.laws.items(), 1)}
+        kind, crossing, parts, own = z.split([1, 1, 1 + len(PARTS), len(self.laws)], 1)
+        place = torch.special.ndtr(torch.where(torch.special.ndtr(crossing) < self.crossed, parts, kind))
+        values: dict[str, Tensor] = {}
+        places: dict[str, Tensor] = {}
+        part, start = 0, 0.0
+        for i, (name, law) in enumerate(self.laws.items()):
+            part += name in PARTS
+            values[name], places[name] = law(own[:, i : i + 1]), place[:, part : part + 1]
         for share, laws in self.kinds:
-            chosen = (place >= start) & (place < start + share)
-            start += share
-            for i, name in enumerate(self.laws, 1):
+            for i, name in enumerate(self.laws):
                 if name in laws:
-                    values[name] = torch.where(chosen, laws[name](z[:, i : i + 1]), values[name])
+                    chosen = (places[name] >= start) & (places[name] < start + share)
+                    values[name] = torch.where(chosen, laws[name](own[:, i : i + 1]), values[name])
+            start += share
         return values
 
     def simulate(self, z: Float[Tensor, "n dim"], lengths: Tensor, generator: torch.Generator) -> Simulated:

@@ -122,6 +122,9 @@ LAWS: dict[str, Law] = {
     "offset": LogNormal(1.0, 1.8),  # |value| of the metric, if no bound is told
 }
 
+# At each of these a new part begins; the laws of a part come from one kind even where those of other parts come from others.
+PARTS = ("geometric", "flat", "transient", "walk", "wander", "has_upper")
+
 # Found by clustering real curves by shape, not by source; standard deviations are widened by 15 %. The rest follows LAWS alone.
 # fmt: off
 KINDS: tuple[tuple[float, dict[str, Law]], ...] = (

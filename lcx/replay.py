@@ -7,9 +7,10 @@
 
 A *method* (``lcx.schedules``) says which run to train next and how far; it sees only what has been trained by then. Methods:
 ``no_stopping()``, ``patience(k)``, ``median_rule()``, ``first_points(share)``, ``asha(eta)``, ``successive_halving(eta)``,
-``hyperband(eta)``, ``top_after_first(k)``, ``predicted(delta, ...)``. Only ``predicted`` needs ``chances``. ``standard_methods()`` is a
-dictionary of those worth a table. Runs are trained one at a time. A stopped run is never resumed, except that ``successive_halving``,
-``hyperband`` and ``top_after_first`` pause runs and resume them at no cost, which favours them.
+``hyperband(eta)``, ``top_after_first(k)``; by a model's predictions, which need ``chances``, ``predicted(delta, ...)``,
+``lcx.leading.led(...)`` and ``lcx.freeze_thaw.freeze_thaw(delta)``. ``standard_methods()`` is a dictionary of those worth a table. Runs are
+trained one at a time. A stopped run is never resumed, except that ``successive_halving``, ``hyperband``, ``top_after_first`` and
+``freeze_thaw`` pause runs and resume them at no cost, which favours them; there a run that is never resumed counts as stopped.
 
 A *false stop* is a run that a method ended before its end although a later value of it is better than everything seen by then, its own
 values included. ``would_be_best`` are the runs begun whose best value, of all their points, is better than everything seen when they were
@@ -35,6 +36,7 @@ from lcx.chances import forecast as forecast
 from lcx.finished import Task
 from lcx.finished import as_task as as_task
 from lcx.finished import task_from_table as task_from_table
+from lcx.freeze_thaw import freeze_thaw
 from lcx.outcome import Outcome as Outcome
 from lcx.outcome import replay as replay
 from lcx.schedules import (
@@ -64,6 +66,7 @@ def standard_methods() -> dict[str, Method]:
         "Hyperband": hyperband(),
         **{f"top {k} after 1": top_after_first(k) for k in (1, 10)},
         **{f"lcx {delta:g}": predicted(delta) for delta in (0.05, 0.01, 0.001)},
+        "freeze-thaw": freeze_thaw(),
     }
 
 

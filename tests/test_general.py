@@ -42,14 +42,20 @@ def test_each_ingredient_follows_its_law():
         assert p > 1e-5, name
 
 
-def test_kinds_come_in_their_shares_and_change_only_their_laws():
-    """Binomial test at 1e-4 for each of two kinds."""
-    prior = GeneralPrior(laws={"a": Normal(0, 1), "b": Normal(0, 1)}, kinds=((0.2, {"a": Normal(50, 1)}), (0.3, {"b": Normal(50, 1)})))
+@pytest.mark.parametrize("crossed", [0.0, 0.5, 1.0])
+def test_kinds_come_in_their_shares_whole_or_part_by_part(crossed):
+    """Binomial tests at 1e-4: of each law's share, and of both laws of one kind or of two, which only crossed parts can give."""
+    laws = {name: Normal(0, 1) for name in ("a", "b", "walk", "walk_size")}
+    kinds = ((0.2, {"a": Normal(50, 1), "walk": Normal(50, 1)}), (0.3, {"b": Normal(50, 1), "walk_size": Normal(50, 1)}))
+    prior = GeneralPrior(laws=laws, kinds=kinds, crossed=crossed)
     values = prior.parameters(prior.draw(10_000, torch.Generator().manual_seed(2)))
-    first, second = values["a"] > 25, values["b"] > 25
-    assert binomtest(int(first.sum()), 10_000, 0.2).pvalue > 1e-4
-    assert binomtest(int(second.sum()), 10_000, 0.3).pvalue > 1e-4
-    assert not (first & second).any()
+    a, b, walk, size = (values[name] > 25 for name in laws)
+    assert not (a & b).any()
+    assert not (walk & size).any()
+    shares = {0.2: (a, walk), 0.3: (b, size), (1 - crossed) * 0.2 + crossed * 0.04: (a & walk,), crossed * 0.06: (a & size, b & walk)}
+    for share, found in shares.items():
+        for one in found:
+            assert binomtest(int(one.sum()), 10_000, share).pvalue > 1e-4
 
 
 @pytest.mark.parametrize("length", [4, 17, 128])

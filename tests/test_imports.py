@@ -53,7 +53,7 @@ ALLOWED = {
     "freeze_thaw": CORE | {f"lcx.{name}" for name in ("chances", "finished", "schedules")},
     "leading": CORE | {f"lcx.{name}" for name in ("chances", "curves", "extrapolation", "finished", "outlook", "schedules", "stopping")},
     "outcome": CORE | {"lcx.chances", "lcx.finished", "lcx.schedules"},
-    "replay": CORE | {"tqdm", "lcx.chances", "lcx.finished", "lcx.outcome", "lcx.schedules"},
+    "replay": CORE | {"tqdm"} | {f"lcx.{name}" for name in ("chances", "finished", "freeze_thaw", "outcome", "schedules")},
     "summaries": CORE | {"lcx.predictive"},
     "columns": CORE | {"pyarrow", "lcx.curves"},
     "batch": CORE | {f"lcx.{name}" for name in ("columns", "curves", "extrapolate", "extrapolation", "predictive", "summaries")},

@@ -16,6 +16,7 @@ from lcx.cli import many_runs as cli
 from lcx.cli import one_curve as curve
 from lcx.false_stops import delta_for
 from lcx.finished import Task, task_from_table
+from lcx.freeze_thaw import freeze_thaw
 from lcx.replay import GRID, Comparison, Outcome, mean_regret, speed_up, unit_of_regret
 from lcx.replay import replay as replay_once
 from lcx.schedules import Method, Order, asha, median_rule, no_stopping, patience, predicted, top_after_first
@@ -94,7 +95,12 @@ def _limit(rate: float, delta: float | None, bound: float | None) -> str:
 def _methods(runs: int, waits: list[int], own: dict[str, Method]) -> dict[str, Method]:
     k = max(1, round(runs / 10))
     others: dict[str, Method] = {_REFERENCE: no_stopping(), **{f"patience {k}": patience(k) for k in waits}}
-    return others | {"median rule": median_rule(), "ASHA": asha(), f"top {k} after 1": top_after_first(k)} | own
+    return (
+        others
+        | {"median rule": median_rule(), "ASHA": asha(), f"top {k} after 1": top_after_first(k)}
+        | own
+        | {"freeze-thaw": freeze_thaw()}
+    )
 
 
 def _finished(table: Any, metric: str, *, horizon: float | None, unfinished: bool, **question: Any) -> tuple[Task, list[str]]:
