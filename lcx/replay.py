@@ -66,7 +66,7 @@ def standard_methods() -> dict[str, Method]:
         "Hyperband": hyperband(),
         **{f"top {k} after 1": top_after_first(k) for k in (1, 10)},
         **{f"lcx {delta:g}": predicted(delta) for delta in (0.05, 0.01, 0.001)},
-        "freeze-thaw": freeze_thaw(),
+        "lcx freeze-thaw": freeze_thaw(),
     }
 
 

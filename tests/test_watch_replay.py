@@ -329,7 +329,7 @@ def pictures(monkeypatch):
 def test_hopeless_runs_are_stopped_and_the_winner_is_not(run, tmp_path, pictures):
     answer = replayed(run, to_jsonl(tmp_path / "logs", FINISHED), "--orders", "4", "--plot", tmp_path / "regret.png")
     assert (answer["best_run"], answer["runs"], answer["steps"]) == ("a winner", list(FINISHED), 5 * HORIZON)
-    assert list(answer["methods"]) == ["no stopping", "patience 5", "median rule", "ASHA", "top 1 after 1", "lcx 0.05", "freeze-thaw"]
+    assert list(answer["methods"]) == ["no stopping", "patience 5", "median rule", "ASHA", "top 1 after 1", "lcx 0.05", "lcx freeze-thaw"]
     mine, none = (answer["methods"][name]["recorded"] for name in ("lcx 0.05", "no stopping"))
     assert [row["stopped"] for row in mine["runs"]] == [False, *[True] * 4]
     assert all(row["probability"] <= 0.05 and row["to_beat"] == answer["best"] for row in mine["runs"][1:])
@@ -371,7 +371,7 @@ def test_a_false_stop_is_named_with_its_step_and_probability(run, tmp_path):
     assert row[2:4] == [str(mine["recorded"]["stopped"]), "1"]
     assert row[-1] == "never"
     spared = replayed(run, logs, "--orders", "0", "--min-points", "30", "--delta", "0.05", "--delta", "1e-9")
-    assert list(spared["methods"])[-3:] == ["lcx 0.05", "lcx 1e-09", "freeze-thaw"]
+    assert list(spared["methods"])[-3:] == ["lcx 0.05", "lcx 1e-09", "lcx freeze-thaw"]
     assert spared["methods"]["lcx 0.05"]["recorded"]["false_stops"] == 0
     assert spared["methods"]["lcx 0.05"]["shuffled"] is None
 

@@ -21,7 +21,7 @@ from lcx.replay import GRID, Comparison, Outcome, mean_regret, speed_up, unit_of
 from lcx.replay import replay as replay_once
 from lcx.schedules import Method, Order, asha, median_rule, no_stopping, patience, predicted, top_after_first
 
-_REFERENCE = "no stopping"
+_REFERENCE, _PAUSING = "no stopping", "lcx freeze-thaw"
 _SHOWN = 5  # false stops told per method
 
 
@@ -226,10 +226,10 @@ def _text(task: Task, metric: str, recorded: dict[str, Comparison], shuffled: di
 
 
 def _why(of: str, told: dict[str, list[dict[str, Any]]]) -> list[str]:
-    """The lcx rule's false stops, a line each."""
+    """The lcx rule's false stops, a line each; runs that are paused for good are no verdicts of it."""
     lines = []
     for name, rows in told.items():
-        if name.startswith("lcx"):
+        if name.startswith("lcx") and name != _PAUSING:
             times = [f" in {row['orders']}{of} orders, first:" if of else ":" for row in rows]
             lines += [f"false stop, {name}{when} {row['reason']}" for when, row in zip(times, rows[:_SHOWN], strict=False)]
             lines += [f"and of {len(rows) - _SHOWN} more runs"] if len(rows) > _SHOWN else []
