@@ -99,7 +99,7 @@ def _methods(runs: int, waits: list[int], own: dict[str, Method]) -> dict[str, M
         others
         | {"median rule": median_rule(), "ASHA": asha(), f"top {k} after 1": top_after_first(k)}
         | own
-        | {"freeze-thaw": freeze_thaw()}
+        | {_PAUSING: freeze_thaw()}
     )
 
 
