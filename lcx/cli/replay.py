@@ -95,12 +95,7 @@ def _limit(rate: float, delta: float | None, bound: float | None) -> str:
 def _methods(runs: int, waits: list[int], own: dict[str, Method]) -> dict[str, Method]:
     k = max(1, round(runs / 10))
     others: dict[str, Method] = {_REFERENCE: no_stopping(), **{f"patience {k}": patience(k) for k in waits}}
-    return (
-        others
-        | {"median rule": median_rule(), "ASHA": asha(), f"top {k} after 1": top_after_first(k)}
-        | own
-        | {_PAUSING: freeze_thaw()}
-    )
+    return others | {"median rule": median_rule(), "ASHA": asha(), f"top {k} after 1": top_after_first(k)} | own | {_PAUSING: freeze_thaw()}
 
 
 def _finished(table: Any, metric: str, *, horizon: float | None, unfinished: bool, **question: Any) -> tuple[Task, list[str]]:
