@@ -62,8 +62,8 @@ class Chances:
             return np.full(len(runs), float(goal < 0))
         place = float(np.interp(goal, kept, np.arange(len(kept))))
         left, right = math.floor(place), math.ceil(place)
-        table, share = self.ever[runs, points - 1], place - left
-        return (1 - share) * table[:, left] + share * table[:, right]
+        share = place - left
+        return (1 - share) * self.ever[runs, points - 1, left] + share * self.ever[runs, points - 1, right]
 
     def save(self, path: Path) -> None:
         """Writes the file ``path`` (.npz)."""

@@ -113,11 +113,13 @@ def early_stopping() -> list[str]:
         "patience 5",
         "median rule",
         "ASHA, eta 3",
+        "successive halving",
         "Hyperband",
         "top 10 after 1",
         "lcx:general 0.05",
         "lcx:general 0.01",
         "lcx:general led",
+        "lcx:general freeze-thaw",
     )
     rows = {name: result["mean"][name] for name in names}
     return [
@@ -136,7 +138,9 @@ def early_stopping() -> list[str]:
         "(`lcx.stopping.calibrated_delta`) gave "
         + ", ".join(f"{100 * schemes['other families']['achieved']:.1f}" for schemes in result["false_stops"]["rates"].values())
         + " % on families of tasks it was not set on.",
-        "`led`, a limit that follows the leading run (`lcx.leading`), had its form and constants chosen on these tasks.",
+        "`led`, a limit that follows the leading run (`lcx.leading`), had its form and constants chosen on these tasks. Successive halving,",
+        "Hyperband, top 10 after 1 and freeze-thaw (`EarlyStopper.next_run`) pause runs and resume them at no cost; with the others a stopped run is",
+        "gone. A run they never resume counts as stopped.",
         "",
         f"- `{result['command']}`, {result['date']}, commit {result['commit']}, {result['device']}.",
         "",
