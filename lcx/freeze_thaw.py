@@ -1,12 +1,13 @@
 """Freeze-thaw: where runs can be paused and resumed, which of them to train next, or whether to begin a new one.
 
-Turns alternate. On one the run with the highest chance of beating the best value so far goes on, wherever that chance lies. On the other
-what counts is chance per step still to train, and a new run stands in the contest: of n + 1 runs it is the best with chance 1 / (n + 1),
-known after as many steps as the runs begun have taken on average. The first kind keeps faith with what looks best; the second finishes
-what is nearly done and looks at many runs while few are known. No constant is set to a task.
+On two turns of three what counts is the chance of beating the best value so far per step still to train, and a new run stands in the
+contest: of n + 1 runs it is the best with chance 1 / (n + 1), known after as many steps as the runs begun have taken on average. On the
+third the run with the highest chance goes on, however far its end. The first kind finishes what is nearly done, and looks at many runs
+while few are known; the second keeps faith with what looks best. How often, and how far a run goes on at a time, was chosen on the tasks
+of benchmarks/early_stop.py.
 
 Source: pausing by predicted curves is Swersky, Snoek and Adams, "Freeze-Thaw Bayesian Optimization", 2014, arXiv 1406.3896; the two
-turns are ours.
+kinds of turns are ours.
 """
 
 import math
@@ -21,7 +22,8 @@ from lcx.chances import Chances
 from lcx.finished import Task
 from lcx.schedules import Leg, Order
 
-STRETCH = 1.5  # a run goes on to this times its last step, so that runs change seldom
+EVERY = 3  # so many turns have one patient one
+STRETCH = 2  # a run goes on to this times its last step, so that runs change seldom
 
 
 class Turn(NamedTuple):
@@ -38,6 +40,11 @@ class Turn(NamedTuple):
     run: str | int | None
     step: float
     reason: str
+
+
+def is_patient(turn: int) -> bool:
+    """Whether the turn, counted from 0, goes by the chance alone."""
+    return turn % EVERY == EVERY - 1
 
 
 def choose(
@@ -94,13 +101,13 @@ class freeze_thaw:
         if chances is None:
             raise ValueError("expected chances for a method that predicts, got None; make them with lcx.chances.forecast(task)")
         runs, points = np.array(order, dtype=int), np.zeros(len(order), dtype=int)
-        n, spent, best, patient = 0, 0.0, -math.inf, False
+        n, spent, best, turns = 0, 0.0, -math.inf, 0
         while True:
             begun, seen = runs[:n], points[:n]
             at, over = task.steps[begun, seen - 1], seen >= task.counts[begun]
             chance = chances.at(begun, seen, task.sign * best)
             left = np.where(over, 0.0, np.maximum(task.horizon[begun] - at, 1e-9))
-            i = choose(chance, left, spent, patient=patient and n > 0, more=n < len(runs), delta=self.delta)
+            i = choose(chance, left, spent, patient=is_patient(turns), more=n < len(runs), delta=self.delta)
             if i is None:
                 return
             run, before = int(runs[i]), 0.0
@@ -110,5 +117,5 @@ class freeze_thaw:
                 before, told = float(at[i]), float(chance[i])
                 points[i] = min(task.counts[run], 1 + np.searchsorted(task.steps[run, : task.counts[run]], STRETCH * before))
             spent += task.steps[run, points[i] - 1] - before
-            best, patient = max(best, float(task.peaks[run, points[i] - 1])), not patient
+            best, turns = max(best, float(task.peaks[run, points[i] - 1])), turns + 1
             yield Leg(run, int(points[i]), told)

@@ -13,7 +13,7 @@ import torch
 from lcx.curves import Curves
 from lcx.extrapolate import load
 from lcx.extrapolation import Extrapolation
-from lcx.freeze_thaw import Turn, choose, told
+from lcx.freeze_thaw import Turn, choose, is_patient, told
 from lcx.ranks import decide_on_rank_zero as decide_on_rank_zero
 from lcx.reports import Reports, as_bounds, as_number, as_run, as_step, as_value
 from lcx.stopping import Rule, Verdict, never_better, spare_incumbent, unasked
@@ -133,7 +133,7 @@ class EarlyStopper:
             asked = [i for i, run in enumerate(known) if left[i] > 0 and run.read]
             if asked:
                 chance[asked] = np.nanmax(self._predict([known[i] for i in asked]).prob_better(best), axis=1)
-            patient, self._turns = self._turns % 2 == 1, self._turns + 1
+            patient, self._turns = is_patient(self._turns), self._turns + 1
         i = choose(chance, left, float(at.sum()), patient=patient, more=more, delta=self.delta)
         return None if i is None else told(i, names, at, chance, best, self.horizon, patient)
 

@@ -410,11 +410,11 @@ def test_freeze_thaw_goes_back_to_a_run_it_left():
     curves = [[0.2, 0.3, 0.4, 0.5, 0.9], [0.1, 0.6, 0.6, 0.6, 0.6], [0.1] * 5]
     chances = spoken(task := as_task(curves, mode="max"), [[0.3, 0.4, 0.4, 0.4], [0.9, 0.1, 0.02, 0.02], [0.01] * 4])
     legs = list(freeze_thaw()(task, [0, 1, 2], chances=chances))
-    # Begin 0, go on with it, begin 1 (1/2 over 2 steps a run), go on with it, begin 2 (1/3 over 2); then 0 to its end; at last 1, until its
-    # chance of 0.02 is too small.
-    assert [(leg.run, leg.points) for leg in legs] == [(0, 1), (0, 2), (1, 1), (1, 2), (2, 1), (0, 3), (0, 5), (1, 3)]
+    # Begin 0, then 1 (1/2 after 1 step a run, against 0.3 over 4); 1 has the highest chance; begin 2 (1/3 after 1.5); 0 by chance per step, by
+    # chance, by chance per step; at last 1, until its chance of 0.02 is too small.
+    assert [(leg.run, leg.points) for leg in legs] == [(0, 1), (1, 1), (1, 2), (2, 1), (0, 2), (0, 4), (0, 5), (1, 4)]
     assert math.isnan(legs[0].chance)
-    assert legs[1].chance == pytest.approx(0.3)
+    assert legs[2].chance == pytest.approx(0.9)
     with pytest.raises(ValueError, match="expected chances"):
         replay(task, freeze_thaw())
 
@@ -443,7 +443,7 @@ def test_next_run_leaves_alone_what_cannot_go_on():
     assert stopper.next_run() == (True, None, pytest.approx(math.nan, nan_ok=True), "no run was begun yet")
     assert stopper.next_run(more=False) is None
     stopper.update_many({"a": (1, 0.9), "b": (1, 0.8), "c": (1, math.nan)})
-    assert stopper.next_run(more=False)[:3] == (False, "c", 1.5)  # of which nothing is known
+    assert stopper.next_run(more=False)[:3] == (False, "c", 2)  # of which nothing is known
     assert stopper.next_run(more=False, without=["c"]).run in ("a", "b")
     assert stopper.next_run(more=False, without=["c", "a"]).run == "b"
     stopper.update(2, math.nan, run="c")
