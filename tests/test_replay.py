@@ -410,8 +410,8 @@ def test_freeze_thaw_goes_back_to_a_run_it_left():
     curves = [[0.2, 0.3, 0.4, 0.5, 0.9], [0.1, 0.6, 0.6, 0.6, 0.6], [0.1] * 5]
     chances = spoken(task := as_task(curves, mode="max"), [[0.3, 0.4, 0.4, 0.4], [0.9, 0.1, 0.02, 0.02], [0.01] * 4])
     legs = list(freeze_thaw()(task, [0, 1, 2], chances=chances))
-    # Begin 0, then 1 (1/2 after 1 step a run, against 0.3 over 4); 1 has the highest chance; begin 2 (1/3 after 1.5); 0 by chance per step, by
-    # chance, by chance per step; at last 1, until its chance of 0.02 is too small.
+    # Begin 0, then 1 (1/2 after 1 step a run, against 0.3 over 4); 1 has the highest chance; begin 2 (1/3 after 1.5); 0 by chance per
+    # step, by chance, by chance per step; at last 1, until its chance of 0.02 is too small.
     assert [(leg.run, leg.points) for leg in legs] == [(0, 1), (1, 1), (1, 2), (2, 1), (0, 2), (0, 4), (0, 5), (1, 4)]
     assert math.isnan(legs[0].chance)
     assert legs[2].chance == pytest.approx(0.9)
