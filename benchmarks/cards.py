@@ -88,7 +88,9 @@ def commands(about: dict[str, Any]) -> list[str]:
     stages = [about]
     while "started_from" in stages[0]:
         stages.insert(0, stages[0]["started_from"])
+    here = about.get("hardware")
     for number, stage in enumerate(stages, 1):
+        elsewhere = f" on {stage['hardware']}" if stage.get("hardware", here) != here else ""
         given = {**stage["pretraining"], **stage["pretraining"]["model"]}
         given |= {"start": f"runs/stage{number - 1}"} if number > 1 else {}
         defaults |= defaults["model"]
@@ -98,7 +100,7 @@ def commands(about: dict[str, Any]) -> list[str]:
             if name != "model" and value != defaults.get(name)
         )
         lines.append(
-            f"- Stage {number}, {stage['curves_seen']:,} curves when it ended, commit {stage.get('commit', '?')}"
+            f"- Stage {number}, {stage['curves_seen']:,} curves when it ended{elsewhere}, commit {stage.get('commit', '?')}"
             + (f", interrupted after {stage['stopped_after']:g} minutes:" if "stopped_after" in stage else ":")
         )
         lines.append(f"  `python scripts/pretrain.py --folder runs/stage{number} --minutes {stage.get('minutes', '?')} {flags}`")

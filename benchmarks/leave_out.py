@@ -96,8 +96,8 @@ def fit(data: Path, domain: str, path: Path) -> GeneralPrior:
 
 
 def widened(law: Law) -> Law:
-    """The law with 1.7 times the spread, as in lcx/laws.py."""
-    return replace(law, sd=1.7 * law.sd) if isinstance(law, (Normal, LogNormal)) else law
+    """The law with 1.5 times the spread, as in lcx/laws.py."""
+    return replace(law, sd=1.5 * law.sd) if isinstance(law, (Normal, LogNormal)) else law
 
 
 def as_json(laws: dict[str, Law]) -> dict[str, Any]:

@@ -71,7 +71,7 @@ class GeneralPrior:
     name: str = "general"
     laws: dict[str, Law] = field(default_factory=lambda: LAWS)
     kinds: tuple[tuple[float, dict[str, Law]], ...] = KINDS
-    crossed: float = 0.7
+    crossed: float = 0.5
 
     @property
     def dim(self) -> int:
