@@ -88,11 +88,12 @@ def commands(about: dict[str, Any]) -> list[str]:
     stages = [about]
     while "started_from" in stages[0]:
         stages.insert(0, stages[0]["started_from"])
-    here = about.get("hardware")
+    here, start = about.get("hardware"), ""
     for number, stage in enumerate(stages, 1):
         elsewhere = f" on {stage['hardware']}" if stage.get("hardware", here) != here else ""
         given = {**stage["pretraining"], **stage["pretraining"]["model"]}
-        given |= {"start": f"runs/stage{number - 1}"} if number > 1 else {}
+        given |= {"start": start} if number > 1 else {}
+        start = "runs/mean" if "averaged_with" in stage else f"runs/stage{number}"
         defaults |= defaults["model"]
         flags = " ".join(
             f"--{name.replace('_', '-')}" + ("" if value is True else f" {value}")
@@ -104,6 +105,9 @@ def commands(about: dict[str, Any]) -> list[str]:
             + (f", interrupted after {stage['stopped_after']:g} minutes:" if "stopped_after" in stage else ":")
         )
         lines.append(f"  `python scripts/pretrain.py --folder runs/stage{number} --minutes {stage.get('minutes', '?')} {flags}`")
+        if "averaged_with" in stage:
+            lines.append("- Then its weights were averaged with earlier ones, and the next stage starts from the mean:")
+            lines.append(f"  `python scripts/average.py {stage['averaged_with']} runs/stage{number} --folder runs/mean`")
     return lines
 
 
