@@ -3,6 +3,7 @@
 import ast
 import json
 import pickle
+import runpy
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -405,3 +406,13 @@ def test_nothing_unpickles():
 def test_the_search_for_unpickling_finds_it(source):
     """Negative control."""
     assert risks(source)
+
+
+def test_the_mean_of_two_models_has_the_mean_of_each_weight(folder, tmp_path, monkeypatch):
+    save(network(seed=4), tmp_path / "other", ABOUT | {"curves_seen": 20})
+    monkeypatch.setattr("sys.argv", ["average.py", str(folder), str(tmp_path / "other"), "--folder", str(tmp_path / "mean")])
+    runpy.run_path(str(ROOT / "scripts" / "average.py"), run_name="__main__")
+    mean, about = load(tmp_path / "mean", CPU)
+    for p, a, b in zip(mean.parameters(), network().parameters(), network(seed=4).parameters(), strict=True):
+        torch.testing.assert_close(p, (a + b) / 2)
+    assert (about["curves_seen"], about["averaged_with"]) == (20, str(folder))
