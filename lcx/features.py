@@ -17,6 +17,9 @@ PARAMETRIC_TOKEN, PARAMETRIC_QUERY = 7, 6
 GENERAL_TOKEN, GENERAL_QUERY = 27, 7
 _FAST, _SLOW = 0.7, 0.92  # memory of the running means, per token; first guesses, no others were tried
 _SMALLEST_UNIT = 1e-3  # of the long memory's: what a run of repeated values leaves
+# Distances in units, and ratios of units, count as these at most: the prior has next to nothing beyond them, and of a loss that began at
+# 16,000 and went on at 2 the network made a chance of some per cent of going back.
+_FAR, _MANY = 1e4, 1e2
 
 
 class Frame(NamedTuple):
@@ -116,13 +119,13 @@ def general_tokens(
         torch.asinh(30 * change / unit) / 4,
         torch.asinh(10 * change / width),
         2 * (values - bottom) / width - 1,
-        *(torch.asinh(x / unit) / 2 for x in (top - values, values - bottom, values - first)),
+        *(torch.asinh((x / unit).clamp(-_FAR, _FAR)) / 2 for x in (top - values, values - bottom, values - first)),
         *(torch.asinh(10 * x / width) for x in (top - values, values - first)),
-        torch.log(width / unit) / 3 - 1,
-        torch.log(slow / unit) / 2,
-        torch.log((long / unit).clamp(min=1e-6)),
-        torch.log((bend / unit).clamp(min=1e-3)),
-        torch.log(unit / unit_before),
+        torch.log((width / unit).clamp(max=_FAR)) / 3 - 1,
+        torch.log((slow / unit).clamp(max=_MANY)) / 2,
+        torch.log((long / unit).clamp(1e-6, _MANY)),
+        torch.log((bend / unit).clamp(1e-3, _MANY)),
+        torch.log((unit / unit_before).clamp(1 / _MANY, _MANY)),
         torch.log(width / width_before),
         2 * running.mean(change, _FAST) / unit,
         2 * running.mean(change, _SLOW) / slow,
