@@ -74,7 +74,8 @@ def training(folder: Path, about: dict[str, Any]) -> list[str]:
     precision = f"precision {options['precision']}" + ("," if grids else ".")
     return [
         f"- Size: {size['layers']} layers of width {size['width']}, {size['heads']} heads, {size['components']} components, float32.",
-        f"- Training: {about['curves_seen']:,} curves, {about['seconds'] / 60:.0f} minutes on {about.get('hardware', about['device'])}, "
+        f"- Training: {about['curves_seen']:,} curves, {about['seconds'] / 60:.0f} minutes on {about.get('hardware', about['device'])}"
+        + (", but for stages that say otherwise, " if " curves when it ended on " in "".join(commands(about)) else ", ")
         + (precision if options["precision"] else "float32."),
         *grids,
         *commands(about),
@@ -96,7 +97,7 @@ def commands(about: dict[str, Any]) -> list[str]:
         start = "runs/mean" if "averaged_with" in stage else f"runs/stage{number}"
         defaults |= defaults["model"]
         flags = " ".join(
-            f"--{name.replace('_', '-')}" + ("" if value is True else f" {value}")
+            f"--{'no-' * (value is False)}{name.replace('_', '-')}" + ("" if isinstance(value, bool) else f" {value}")
             for name, value in given.items()
             if name != "model" and value != defaults.get(name)
         )
