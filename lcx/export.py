@@ -107,7 +107,7 @@ def feed(
     picked = [x.gather(1, read.origin).masked_fill(padding, torch.nan) for x in (curves.values, curves.steps)]
     ends = [side * math.inf if bound is None else float(bound) for bound, side in zip(bounds, (-1, 1), strict=True)]
     own = {"sign": torch.full((count,), float(direction(mode)))} if general else {"worst": read.scale.worst, "top": read.scale.best}
-    shared = [*picked, queries, curves.horizon, *(torch.full((count,), float(x)) for x in (*ends, best))]
+    shared = [*picked, queries, curves.horizon, *(torch.full((count,), float(x), dtype=torch.float64) for x in (*ends, best))]
     return {name: x.double().numpy() for name, x in zip((*_SHARED, *own), (*shared, *own.values()), strict=True)}
 
 

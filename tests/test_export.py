@@ -75,6 +75,12 @@ def test_the_graph_answers_as_predict_does(model):
         np.testing.assert_allclose(better, answer.prob_better(0.5), atol=1e-5)
 
 
+def test_bounds_and_the_value_to_beat_keep_their_digits():
+    given = feed([1e12, 1e12 + 1], horizon=9, mode="min", bounds=(1e12, 1e12 + 2), best=0.1, model="general")
+    assert (given["lower"], given["upper"], given["best"]) == (1e12, 1e12 + 2, 0.1)
+    assert {x.dtype for x in given.values()} == {np.dtype("float64")}
+
+
 def test_long_curves_are_thinned_by_feed_as_the_model_reads_them():
     values, question = np.linspace(0, 1, 700) ** 0.5, {"horizon": 800, "mode": "max", "at": [750, 800]}
     for model, most in (("general", 512), ("parametric", 100)):
