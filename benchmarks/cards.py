@@ -71,11 +71,12 @@ def training(folder: Path, about: dict[str, Any]) -> list[str]:
     """Size, training and hash, a line or two each."""
     size, options, weights = about["model"], about["pretraining"], (folder / "model.safetensors").read_bytes()
     grids = [f"  {100 * options['irregular']:.0f} % of the curves on irregular grids."] if about["prior"] == "parametric" else []
+    here = about.get("hardware")
     precision = f"precision {options['precision']}" + ("," if grids else ".")
     return [
         f"- Size: {size['layers']} layers of width {size['width']}, {size['heads']} heads, {size['components']} components, float32.",
         f"- Training: {about['curves_seen']:,} curves, {about['seconds'] / 60:.0f} minutes on {about.get('hardware', about['device'])}"
-        + (", but for stages that say otherwise, " if " curves when it ended on " in "".join(commands(about)) else ", ")
+        + (", but for stages that say otherwise, " if any(stage.get("hardware", here) != here for stage in stages_of(about)) else ", ")
         + (precision if options["precision"] else "float32."),
         *grids,
         *commands(about),
@@ -83,14 +84,16 @@ def training(folder: Path, about: dict[str, Any]) -> list[str]:
     ]
 
 
+def stages_of(about: dict[str, Any]) -> list[dict[str, Any]]:
+    """What a config records of each stage of a training, the first one first."""
+    return [*(stages_of(about["started_from"]) if "started_from" in about else []), about]
+
+
 def commands(about: dict[str, Any]) -> list[str]:
     """The commands that trained a model, a line each, from what its config records of the stages."""
     defaults, lines = asdict(PretrainConfig()), []
-    stages = [about]
-    while "started_from" in stages[0]:
-        stages.insert(0, stages[0]["started_from"])
     here, start = about.get("hardware"), ""
-    for number, stage in enumerate(stages, 1):
+    for number, stage in enumerate(stages_of(about), 1):
         elsewhere = f" on {stage['hardware']}" if stage.get("hardware", here) != here else ""
         given = {**stage["pretraining"], **stage["pretraining"]["model"]}
         given |= {"start": start} if number > 1 else {}

@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 
+from lcx.arrays import as_floats
 from lcx.columns import Lists, like, names_of, read_lists, read_numbers, read_words, rows_of
-from lcx.curves import as_curves, as_floats, direction
+from lcx.curves import as_curves, direction
 from lcx.extrapolate import Extrapolator, load
 from lcx.extrapolation import Extrapolation
 from lcx.predictive import Predictive

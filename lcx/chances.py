@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -48,22 +49,29 @@ class Chances:
         """
         table, goal = (self.ever if what == "ever" else self.end)[run], self.sign * np.asarray(target, dtype=np.float64)
         table = table[: len(goal)] if goal.ndim else table
-        kept, rows = self.sign * self.targets, np.arange(len(table))
-        place = np.interp(goal, kept, np.arange(len(kept)))
-        left, right = np.floor(place).astype(int), np.ceil(place).astype(int)
-        share = place - left
+        rows, (left, right, share) = np.arange(len(table)), self._between(goal)
         chance = (1 - share) * table[rows, left] + share * table[rows, right]
         return np.where(np.isneginf(goal), 1.0, chance)
 
     def at(self, runs: Int[np.ndarray, "m"], points: Int[np.ndarray, "m"], target: float) -> Float[np.ndarray, "m"]:
-        """P(better than ``target``) at any later step, as :meth:`of` gives it, of several runs after so many points of each."""
-        kept, goal = self.sign * self.targets, self.sign * target
-        if math.isinf(goal):
-            return np.full(len(runs), float(goal < 0))
-        place = float(np.interp(goal, kept, np.arange(len(kept))))
-        left, right = math.floor(place), math.ceil(place)
-        share = place - left
-        return (1 - share) * self.ever[runs, points - 1, left] + share * self.ever[runs, points - 1, right]
+        """P(better than ``target``) at any later step, as :meth:`of` gives it, of several runs after so many points of each.
+
+        Args:
+            runs: indices of the runs.
+            points: seen of each, >= 1.
+            target: value to beat, user's unit; -inf (mode "min": inf) is beaten by anything.
+        """
+        goal = np.float64(self.sign * target)
+        left, right, share = self._between(goal)
+        chance = (1 - share) * self.ever[runs, points - 1, left] + share * self.ever[runs, points - 1, right]
+        return np.where(np.isneginf(goal), 1.0, chance)
+
+    def _between(self, goal: Any) -> tuple[Any, Any, Any]:
+        """Of goals, larger being better: the places of the kept targets on both sides, and the share of the way to the second."""
+        kept = self.sign * self.targets
+        place = np.interp(goal, kept, np.arange(len(kept)))
+        left = np.floor(place).astype(int)
+        return left, np.ceil(place).astype(int), place - left
 
     def save(self, path: Path) -> None:
         """Writes the file ``path`` (.npz)."""

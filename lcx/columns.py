@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from lcx.curves import as_floats
+from lcx.arrays import as_floats
 
 
 class Lists(NamedTuple):

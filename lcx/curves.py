@@ -3,12 +3,14 @@
 import math
 from dataclasses import dataclass
 from numbers import Real
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+
+from lcx.arrays import Numbers, as_floats, as_pair, as_rows, as_step_rows
 
 MAX_GRID = 512  # most steps in the default query grid (DESIGN section 4, `at`)
 SMALLEST_RANGE = 1e-280  # below it values count as equal: float64 must hold a tiny part of it
@@ -78,18 +80,18 @@ def as_curves(values: Any, steps: Any = None, *, horizon: Any, bounds: Any = (No
     Raises:
         TypeError: something is not numbers. ValueError: the numbers break a rule above.
     """
-    given = _rows(values, "values")
+    given = as_rows(values, "values")
     numbers, seen = given.numbers, ~np.isnan(given.numbers)
     counts = seen.sum(1, keepdims=True)
     given.refuse(np.isinf(numbers), "finite values", "Write NaN for a diverged point.")
-    _Numbers(counts, "finite values", given.one).refuse(counts == 0, "at least one finite value per curve", "Leave out runs without one.")
-    lower, upper = _pair(bounds, "bounds")
+    Numbers(counts, "finite values", given.one).refuse(counts == 0, "at least one finite value per curve", "Leave out runs without one.")
+    lower, upper = as_pair(bounds, "bounds")
     given.refuse((numbers < lower) | (numbers > upper), f"values within {bounds}", "Correct it or widen the bounds.")
     grid = np.broadcast_to(np.arange(1.0, numbers.shape[1] + 1), numbers.shape)
     if steps is not None:
-        rows = _step_rows(steps, "steps", given)
+        rows = as_step_rows(steps, "steps", given)
         wrong = rows.lengths < given.lengths if rows.flat and not given.one else rows.lengths != given.lengths
-        sizes = _Numbers(given.lengths, "number of values", given.one)
+        sizes = Numbers(given.lengths, "number of values", given.one)
         sizes.refuse(wrong, "as many steps as values", "Give missing values a step too.", number_of_steps=rows.lengths)
         grid = rows.numbers[:, : numbers.shape[1]]
     given.refuse(seen & np.isnan(grid), "a step for each finite value", "Give it, or write NaN for both.", step=grid)
@@ -97,7 +99,7 @@ def as_curves(values: Any, steps: Any = None, *, horizon: Any, bounds: Any = (No
     packed, packed_steps = np.full(kept.shape, np.nan), np.full(kept.shape, np.nan)
     packed[kept], packed_steps[kept] = numbers[seen], grid[seen]
     last, column = np.fmax.reduce(packed_steps, 1, keepdims=True), as_floats(horizon, "horizon")[..., None]
-    ends = _step_rows(column, "horizon", given)  # one row per curve, or a flat one for all
+    ends = as_step_rows(column, "horizon", given)  # one row per curve, or a flat one for all
     passed = ends.numbers < last if finished else ends.numbers <= last
     ends.refuse(passed, "no steps at or beyond the horizon", "Raise it or cut the curve.", last_step=last)
     return Curves(*map(torch.from_numpy, (packed, packed_steps, ends.numbers[:, 0]))), given.one
@@ -127,7 +129,7 @@ def as_queries(at: Any, curves: Curves) -> Float[Tensor, "batch queries"]:
         grid = np.where(counts > MAX_GRID, even, np.minimum(start + k, horizon))
         return torch.from_numpy(np.where(k <= counts, grid, np.nan)).to(curves.steps)
     at = [at] if isinstance(at, Real) or getattr(at, "ndim", 1) == 0 else at
-    given = _step_rows(at, "at", _Numbers(last, "last step", len(curves) == 1))
+    given = as_step_rows(at, "at", Numbers(last, "last step", len(curves) == 1))
     numbers = given.numbers.astype(last.dtype)  # compared as stored: a float32 horizon is itself a valid query
     given.refuse(np.isnan(numbers) & given.flat, "finite `at`", "Remove the entry: a flat array needs no padding.")
     outside, rule = (numbers <= last) | (numbers > horizon), "`at` after the last observed step, up to the horizon"
@@ -159,7 +161,7 @@ def as_scale(curves: Curves, *, mode: str, bounds: Any, unit: Any) -> Scale:
         TypeError: not a pair of numbers. ValueError: unknown mode, a pair out of order, differences that overflow.
     """
     sign = direction(mode)
-    low, high = _pair(bounds, "bounds")[::sign] if unit is None else _pair(unit, "unit", sign)
+    low, high = as_pair(bounds, "bounds")[::sign] if unit is None else as_pair(unit, "unit", sign)
     values = sign * curves.values.cpu().numpy()  # larger is better from here on
     first, top = values[:, :1], np.fmax.reduce(values, 1, keepdims=True)
     width = np.maximum(np.abs(first), 1)
@@ -172,7 +174,7 @@ def as_scale(curves: Curves, *, mode: str, bounds: Any, unit: Any) -> Scale:
             worst = np.where(flat, best - np.maximum(width, best - first), first)
             worst = worst if math.isinf(low) else np.full_like(first, sign * low)
         bad, worst, best = ~(np.isfinite(best - worst) & (np.abs(best - worst) > SMALLEST_RANGE)), sign * worst, sign * best
-    _Numbers(worst, "worst", len(worst) == 1).refuse(bad, "a finite, non-zero scale", "Rescale the values.", best=best)
+    Numbers(worst, "worst", len(worst) == 1).refuse(bad, "a finite, non-zero scale", "Rescale the values.", best=best)
     return Scale(*(torch.from_numpy(end[:, 0]).to(curves.values) for end in (worst, best)))
 
 
@@ -181,82 +183,3 @@ def direction(mode: str) -> int:
     if mode not in ("max", "min"):
         raise ValueError(f"Expected mode 'max' or 'min'; got {mode!r}. Write 'max' if larger is better, else 'min'.")
     return 1 if mode == "max" else -1
-
-
-class _Numbers(NamedTuple):
-    numbers: np.ndarray  # (rows, length) float64, NaN on the right of short rows
-    name: str
-    one: bool  # of one curve, or serving all: messages name no curve
-    flat: bool = False  # one flat array came
-    lengths: np.ndarray = np.empty((0, 1))  # (rows, 1) as given
-
-    def refuse(self, bad: Any, rule: str, advice: str, **beside: np.ndarray) -> None:
-        """Raises in three parts at the first True of `bad`, (rows, length or 1), quoting numbers `beside` it."""
-        if bad.any():
-            row, i = divmod(int(bad.argmax()), bad.shape[1])
-            came = self.name + (f"[{i}]" if self.numbers.shape[1] > 1 else "") + f" = {self.numbers[row, i]}"
-            came += "" if self.one else f" in curve {row}"
-            quoted = (f"{key} {np.broadcast_to(array, bad.shape)[row, i]}" for key, array in beside.items())
-            raise ValueError(f"Expected {rule}; got {', '.join((came, *quoted)).replace('_', ' ')}. {advice}")
-
-
-def _rows(data: Any, name: str) -> _Numbers:
-    """User numbers with a row per curve."""
-    first = data[0] if isinstance(data, (list, tuple)) and data else None
-    nested = getattr(first, "ndim", isinstance(first, (list, tuple)))
-    parts = [as_floats(row, name, f" in curve {i}") for i, row in enumerate(data)] if nested else [as_floats(data, name)]
-    flat = not nested and parts[0].ndim == 1
-    parts = list(parts[0]) if not nested and parts[0].ndim == 2 else parts
-    shapes = [part.shape for part in parts if part.ndim != 1]
-    if shapes or not sum(part.size for part in parts):
-        came = f"shape {shapes[0]}" if shapes else "an empty one"
-        raise ValueError(f"Expected {name} 1-D, 2-D or a list of 1-D, not empty; got {came}. Give each curve a row.")
-    lengths = np.array([[part.size] for part in parts])
-    numbers = np.full((len(parts), lengths.max()), np.nan)
-    numbers[np.arange(numbers.shape[1]) < lengths] = np.concatenate(parts)
-    return _Numbers(numbers, name, flat, flat, lengths)
-
-
-def _step_rows(data: Any, name: str, curves: _Numbers) -> _Numbers:
-    """Finite steps > 0, strictly increasing up to their NaN tail: a row per curve, or a flat row that serves all."""
-    given, count = _rows(data, name), len(curves.numbers)
-    numbers, later = given.numbers, given.numbers[:, 1:]
-    if not given.flat and len(numbers) != count:
-        raise ValueError(f"Expected {name} for {count} curve(s); got {len(numbers)}. Give one each, or one for all.")
-    wrong = np.isinf(numbers) | (numbers <= 0)
-    wrong[:, 0] |= np.isnan(numbers[:, 0])
-    given.refuse(wrong, f"finite {name} > 0", "Correct it; zero-based counters need 1 added.")
-    wrong, advice = ~(later > numbers[:, :-1]) & ~np.isnan(later), "Sort, keep one of each; NaN only at the end."
-    given.refuse(wrong, f"{name} strictly increasing", advice, followed_by=later)
-    return given._replace(numbers=np.array(np.broadcast_to(numbers, (count, numbers.shape[1]))), one=curves.one)
-
-
-def as_floats(data: Any, name: str, place: str = "") -> np.ndarray:
-    """Float64 array, perhaps sharing memory with `data`; None in a list, as in JSON logs, becomes NaN."""
-    try:
-        if isinstance(data, Tensor):  # numpy knows no bfloat16 and refuses gradients and other devices
-            data = (data.detach().cpu().double() if data.is_floating_point() else data.cpu()).numpy()
-        array = np.ma.filled(data.astype(float), np.nan) if isinstance(data, np.ma.MaskedArray) else np.asarray(data)
-        if array.dtype.kind == "O" and array.ndim and not any(isinstance(x, (str, bytes, bool)) for x in array.flat):
-            array = array.astype(float)
-    except (TypeError, ValueError, OverflowError, RuntimeError):  # ragged, or an entry that is no number: named below
-        array = np.empty(0, dtype=object)
-    if array.dtype.kind in "fiu":
-        return array.astype(np.float64, copy=False)
-    entries = data if isinstance(data, (list, tuple)) else array.ravel().tolist()
-    odd = [i for i, x in enumerate(entries) if not isinstance(x, (Real, type(None))) or isinstance(x, bool)]
-    came = (f"{name}[{odd[0]}] = {entries[odd[0]]!r}" if odd else f"{name} = {data!r}") + place
-    raise TypeError(f"Expected {name} as real numbers; got {came}. Give plain numbers; a missing value is NaN.")
-
-
-def _pair(pair: Any, name: str, sign: int = 1) -> tuple[float, float]:
-    """Bounds (lower, upper), infinite where None, or unit (worst, best), finite: rising if sign is 1, falling if -1."""
-    ends, unit = as_floats(pair, name), name == "unit"
-    if ends.shape == (2,) and all(math.isfinite(y) or (x is None and not unit) for x, y in zip(pair, ends, strict=True)):
-        low, high = np.where(np.isnan(ends), (-math.inf, math.inf), ends)
-        if sign * low < sign * high:
-            return float(low), float(high)
-    rule = f"(worst, best), worst {'<>'[sign < 0]} best for this mode" if unit else "(lower, upper), lower < upper"
-    raise ValueError(
-        f"Expected {name} as {rule}; got {pair!r}: {name} reversed, equal, not finite or no pair. Write {(0, 1)[::sign]}, say."
-    )

@@ -48,7 +48,7 @@ def is_patient(turn: int) -> bool:
 
 
 def choose(
-    chance: Float[np.ndarray, "n"], left: Float[np.ndarray, "n"], spent: float, *, patient: bool, more: bool, delta: float = 0.0
+    chance: Float[np.ndarray, "n"], left: Float[np.ndarray, "n"], spent: float, *, patient: bool, more: bool, delta: float
 ) -> int | None:
     """Which of n runs to go on with; n, if a new one is to be begun; None if nothing is worth training.
 

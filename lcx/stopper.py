@@ -70,8 +70,7 @@ class EarlyStopper:
         self.rule, self.stop_on_divergence = rule, stop_on_divergence
         never_better(delta if rule is None else 0.0)  # refuses a wrong limit
         self._runs: dict[RunId, Reports] = {}
-        self._turns = 0  # of next_run
-        self._lock = RLock()
+        self._turns, self._lock = 0, RLock()  # turns of next_run
 
     def update(self, step: Any, value: Any, *, best: Any = None, run: Any = None) -> Verdict:
         """Takes one report and answers whether to stop the run.
@@ -114,14 +113,15 @@ class EarlyStopper:
         """Where runs can be paused and resumed: which of them to train next, or to begin a new one (``lcx.freeze_thaw``).
 
         Ask again after each stretch of training, whose reports go to :meth:`update` as always. Chances are of beating the best value of all
-        runs, the run's own included. Runs at their horizon, or diverged by ``stop_on_divergence``, are left alone.
+        runs, from a run's first value on; ``rule`` has no part in it. Runs at their horizon, or diverged by ``stop_on_divergence``, are
+        left alone. None: no run is left whose chance is above ``delta``, and no new one to begin.
 
         Args:
             more: whether there are new runs to begin.
             without: runs that cannot go on.
 
-        Returns:
-            None if no run is left whose chance is above ``delta``, and no new one to begin.
+        Raises:
+            TypeError: a run of ``without`` is no string, whole number or None.
         """
         gone = {as_run(run) for run in without}
         with self._lock:

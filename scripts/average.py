@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from lcx.checkpoint import load, read_config, save
+from lcx.checkpoint import load, save
 
 
 def main() -> None:
@@ -18,11 +18,11 @@ def main() -> None:
     parser.add_argument("second", type=Path)
     parser.add_argument("--folder", type=Path, required=True, help="where the mean goes")
     options = parser.parse_args()
-    (one, _), (other, _) = (load(folder, torch.device("cpu")) for folder in (options.first, options.second))
+    (one, _), (other, about) = (load(folder, torch.device("cpu")) for folder in (options.first, options.second))
     with torch.no_grad():
         for mean, p in zip(one.parameters(), other.parameters(), strict=True):
             mean.lerp_(p, 0.5)
-    about = {name: value for name, value in read_config(options.second).items() if name != "model"}
+    del about["model"]
     save(one, options.folder, about | {"averaged_with": str(options.first)})
 
 

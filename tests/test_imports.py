@@ -12,7 +12,8 @@ CORE = {"torch", "numpy", "jaxtyping"}
 ALLOWED = {
     "families": {"torch"},
     "predictive": CORE,
-    "curves": CORE,
+    "arrays": CORE,
+    "curves": CORE | {"lcx.arrays"},
     "prior": CORE | {"lcx.families", "lcx.curves"},
     "features": CORE,
     "laws": {"torch", "lcx.prior"},
@@ -55,8 +56,8 @@ ALLOWED = {
     "outcome": CORE | {"lcx.chances", "lcx.finished", "lcx.schedules"},
     "replay": CORE | {"tqdm"} | {f"lcx.{name}" for name in ("chances", "finished", "freeze_thaw", "outcome", "schedules")},
     "summaries": CORE | {"lcx.predictive"},
-    "columns": CORE | {"pyarrow", "lcx.curves"},
-    "batch": CORE | {f"lcx.{name}" for name in ("columns", "curves", "extrapolate", "extrapolation", "predictive", "summaries")},
+    "columns": CORE | {"pyarrow", "lcx.arrays"},
+    "batch": CORE | {f"lcx.{name}" for name in ("arrays", "columns", "curves", "extrapolate", "extrapolation", "predictive", "summaries")},
     "parts": {"pyarrow"},
     "sharding": {"torch", "tqdm", "pyarrow", "lcx.batch", "lcx.checkpoint", "lcx.extrapolate", "lcx.parts"},
     "export": CORE
