@@ -18,7 +18,7 @@ test-integrations: .venv-integrations/installed  ## the adapters in real trainin
 page: lcx/page/lcx.html  ## the browser page as one file, lcx/page/lcx.html, which wheels built afterwards carry; needs npm
 
 test-page: .venv-page/installed lcx/page/lcx.html  ## ONNX against torch, and the page in headless Chromium (Debian: apt-get install chromium)
-	.venv-page/bin/pytest -m '' tests/test_export.py tests/page
+	.venv-page/bin/pytest -m '' tests/export/test_onnx.py tests/page
 
 check: .venv/installed-dev
 	$(BIN)/ruff check .
@@ -103,7 +103,7 @@ clean:
 	.venv-page/bin/pip install -q -c .ci/constraints.txt -e '.[dev,onnx]' 'playwright>=1.50'
 	touch $@
 
-PAGE_SOURCES := $(filter-out %/lcx.html,$(wildcard lcx/page/*)) scripts/page.py lcx/export.py $(wildcard models/general/*)
+PAGE_SOURCES := $(filter-out %/lcx.html,$(wildcard lcx/page/*)) scripts/page.py lcx/export/onnx.py $(wildcard models/general/*)
 lcx/page/lcx.html: .venv-page/installed $(PAGE_SOURCES)
 	.venv-page/bin/python scripts/page.py
 
@@ -113,8 +113,8 @@ lcx/page/lcx.html: .venv-page/installed $(PAGE_SOURCES)
 
 # Of Linux the default index has this torch with CUDA only, 3 GB; PyTorch's own index has it for CPUs: set PIP_EXTRA_INDEX_URL to that.
 OLDEST := 2.6.0
-CORE := $(addprefix tests/test_,predictive.py curves.py families.py prior.py model.py checkpoint.py extrapolate.py golden.py stopping.py \
-	scores.py muon.py pretraining.py calibration.py general.py general_model.py report.py gpu.py)
+CORE := $(addprefix tests/,$(addprefix test_,predictive.py curves.py extrapolator.py golden.py scores.py calibration.py general_model.py gpu.py) \
+	priors pfn pretraining/test_muon.py pretraining/test_loop.py stopping report)
 .venv-oldest/installed: pyproject.toml
 	test -x .venv-oldest/bin/python || $(PYTHON) -m venv .venv-oldest
 	.venv-oldest/bin/pip install -q torch==$(OLDEST) -e '.[dev]'

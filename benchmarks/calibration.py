@@ -13,8 +13,8 @@ import torch
 
 import lcx
 from benchmarks.provenance import ROOT, provenance, write_result
-from lcx.objective import CUTOFFS
-from lcx.priors import PRIORS
+from lcx.pretraining.objective import CUTOFFS
+from lcx.priors.named import PRIORS
 from lcx.scores import covered, pit, pit_band
 
 SEED = 2**62 + 2

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.provenance import read_result
-from lcx.batches import PretrainConfig
+from lcx.pretraining.batches import PretrainConfig
 
 
 def parametric(folder: Path) -> str:
@@ -20,7 +20,8 @@ def parametric(folder: Path) -> str:
             "# parametric",
             "",
             "A PFN for the LC-PFN prior: increasing curves in [0, 1], three weighted families (pow3, Janoschek, ilog2), independent normal",
-            "noise (`lcx/prior.py`; Adriaensen et al., NeurIPS 2023). Trained on synthetic curves alone; no real curve was seen.",
+            "noise (`lcx/priors/parametric.py`; Adriaensen et al., NeurIPS 2023). Trained on synthetic curves alone; no real curve",
+            "was seen.",
             "",
             *training(folder, about),
             "",
@@ -47,9 +48,9 @@ def general(folder: Path) -> str:
         [
             "# general",
             "",
-            "A PFN for real curves of any metric, direction, scale and step grid (`lcx/general.py`). Trained on synthetic curves alone.",
-            "The numbers of its prior were fitted to summary statistics of development curves (`benchmarks/prior_fit.py`), so scores on",
-            "those are not of unseen sources; no real curve was trained on.",
+            "A PFN for real curves of any metric, direction, scale and step grid (`lcx/priors/general.py`). Trained on synthetic curves",
+            "alone. The numbers of its prior were fitted to summary statistics of development curves (`benchmarks/prior_fit.py`), so",
+            "scores on those are not of unseen sources; no real curve was trained on.",
             "",
             *training(folder, about),
             f"- Pairs were weighted by (unit of change / range)^{about['pretraining']['relative']}: the model answers for a prior tilted",

@@ -2,8 +2,9 @@
 
 The experiment of Adriaensen et al. (NeurIPS 2023): the runs of a task come in a random order, one at a time, until 20 times the horizon is
 spent; a method may stop a run, which is never resumed (successive halving, Hyperband and top-k-after-1 may, at no cost). Every task
-(benchmarks/early_stop_tasks.py) and 40 orders. Regret, speed-up and false stops are defined at the top of ``lcx/replay.py``. Means are
-over tasks, intervals are 95 % bootstrap intervals over tasks drawn within families, since tasks of one family resemble each other.
+(benchmarks/early_stop_tasks.py) and 40 orders. Regret, speed-up and false stops are defined at the top of ``lcx/replay/comparison.py``.
+Means are over tasks, intervals are 95 % bootstrap intervals over tasks drawn within families, since tasks of one family
+resemble each other.
 
 Every cut-off of every run is predicted once and kept in runs/early_stop/, by a hash of the model's weights and of the task, so that the
 command may be interrupted, and run again with other rules at the price of the simulation alone. ``--model`` names the models, the
@@ -22,18 +23,17 @@ from tqdm.auto import tqdm
 from benchmarks import early_stop_pictures, early_stop_rate, early_stop_tables
 from benchmarks.early_stop_tasks import family, tasks
 from benchmarks.provenance import ROOT, provenance, write_result
-from lcx.chances import Chances, forecast
-from lcx.checkpoint import write_atomically
-from lcx.extrapolate import models_folder
-from lcx.finished import Task
-from lcx.freeze_thaw import freeze_thaw
-from lcx.leading import led
-from lcx.replay import Comparison, compare
-from lcx.schedules import (
+from lcx.extrapolator import models_folder
+from lcx.files import write_atomically
+from lcx.replay.chances import Chances, forecast
+from lcx.replay.comparison import Comparison, compare
+from lcx.replay.methods import (
     Method,
     asha,
     first_points,
+    freeze_thaw,
     hyperband,
+    led,
     median_rule,
     no_stopping,
     patience,
@@ -41,6 +41,7 @@ from lcx.schedules import (
     successive_halving,
     top_after_first,
 )
+from lcx.replay.task import Task
 
 ORDERS, BUDGET = 40, 20  # of each task; in horizons
 KEPT = ROOT / "runs" / "early_stop"

@@ -1,6 +1,6 @@
 """Does a limit calibrated on some tasks keep its false-stop rate on others, and what does a decision cost? See benchmarks/early_stop.py.
 
-``lcx.false_stops.becoming_best`` gives the scores of the runs that become the best in random orders, and
+``lcx.replay.false_stops.becoming_best`` gives the scores of the runs that become the best in random orders, and
 ``lcx.stopping.calibrated_delta`` turns those of some tasks into a limit; on another task, the share of scores at or below it would
 have been stopped falsely.
 """
@@ -12,10 +12,10 @@ import numpy as np
 
 import lcx
 from benchmarks.early_stop_tasks import family
-from lcx.chances import Chances
-from lcx.false_stops import becoming_best
-from lcx.finished import Task
-from lcx.stopping import calibrated_delta
+from lcx.replay.chances import Chances
+from lcx.replay.false_stops import becoming_best
+from lcx.replay.task import Task
+from lcx.stopping.rules import calibrated_delta
 
 RATES = (0.05, 0.1, 0.2)
 ORDERS, SEED = 40, 1

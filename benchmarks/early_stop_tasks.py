@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.real_data import bounds_of
-from lcx.finished import Task, as_task
+from lcx.replay.task import Task, as_task
 
 # Evaluations of a whole run under the external tuning rules, the one before training left out.
 ALGOPERF = {

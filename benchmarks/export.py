@@ -25,7 +25,7 @@ from tqdm.auto import tqdm
 
 import lcx
 from benchmarks.provenance import provenance, write_result
-from lcx.export import LEVELS, export, feed
+from lcx.export.onnx import LEVELS, export, feed
 from lcx.predictive import Predictive
 
 MODELS, SEED = ("general", "parametric"), 2**62 + 17

@@ -22,11 +22,11 @@ import torch
 from tqdm.auto import tqdm
 
 from benchmarks import pfn_vs_mcmc
-from lcx import pretraining
-from lcx.batches import PretrainConfig
-from lcx.checkpoint import CONFIG, WEIGHTS, load, read_tensors
-from lcx.model import PFNConfig
-from lcx.pretraining import STATE, pretrain
+from lcx.pfn.checkpoint import CONFIG, STATE, WEIGHTS, load, read_tensors
+from lcx.pfn.model import PFNConfig
+from lcx.pretraining import loop as pretraining
+from lcx.pretraining.batches import PretrainConfig
+from lcx.pretraining.loop import pretrain
 
 CONFIG_OF_THE_RUN = PretrainConfig(
     model=PFNConfig(width=16, layers=1, heads=2, expansion=2, decoder_layers=1, components=4),

@@ -1,4 +1,4 @@
-"""Damaged and hostile models: how soon and at what memory ``lcx.checkpoint.load`` refuses them; run by benchmarks/faults.py.
+"""Damaged and hostile models: how soon and at what memory ``lcx.pfn.checkpoint.load`` refuses them; run by benchmarks/faults.py.
 
 Each case is loaded in a process of its own kind, whose memory may grow by 200 MB and no more. Memory is the peak of resident memory
 above what the process had before the call; seconds are those of the clock, beside those of the processor.
@@ -20,9 +20,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from benchmarks.provenance import ROOT
-from lcx.checkpoint import CONFIG, WEIGHTS, load, save
-from lcx.extrapolate import models_folder
-from lcx.model import PFN
+from lcx.extrapolator import models_folder
+from lcx.pfn.checkpoint import CONFIG, WEIGHTS, load, save
+from lcx.pfn.model import PFN
 
 ALLOWED = 200 * 2**20  # bytes
 Case = tuple[str, str, bytes | None]  # kind, file, its content; None: what is written in place, as too large to hold

@@ -24,7 +24,7 @@ from tqdm.auto import tqdm
 
 from benchmarks.provenance import ROOT, provenance, write_result
 from benchmarks.scoring import command, write_curves
-from lcx.sharding import MANIFEST
+from lcx.scoring.shards import MANIFEST
 
 COUNTED: list[str] = ["kills", "kills_of_the_parent_only", "resumed_to_the_end", "half_files", "lost", "twice", "changed", "left_over"]
 PATIENCE = 600  # seconds without a new part, or without an end, that count as a hang

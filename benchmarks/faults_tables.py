@@ -3,7 +3,7 @@
 from typing import Any
 
 from benchmarks.provenance import ROOT, read_result
-from lcx.checkpoint import write_text
+from lcx.files import write_text
 
 HEAD = """# Reliability
 

@@ -21,9 +21,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.fuzz import TALLY, attempt
-from lcx.checkpoint import CONFIG, WEIGHTS, load, save
 from lcx.cli import app
-from lcx.model import PFN, PFNConfig
+from lcx.pfn.checkpoint import CONFIG, WEIGHTS, load, save
+from lcx.pfn.model import PFN, PFNConfig
 from lcx.readers import read
 
 LOGS = {

@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 from benchmarks.provenance import ROOT, provenance, read_result, write_result
 from benchmarks.references import curves, score_law
 from lcx.predictive import Predictive
-from lcx.prior import PARAMETRIC, Uniform
+from lcx.priors.parametric import PARAMETRIC, Uniform
 
 DRAWS, BLOCK, ENOUGH, KEPT = 1 << 22, 1 << 14, 1000, 4000
 STORE = ROOT / "runs" / "gold_check.jsonl"

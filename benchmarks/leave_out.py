@@ -23,14 +23,15 @@ from benchmarks.prior_fit import GIVEN, clusters, fitted, real_rows, table
 from benchmarks.provenance import ROOT, provenance, write_result
 from benchmarks.real_curves import CUTOFFS, ask_model, score
 from benchmarks.real_data import RealCurve, load_all
-from lcx.batches import PretrainConfig
-from lcx.checkpoint import write_text
-from lcx.general import GeneralPrior
-from lcx.laws import KINDS, LAWS, Law, Normal, Share
-from lcx.model import PFNConfig
-from lcx.pretraining import STATE, pretrain
-from lcx.prior import LogNormal, Uniform
-from lcx.priors import PRIORS
+from lcx.files import write_text
+from lcx.pfn.checkpoint import STATE
+from lcx.pfn.model import PFNConfig
+from lcx.pretraining.batches import PretrainConfig
+from lcx.pretraining.loop import pretrain
+from lcx.priors.general import GeneralPrior
+from lcx.priors.laws import KINDS, LAWS, Law, Normal, Share
+from lcx.priors.named import PRIORS
+from lcx.priors.parametric import LogNormal, Uniform
 
 DOMAINS = {
     "none": (),
@@ -40,7 +41,7 @@ DOMAINS = {
     "log grids": ("lcdb10_accuracy_mean", "lcdb10_logloss_mean", "pythia_eval_accuracy"),
 }
 BY_HAND = {"log grids": KINDS[-2], "returns": KINDS[-1]}  # the domain that each was made after
-FITTED = 0.66  # share of the fitted kinds together, as in lcx/laws.py
+FITTED = 0.66  # share of the fitted kinds together, as in lcx/priors/laws.py
 MAPS = {law.__name__: law for law in (LogNormal, Normal, Share, Uniform)}
 
 
@@ -96,7 +97,7 @@ def fit(data: Path, domain: str, path: Path) -> GeneralPrior:
 
 
 def widened(law: Law) -> Law:
-    """The law with 1.5 times the spread, as in lcx/laws.py."""
+    """The law with 1.5 times the spread, as in lcx/priors/laws.py."""
     return replace(law, sd=1.5 * law.sd) if isinstance(law, (Normal, LogNormal)) else law
 
 

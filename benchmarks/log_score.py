@@ -9,8 +9,8 @@ import time
 
 import lcx
 from benchmarks.provenance import provenance, write_result
-from lcx.objective import validate
-from lcx.priors import PRIORS
+from lcx.pretraining.objective import validate
+from lcx.priors.named import PRIORS
 
 # Adriaensen et al. 2023: 12 x 512 transformer, 26.8 M parameters, 10 M curves of 100 points, about 8 hours on one RTX 2080.
 P3 = {"10": 1.758, "20": 2.133, "40": 2.403, "80": 2.519}

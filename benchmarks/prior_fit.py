@@ -5,7 +5,7 @@ Every curve is reduced to scale-free summary statistics (``summary``). Without `
 draws whose statistics are nearest, and every law moves towards the moments of the matched latents; then new draws are made, and so on (an
 approximate-Bayesian form of the cross-entropy method; Rubinstein & Kroese 2004). With ``--kinds K`` the real curves are first clustered by
 their statistics, not by where they come from, and each cluster gets laws of its own. ``--leave-out`` fits without the named sources. The
-laws printed are copied into ``lcx/general.py``.
+laws printed are copied into ``lcx/priors/general.py``.
 """
 
 import argparse
@@ -19,9 +19,9 @@ import torch
 
 from benchmarks.provenance import ROOT, provenance, write_result
 from benchmarks.real_data import CUTOFFS, RealCurve, load_all
-from lcx.general import GeneralPrior
-from lcx.laws import Normal, Share
-from lcx.prior import LogNormal
+from lcx.priors.general import GeneralPrior
+from lcx.priors.laws import Normal, Share
+from lcx.priors.parametric import LogNormal
 
 FIXED = {"parametric", "uneven", "dense", "told_upper", "told_lower", "walk_told", "offset", "has_upper", "has_lower"}
 GIVEN = ("points",)  # drawn from the real curves

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from lcx.checkpoint import write_text
+from lcx.files import write_text
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -19,12 +19,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import torch
 
 from benchmarks.provenance import provenance, write_result
-from lcx.batches import BLOCK, PretrainConfig, draw_batches
-from lcx.model import PFNConfig
-from lcx.objective import loss
-from lcx.pretraining import _Run
-from lcx.priors import PRIORS
-from lcx.ranks import Ranks, ranks
+from lcx.pfn.model import PFNConfig
+from lcx.pretraining.batches import BLOCK, PretrainConfig, draw_batches
+from lcx.pretraining.loop import _Run
+from lcx.pretraining.objective import loss
+from lcx.pretraining.processes import Ranks, ranks
+from lcx.priors.named import PRIORS
 
 
 def main() -> None:

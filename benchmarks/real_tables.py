@@ -6,7 +6,7 @@ from typing import Any
 from benchmarks.baselines import SIMPLE
 from benchmarks.provenance import ROOT, read_result
 from benchmarks.real_summary import CUTS
-from lcx.extrapolate import models_folder
+from lcx.extrapolator import models_folder
 
 WORSE = 1.10  # ratios above it are marked
 PICTURE = "results/real_curves/overview.png"

@@ -11,7 +11,7 @@ import torch
 
 import lcx
 from lcx.predictive import Predictive
-from lcx.prior import PARAMETRIC
+from lcx.priors.parametric import PARAMETRIC
 from lcx.scores import covered
 
 SEED = 2**62 + 3  # of the curves; no model is trained or validated on them

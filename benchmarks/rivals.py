@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lcx.prior import PARAMETRIC, Uniform
+from lcx.priors.parametric import PARAMETRIC, Uniform
 
 HORIZON = 100
 WALKERS, STEPS = 100, 2000  # M1 of the paper: 100 walkers, 2,000 steps of which 500 burn-in, thin 1

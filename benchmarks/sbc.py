@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 
 import lcx
 from benchmarks.provenance import ROOT, provenance, write_result
-from lcx.prior import PARAMETRIC
+from lcx.priors.parametric import PARAMETRIC
 from lcx.scores import pit_band
 
 CUTOFFS, PATHS, BINS, SEED = (10, 20, 40, 80), 199, 10, 2**62 + 5

@@ -26,7 +26,7 @@ from tqdm.auto import tqdm
 import lcx
 from benchmarks.provenance import ROOT, provenance, read_result, write_result
 from benchmarks.rivals import HORIZON, STEPS, PaperTransformer, emcee_timer, lcpfn_prior, lean_density, log_joint, paper_pass
-from lcx.prior import PARAMETRIC
+from lcx.priors.parametric import PARAMETRIC
 
 MODEL, CUTOFF = "parametric", 40
 ALL = torch.get_num_threads()

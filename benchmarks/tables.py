@@ -7,8 +7,8 @@ from benchmarks.early_stop_tables import early_stop
 from benchmarks.provenance import ROOT, read_result
 from benchmarks.real_tables import leave_out, real_curves
 from benchmarks.scoring_tables import scoring
-from lcx.checkpoint import write_text
-from lcx.extrapolate import models_folder
+from lcx.extrapolator import models_folder
+from lcx.files import write_text
 
 MARK = "<!-- tables -->"
 

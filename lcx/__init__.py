@@ -8,19 +8,19 @@
 from typing import TYPE_CHECKING, Any
 
 from lcx.curves import Curves as Curves
-from lcx.extrapolate import Extrapolator as Extrapolator
-from lcx.extrapolate import load as load
-from lcx.extrapolate import predict as predict
 from lcx.extrapolation import Extrapolation as Extrapolation
+from lcx.extrapolator import Extrapolator as Extrapolator
+from lcx.extrapolator import load as load
+from lcx.extrapolator import predict as predict
 from lcx.predictive import Predictive as Predictive
 from lcx.priors import sample_prior as sample_prior
 
 if TYPE_CHECKING:
-    from lcx.batch import BatchScorer as BatchScorer
-    from lcx.diagnostics import MCMCInfo as MCMCInfo
-    from lcx.diagnostics import NotConverged as NotConverged
-    from lcx.posterior import mcmc as mcmc
-    from lcx.stopper import EarlyStopper as EarlyStopper
+    from lcx.reference import MCMCInfo as MCMCInfo
+    from lcx.reference import NotConverged as NotConverged
+    from lcx.reference import mcmc as mcmc
+    from lcx.scoring import BatchScorer as BatchScorer
+    from lcx.stopping import EarlyStopper as EarlyStopper
     from lcx.stopping import Verdict as Verdict
 
 __all__ = [
@@ -40,11 +40,11 @@ __all__ = [
 ]
 
 _LAZY = {
-    "BatchScorer": "lcx.batch",
-    "mcmc": "lcx.posterior",
-    "MCMCInfo": "lcx.diagnostics",
-    "NotConverged": "lcx.diagnostics",
-    "EarlyStopper": "lcx.stopper",
+    "BatchScorer": "lcx.scoring",
+    "mcmc": "lcx.reference",
+    "MCMCInfo": "lcx.reference",
+    "NotConverged": "lcx.reference",
+    "EarlyStopper": "lcx.stopping",
     "Verdict": "lcx.stopping",
 }
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from lcx.checkpoint import load, save
+from lcx.pfn.checkpoint import load, save
 
 
 def main() -> None:

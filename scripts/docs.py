@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.door_tables import ranks_table
 from benchmarks.provenance import read_result
-from lcx.checkpoint import write_text
+from lcx.files import write_text
 from scripts.readme import against_mcmc, on_real_curves
 
 ROOT = Path(__file__).resolve().parents[1]

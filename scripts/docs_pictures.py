@@ -22,7 +22,7 @@ from benchmarks import real_curves
 from benchmarks.provenance import read_result
 from benchmarks.real_data import load_all
 from benchmarks.real_pictures import panel
-from lcx.checkpoint import write_atomically
+from lcx.files import write_atomically
 
 ROOT = Path(__file__).resolve().parents[1]
 BLUE, DARK, RED = "#2a6fbb", "#1b1b1b", "#c0392b"

@@ -11,10 +11,10 @@ from typing import Any
 import torch
 
 import lcx
-from lcx.checkpoint import write_text
-from lcx.extrapolate import models_folder
-from lcx.features import Frame
-from lcx.model import PFN
+from lcx.extrapolator import models_folder
+from lcx.files import write_text
+from lcx.pfn.features import Frame
+from lcx.pfn.model import PFN
 
 GOLDEN = Path(__file__).resolve().parents[1] / "tests" / "golden"
 QUERIES = (1.0, 30.0, 70.5)  # steps after the last point

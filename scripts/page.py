@@ -17,8 +17,8 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-from lcx.checkpoint import write_text
-from lcx.export import export
+from lcx.export.onnx import export
+from lcx.files import write_text
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "lcx" / "page"

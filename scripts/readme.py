@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 from benchmarks.provenance import read_result
-from lcx.checkpoint import write_text
+from lcx.files import write_text
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -138,9 +138,9 @@ def early_stopping() -> list[str]:
         "(`lcx.stopping.calibrated_delta`) gave "
         + ", ".join(f"{100 * schemes['other families']['achieved']:.1f}" for schemes in result["false_stops"]["rates"].values())
         + " % on families of tasks it was not set on.",
-        "`led`, a limit that follows the leading run (`lcx.leading`), and freeze-thaw, which says what to train next where runs can be",
-        "paused (`EarlyStopper.next_run`), had their forms and constants chosen on these tasks. Successive halving, Hyperband, top 10",
-        "after 1 and freeze-thaw resume runs at no cost; with the others a stopped run is gone. A run never resumed counts as stopped.",
+        "`led`, a limit that follows the leading run (`lcx.stopping.leading`), and freeze-thaw, which says what to train next where runs",
+        "can be paused (`EarlyStopper.next_run`), had their forms and constants chosen on these tasks. Successive halving, Hyperband, top",
+        "10 after 1 and freeze-thaw resume runs at no cost; with the others a stopped run is gone. A run never resumed counts as stopped.",
         "",
         f"- `{result['command']}`, {result['date']}, commit {result['commit']}, {result['device']}.",
         "",

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.provenance import provenance
-from lcx.checkpoint import load, read_config, save
+from lcx.pfn.checkpoint import load, read_config, save
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -10,8 +10,8 @@ import pytest
 import torch
 from scipy.stats import binom, kstest
 
-from lcx.extrapolate import load
-from lcx.prior import PARAMETRIC
+from lcx.extrapolator import load
+from lcx.priors.parametric import PARAMETRIC
 from lcx.scores import covered, pit
 
 N = 4000

@@ -9,9 +9,9 @@ import pytest
 import typer
 from blocks import CONSOLE, PYTHON, run_console, run_python
 
-from lcx.batches import PretrainConfig
 from lcx.cli import app
-from lcx.model import PFNConfig
+from lcx.pfn.model import PFNConfig
+from lcx.pretraining.batches import PretrainConfig
 from scripts.docs import with_figures
 
 ROOT = Path(__file__).parents[1]

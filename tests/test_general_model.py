@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 import lcx
 import lcx.curves
-from lcx.batches import PretrainConfig, general_batch
-from lcx.features import Frame
-from lcx.objective import relative_weight
+from lcx.pfn.features import Frame
+from lcx.pfn.tokens import GENERAL_TOKENS, RECENT, GeneralTokens
 from lcx.predictive import Predictive
-from lcx.priors import PRIORS
-from lcx.tokens import GENERAL_TOKENS, RECENT, GeneralTokens
+from lcx.pretraining.batches import PretrainConfig, general_batch
+from lcx.pretraining.objective import relative_weight
+from lcx.priors.named import PRIORS
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 RISING = 0.9 - 0.6 * np.arange(1, 31) ** -0.7

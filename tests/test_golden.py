@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lcx.checkpoint import load
-from lcx.extrapolate import models_folder
+from lcx.extrapolator import models_folder
+from lcx.pfn.checkpoint import load
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))

@@ -1,4 +1,4 @@
-"""Who may import whom (the table of the architecture), and that ``import lcx`` loads nothing optional."""
+"""Who may import whom: folders stand on floors; and that ``import lcx`` loads nothing optional."""
 
 import ast
 import subprocess
@@ -9,88 +9,43 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "lcx"
 CORE = {"torch", "numpy", "jaxtyping"}
-ALLOWED = {
-    "families": {"torch"},
-    "predictive": CORE,
-    "arrays": CORE,
-    "curves": CORE | {"lcx.arrays"},
-    "prior": CORE | {"lcx.families", "lcx.curves"},
-    "features": CORE,
-    "laws": {"torch", "lcx.prior"},
-    "general": CORE | {"lcx.curves", "lcx.features", "lcx.laws", "lcx.prior"},
-    "priors": CORE | {"lcx.curves", "lcx.general", "lcx.prior"},
-    "context": CORE | {"lcx.features"},
-    "blocks": CORE,
-    "forks": CORE,
-    "model": CORE | {"lcx.blocks", "lcx.context", "lcx.features", "lcx.predictive"},
-    "scores": CORE | {"lcx.predictive"},
-    "checkpoint": {"torch", "safetensors", "lcx.model"},
-    "batches": CORE | {"lcx.features", "lcx.general", "lcx.model", "lcx.prior"},
-    "objective": CORE | {f"lcx.{name}" for name in ("batches", "general", "model", "predictive", "prior", "scores")},
-    "pretraining": CORE
-    | {"tqdm"}
-    | {f"lcx.{name}" for name in ("batches", "checkpoint", "general", "model", "muon", "objective", "prior", "priors", "ranks")},
-    "muon": {"torch"},
-    "ranks": {"torch", "lcx.stopping"},  # the latter for its type
-    "tokens": CORE | {"lcx.curves", "lcx.features"},
-    "surprise": CORE | {"lcx.predictive", "lcx.tokens"},
-    "extrapolation": CORE | {"pandas", "matplotlib", "lcx.curves", "lcx.predictive", "lcx.plots"},
-    "extrapolate": CORE
-    | {
-        f"lcx.{name}"
-        for name in ("checkpoint", "curves", "extrapolation", "features", "forks", "model", "predictive", "surprise", "tokens")
-    },
-    "outlook": CORE | {"lcx.extrapolation", "lcx.predictive"},
-    "stopping": CORE | {"lcx.extrapolation", "lcx.outlook"},
-    "reports": CORE | {"lcx.curves"},
-    "standings": CORE | {"pandas", "lcx.curves", "lcx.extrapolate", "lcx.extrapolation", "lcx.reports"},
-    "svg": CORE,
-    "report": CORE | {"pandas"} | {f"lcx.{name}" for name in ("extrapolate", "extrapolation", "reports", "standings", "svg")},
-    "stopper": CORE | {f"lcx.{name}" for name in ("curves", "extrapolate", "extrapolation", "freeze_thaw", "ranks", "reports", "stopping")},
-    "finished": CORE | {"pandas", "lcx.curves"},
-    "chances": CORE | {"tqdm", "lcx.extrapolate", "lcx.finished", "lcx.predictive"},
-    "schedules": CORE | {"lcx.chances", "lcx.finished"},
-    "false_stops": CORE | {"lcx.chances", "lcx.finished", "lcx.stopping"},
-    "freeze_thaw": CORE | {f"lcx.{name}" for name in ("chances", "finished", "schedules")},
-    "leading": CORE | {f"lcx.{name}" for name in ("chances", "curves", "extrapolation", "finished", "outlook", "schedules", "stopping")},
-    "outcome": CORE | {"lcx.chances", "lcx.finished", "lcx.schedules"},
-    "replay": CORE | {"tqdm"} | {f"lcx.{name}" for name in ("chances", "finished", "freeze_thaw", "outcome", "schedules")},
-    "summaries": CORE | {"lcx.predictive"},
-    "columns": CORE | {"pyarrow", "lcx.arrays"},
-    "batch": CORE | {f"lcx.{name}" for name in ("arrays", "columns", "curves", "extrapolate", "extrapolation", "predictive", "summaries")},
-    "parts": {"pyarrow"},
-    "sharding": {"torch", "tqdm", "pyarrow", "lcx.batch", "lcx.checkpoint", "lcx.extrapolate", "lcx.parts"},
-    "export": CORE
-    | {"onnx", "onnxscript"}
-    | {f"lcx.{name}" for name in ("checkpoint", "curves", "extrapolate", "features", "model", "onnx_math", "tokens")},
-    "onnx_math": CORE,
-    "plots": {"numpy", "matplotlib"},
-    "diagnostics": CORE | {"arviz"},
-    "posterior": CORE
-    | {
-        f"lcx.{name}"
-        for name in (
-            "checkpoint",
-            "curves",
-            "diagnostics",
-            "extrapolate",
-            "extrapolation",
-            "predictive",
-            "prior",
-            "priors",
-            "samplers",
-            "tokens",
-        )
-    },
-    "samplers/__init__": CORE | {"lcx.prior"},
-    "samplers/amplitudes": CORE | {"lcx.prior"},
-    "samplers/smc": CORE | {"tqdm", "lcx.prior", "lcx.samplers"},
-    "samplers/nuts": CORE | {"tqdm", "pyro", "lcx.prior", "lcx.samplers"},
-    "samplers/ensemble": CORE | {"tqdm", "emcee", "lcx.prior", "lcx.samplers"},
+# Each folder, and each module beside them: its floor, counted from the ground, and the packages of others that it may import. Of lcx it
+# may import what stands on floors below its own.
+ROWS = {
+    "arrays": (0, CORE),
+    "files": (0, set()),
+    "plots": (0, {"numpy", "matplotlib"}),
+    "readers": (0, {"numpy", "pandas", "tensorboard", "mlflow", "optuna", "wandb"}),
+    "predictive": (1, CORE),
+    "curves": (1, CORE),
+    "scores": (2, CORE),
+    "pfn": (3, CORE | {"safetensors"}),
+    "priors": (4, CORE),
+    "extrapolation": (5, CORE | {"pandas", "matplotlib"}),
+    "extrapolator": (6, CORE),
+    "pretraining": (7, CORE | {"tqdm"}),
+    "reference": (7, CORE | {"tqdm", "pyro", "emcee", "arviz"}),
+    "scoring": (7, CORE | {"tqdm", "pyarrow"}),
+    "export": (7, CORE | {"onnx", "onnxscript"}),
+    "stopping": (8, CORE),
+    "replay": (9, CORE | {"tqdm", "pandas"}),
+    "report": (9, CORE | {"pandas"}),
+    "integrations": (9, CORE | {"keras", "lightgbm", "optuna", "ray", "transformers", "xgboost"}),
+    "cli": (10, CORE | {"typer", "tqdm", "pandas", "rich"}),
+    "__init__": (11, set()),
 }
+# What may not be imported although it stands below.
+BARRED = {"extrapolation": {"priors"}, "extrapolator": {"priors"}}
+# One file for each of these packages, which alone imports it: its own reader, its own adapter.
+OWN = {"tensorboard", "mlflow", "optuna", "wandb", "keras", "lightgbm", "ray", "transformers", "xgboost"}
+
+
+def files(unit: str) -> list[Path]:
+    return sorted((PACKAGE / unit).rglob("*.py")) if (PACKAGE / unit).is_dir() else [PACKAGE / f"{unit}.py"]
 
 
 def imported(tree: ast.Module) -> set[str]:
+    """Packages of others by name, and what of lcx is imported: "lcx." and the folder or module."""
     names = set()
     for node in ast.walk(tree):
         modules = (
@@ -102,33 +57,57 @@ def imported(tree: ast.Module) -> set[str]:
     return names - set(sys.stdlib_module_names)
 
 
-def test_every_module_has_a_row():
-    modules = {p.relative_to(PACKAGE).with_suffix("").as_posix() for folder in ("", "samplers") for p in (PACKAGE / folder).glob("*.py")}
-    modules -= {"__init__"}
-    assert modules == set(ALLOWED)
+def test_every_folder_and_module_has_a_row():
+    folders = {p.name for p in PACKAGE.iterdir() if p.is_dir() and any(p.glob("*.py"))}
+    assert folders | {p.stem for p in PACKAGE.glob("*.py")} == set(ROWS)
 
 
-@pytest.mark.parametrize("module", ALLOWED)
-def test_a_module_imports_only_what_the_table_allows(module):
-    # tensorboard is the one optional import of a core module, tried inside a function of pretraining.
-    assert imported(ast.parse((PACKAGE / f"{module}.py").read_text())) <= ALLOWED[module]
+@pytest.mark.parametrize("unit", ROWS)
+def test_a_folder_imports_from_floors_below_and_only_the_packages_it_may(unit):
+    floor, packages = ROWS[unit]
+    below = {f"lcx.{other}" for other, (its, _) in ROWS.items() if its < floor} - {f"lcx.{other}" for other in BARRED.get(unit, ())}
+    for path in files(unit):
+        others = imported(ast.parse(path.read_text())) - {f"lcx.{unit}"}
+        assert others <= below | packages, path
+
+
+@pytest.mark.parametrize("unit", ["readers", "integrations"])
+def test_each_log_format_and_each_framework_is_imported_by_its_own_file_alone(unit):
+    for path in files(unit):
+        assert imported(ast.parse(path.read_text())) & OWN <= {path.stem}, path
+
+
+def test_lists_of_folders_hold_nothing_but_names():
+    for path in PACKAGE.rglob("*/__init__.py"):
+        doc, *rest = ast.parse(path.read_text()).body
+        assert isinstance(doc, ast.Expr), path
+        assert all(isinstance(node, (ast.ImportFrom, ast.Assign)) for node in rest), path
+        given = [a.asname or a.name for node in rest if isinstance(node, ast.ImportFrom) for a in node.names]
+        told = [name for node in rest if isinstance(node, ast.Assign) for name in ast.literal_eval(node.value)]
+        assert sorted(given) == sorted(told), path
+        assert not set(given) & {p.stem for p in path.parent.iterdir()}, path
+
+
+def loaded_by(code: str, packages: set[str]) -> str:
+    code = f"import sys, {code}; print([m for m in sys.modules if m.split('.')[0] in {packages}])"
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
 
 
 def test_import_lcx_loads_nothing_optional():
-    code = "import sys, lcx; print([m for m in sys.modules if m.split('.')[0] in {heavy}])"
-    heavy = {"pandas", "matplotlib", "pyro", "typer", "scipy", "emcee", "arviz", "dynesty", "tensorboard", "sklearn"}
-    shown = subprocess.run([sys.executable, "-c", code.format(heavy=heavy)], capture_output=True, text=True, check=True).stdout
-    assert shown.strip() == "[]"
+    assert (
+        loaded_by("lcx", {"pandas", "matplotlib", "pyro", "typer", "scipy", "emcee", "arviz", "dynesty", "tensorboard", "sklearn"}) == "[]"
+    )
+
+
+def test_the_reference_loads_samplers_when_they_sample():
+    assert loaded_by("lcx.reference", {"pandas", "matplotlib", "pyro", "emcee", "arviz"}) == "[]"
 
 
 def test_pretraining_needs_only_the_bare_packages():
-    code = "import sys, lcx.cli.pretrain; print([m for m in sys.modules if m.split('.')[0] in {other}])"
-    other = {"pandas", "matplotlib", "pyro", "typer", "scipy", "emcee", "sklearn"}
-    shown = subprocess.run([sys.executable, "-c", code.format(other=other)], capture_output=True, text=True, check=True).stdout
-    assert shown.strip() == "[]"
+    assert loaded_by("lcx.cli.pretrain", {"pandas", "matplotlib", "pyro", "typer", "scipy", "emcee", "sklearn"}) == "[]"
 
 
-@pytest.mark.parametrize("path", sorted((PACKAGE / "readers").glob("*.py")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", files("readers"), ids=lambda path: path.stem)
 def test_a_reader_loads_pandas_and_its_own_package_only_when_it_reads(path):
     tree = ast.parse(path.read_text())
     tree.body = [node for node in tree.body if not isinstance(node, (ast.FunctionDef, ast.If))]  # an if is TYPE_CHECKING

@@ -10,7 +10,7 @@ from tempfile import mkdtemp
 import torch
 
 import lcx
-from lcx.stopper import decide_on_rank_zero
+from lcx.stopping import decide_on_rank_zero
 
 folder = Path(sys.argv[1] if len(sys.argv) > 1 else mkdtemp())
 x = torch.randn(1000, 20, generator=torch.Generator().manual_seed(0))

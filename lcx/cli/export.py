@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from lcx.export import LEVELS
-from lcx.export import export as export_model
+from lcx.export.onnx import LEVELS
+from lcx.export.onnx import export as export_model
 
 
 def export(
@@ -14,7 +14,7 @@ def export(
     model: Annotated[str, typer.Option(help="Model name or folder.")] = "default",
     levels: Annotated[str, typer.Option(help="Levels of the quantiles, separated by commas.")] = ",".join(map(str, LEVELS)),
 ) -> None:
-    """Writes a model as ONNX: user's numbers in, quantiles out (see lcx/export.py for both)."""
+    """Writes a model as ONNX: user's numbers in, quantiles out (see lcx/export/onnx.py for both)."""
     try:
         chosen = tuple(float(part) for part in levels.split(","))
     except ValueError as error:

@@ -7,8 +7,8 @@ from importlib.metadata import version
 import torch
 import typer
 
-from lcx.checkpoint import read_config
-from lcx.extrapolate import DEFAULT, load, models_folder
+from lcx.extrapolator import DEFAULT, load, models_folder
+from lcx.pfn.checkpoint import read_config
 
 
 def info(as_json: bool = typer.Option(False, "--json", help="Machine-readable output.")) -> None:

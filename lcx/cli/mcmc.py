@@ -9,9 +9,9 @@ from typing import Annotated, Any
 import typer
 
 from lcx.cli import one_curve as cli
-from lcx.diagnostics import MCMCInfo, NotConverged
-from lcx.extrapolate import load
-from lcx.posterior import mcmc as sample
+from lcx.extrapolator import load
+from lcx.reference.diagnostics import MCMCInfo, NotConverged
+from lcx.reference.posterior import mcmc as sample
 
 
 def mcmc(

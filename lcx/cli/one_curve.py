@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import typer
 
-from lcx.checkpoint import write_atomically
 from lcx.extrapolation import Extrapolation
+from lcx.files import write_atomically
 from lcx.readers.table import COUNTERS, TIMES
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lcx.checkpoint import write_atomically
+from lcx.files import write_atomically
 
 PAGE = Path(__file__).parents[1] / "page" / "lcx.html"
 

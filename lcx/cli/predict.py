@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from lcx.cli import one_curve as cli
-from lcx.extrapolate import predict as predict_curve
+from lcx.extrapolator import predict as predict_curve
 
 
 def predict(

@@ -10,10 +10,10 @@ from dataclasses import MISSING, fields, replace
 from pathlib import Path
 from typing import Any, get_args
 
-from lcx.batches import PretrainConfig
-from lcx.model import PFNConfig
-from lcx.pretraining import pretrain
-from lcx.ranks import launched
+from lcx.pfn.model import PFNConfig
+from lcx.pretraining.batches import PretrainConfig
+from lcx.pretraining.loop import pretrain
+from lcx.pretraining.processes import launched
 
 
 def main(arguments: list[str], program: str) -> None:

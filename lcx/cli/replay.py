@@ -10,16 +10,16 @@ import numpy as np
 import typer
 from tqdm.auto import tqdm
 
-from lcx.chances import Chances, forecast
-from lcx.checkpoint import write_atomically
 from lcx.cli import many_runs as cli
 from lcx.cli import one_curve as curve
-from lcx.false_stops import delta_for
-from lcx.finished import Task, task_from_table
-from lcx.freeze_thaw import freeze_thaw
-from lcx.replay import GRID, Comparison, Outcome, mean_regret, speed_up, unit_of_regret
-from lcx.replay import replay as replay_once
-from lcx.schedules import Method, Order, asha, median_rule, no_stopping, patience, predicted, top_after_first
+from lcx.files import write_atomically
+from lcx.replay.chances import Chances, forecast
+from lcx.replay.comparison import GRID, Comparison, mean_regret, speed_up, unit_of_regret
+from lcx.replay.false_stops import delta_for
+from lcx.replay.methods import Method, Order, asha, freeze_thaw, median_rule, no_stopping, patience, predicted, top_after_first
+from lcx.replay.outcome import Outcome
+from lcx.replay.outcome import replay as replay_once
+from lcx.replay.task import Task, task_from_table
 
 _REFERENCE, _PAUSING = "no stopping", "lcx freeze-thaw"
 _SHOWN = 5  # false stops told per method

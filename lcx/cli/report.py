@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from lcx.checkpoint import write_atomically
 from lcx.cli import many_runs as cli
 from lcx.cli import one_curve as curve
-from lcx.report import report_html
+from lcx.files import write_atomically
+from lcx.report.html import report_html
 
 
 def report(

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from lcx.batch import BatchScorer
 from lcx.cli import one_curve as curve
-from lcx.sharding import score as score_files
+from lcx.scoring.scorer import BatchScorer
+from lcx.scoring.shards import score as score_files
 
 
 def score(

@@ -12,7 +12,7 @@ import typer
 
 from lcx.cli import many_runs as cli
 from lcx.cli import one_curve as curve
-from lcx.standings import Standing, standings
+from lcx.report.leaderboard import Standing, standings
 
 _HEADER = ["run", "verdict", "P(better)", "step", "last", "best", "final", "5 %", "95 %", "reason"]  # a narrow terminal shows the first
 _LEFT = {0, 1, 9}

@@ -6,8 +6,8 @@ from typing import Any
 
 from lcx.extrapolation import Extrapolation
 from lcx.integrations.one_run import OneRun
-from lcx.outlook import better, largest_prob_better, own_best
-from lcx.stopping import Verdict, never_better
+from lcx.stopping.outlook import better, largest_prob_better, own_best
+from lcx.stopping.rules import Verdict, never_better
 
 _READ = 50  # rounds read by default: a round often takes less time than a prediction
 

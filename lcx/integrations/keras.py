@@ -11,8 +11,8 @@ except ModuleNotFoundError as error:
     raise ImportError("expected the package keras, got none; pip install 'lcx[keras]'") from error
 
 from lcx.integrations.one_run import OneRun
-from lcx.outlook import better
-from lcx.stopping import Verdict
+from lcx.stopping.outlook import better
+from lcx.stopping.rules import Verdict
 
 
 class LCXCallback(keras.callbacks.Callback):  # pyright: ignore

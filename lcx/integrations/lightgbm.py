@@ -4,7 +4,7 @@ import logging
 from typing import Any
 
 from lcx.integrations.boosting import Training
-from lcx.stopping import Verdict
+from lcx.stopping.rules import Verdict
 
 try:
     from lightgbm import Booster, EarlyStopException  # pyright: ignore[reportMissingImports]

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from lcx.integrations.one_run import OneRun
-from lcx.stopping import Verdict
+from lcx.stopping.rules import Verdict
 
 
 def _callback_classes() -> list[Any]:

@@ -3,7 +3,6 @@
 import json
 import logging
 import math
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,11 @@ from urllib.parse import quote
 import torch.distributed as dist
 
 from lcx.extrapolation import Extrapolation
-from lcx.reports import Reports, as_number, as_value
-from lcx.stopper import EarlyStopper, decide_on_rank_zero
-from lcx.stopping import Rule, Verdict, never_better, spare_incumbent
+from lcx.files import write_text
+from lcx.stopping.intake import Reports, as_number, as_value
+from lcx.stopping.rules import Rule, Verdict, never_better, spare_incumbent
+from lcx.stopping.stopper import EarlyStopper
+from lcx.stopping.world import decide_on_rank_zero
 
 log = logging.getLogger("lcx")
 
@@ -148,9 +149,7 @@ class OneRun:
         if self._file is not None:
             lines = [json.dumps({"step": s, self.metric: math.nan if y is None else y}) + "\n" for s, y in self.points]
             self._file.parent.mkdir(parents=True, exist_ok=True)
-            partial = self._file.with_suffix(".partial")
-            partial.write_text("".join(lines))
-            os.replace(partial, self._file)
+            write_text("".join(lines), self._file, name=(self._file.stem, ".partial"))  # others read *.jsonl meanwhile
         return verdict
 
     def _to_beat(self) -> float | None:

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from lcx.extrapolation import Extrapolation
-from lcx.reports import as_step, as_value
-from lcx.stopper import EarlyStopper
-from lcx.stopping import Rule, Verdict, never_better, spare_incumbent, unasked
+from lcx.stopping.intake import as_step, as_value
+from lcx.stopping.rules import Rule, Verdict, never_better, spare_incumbent, unasked
+from lcx.stopping.stopper import EarlyStopper
 
 try:
     from optuna import Study, Trial

@@ -5,8 +5,8 @@ import math
 from functools import reduce
 from typing import Any
 
-from lcx.stopper import EarlyStopper
-from lcx.stopping import Verdict, unasked
+from lcx.stopping.rules import Verdict, unasked
+from lcx.stopping.stopper import EarlyStopper
 
 try:
     from ray.tune import Stopper  # pyright: ignore[reportMissingImports]

@@ -12,7 +12,7 @@ except ModuleNotFoundError as error:
     raise ImportError("expected the package transformers, got none; pip install 'lcx[transformers]'") from error
 
 from lcx.integrations.one_run import OneRun
-from lcx.stopping import Verdict
+from lcx.stopping.rules import Verdict
 
 
 class LCXCallback(TrainerCallback, ExportableState):  # pyright: ignore

@@ -3,7 +3,7 @@
 from typing import Any
 
 from lcx.integrations.boosting import Training
-from lcx.stopping import Verdict
+from lcx.stopping.rules import Verdict
 
 try:
     from xgboost.callback import TrainingCallback  # pyright: ignore[reportMissingImports]

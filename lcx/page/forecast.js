@@ -1,5 +1,5 @@
-// Curves -> predictions, by the model in ONNX Runtime Web. Numbers as in Python's lcx.predict, lcx.outlook and lcx.stopping.
-// What the graph takes and gives stands at the top of lcx/export.py.
+// Curves -> predictions, by the model in ONNX Runtime Web. Numbers as in Python's lcx.predict, lcx.stopping.outlook and lcx.stopping.
+// What the graph takes and gives stands at the top of lcx/export/onnx.py.
 
 import * as ort from "lcx/onnxruntime";
 import { InputError } from "lcx/table";
@@ -118,7 +118,7 @@ export function stepsAhead(last, horizon) {
   return [...new Set([...steps, horizon])].filter((s) => s > last && s <= horizon);
 }
 
-/** Indices of the points read, as lcx.tokens.GeneralTokens chooses them. */
+/** Indices of the points read, as lcx.pfn.tokens.GeneralTokens chooses them. */
 export function thinned(count) {
   if (count <= GENERAL_TOKENS) return Array.from({ length: count }, (_, i) => i);
   const early = GENERAL_TOKENS - RECENT;

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lcx.integrations.boosting import Training, past_its_best
-from lcx.stopping import reaches
+from lcx.stopping.rules import reaches
 
 pytestmark = pytest.mark.slow
 sklearn = pytest.importorskip("sklearn")

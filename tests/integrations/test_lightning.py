@@ -13,7 +13,7 @@ pl = pytest.importorskip("lightning.pytorch")
 other = pytest.importorskip("pytorch_lightning")
 
 from lcx.integrations.lightning import LCXCallback  # noqa: E402
-from lcx.stopping import not_better_at_horizon  # noqa: E402
+from lcx.stopping.rules import not_better_at_horizon  # noqa: E402
 
 pytestmark = [
     pytest.mark.slow,

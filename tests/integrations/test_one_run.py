@@ -14,7 +14,7 @@ import pytest
 import lcx
 from lcx.integrations.one_run import OneRun
 from lcx.readers import read
-from lcx.stopping import every, never_better, reaches
+from lcx.stopping.rules import every, never_better, reaches
 
 GOOD = 0.95 - 0.6 * np.arange(1, 13) ** -0.7
 POOR = 0.6 - 0.3 * np.arange(1, 13) ** -0.7

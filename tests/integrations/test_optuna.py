@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import lcx
-from lcx.stopping import never_better, reaches
+from lcx.stopping.rules import never_better, reaches
 
 optuna = pytest.importorskip("optuna")
 optuna.logging.set_verbosity(optuna.logging.WARNING)

@@ -16,7 +16,7 @@ transformers = pytest.importorskip("transformers")
 pytest.importorskip("accelerate")
 
 from lcx.integrations.transformers import LCXCallback  # noqa: E402
-from lcx.stopping import reaches  # noqa: E402
+from lcx.stopping.rules import reaches  # noqa: E402
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:::transformers"), pytest.mark.filterwarnings("ignore:::torch")]
 GOOD = 0.95 - 0.6 * np.arange(1, 41) ** -0.7

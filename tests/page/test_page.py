@@ -15,8 +15,8 @@ import pytest
 
 import lcx
 from lcx.cli.page import PAGE
-from lcx.export import LEVELS
-from lcx.stopping import never_better, spare_incumbent
+from lcx.export.onnx import LEVELS
+from lcx.stopping.rules import never_better, spare_incumbent
 
 sync_api = pytest.importorskip("playwright.sync_api")
 CHROMIUM = shutil.which("chromium")

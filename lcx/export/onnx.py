@@ -1,0 +1,171 @@
+"""A model as one ONNX graph, from the user's numbers to quantiles: ``export`` (needs the extra ``onnx``), and ``feed`` for its inputs.
+
+The exporter of torch before 2.11 has no loops, which the quantiles need.
+
+What of :class:`lcx.extrapolator.Extrapolator` is in the graph: units and chart, the network, the mixture, the truncation to the bounds,
+quantiles, and P(better than best). What is not: checks of the input, and the choice of points where a curve has more than the model can
+read (:func:`feed` does both). Arithmetic is float64 but for the network's, which is float32.
+
+Inputs, B curves, L points, A steps to predict: ``values``, ``steps`` (B, L), user's units, NaN where missing or padded; ``at`` (B, A), NaN
+where padded; ``horizon``, ``lower``, ``upper`` (infinite for none), ``best`` (NaN for none) (B,); the general model ``sign`` (B,), 1 if
+larger is better and -1 if smaller is, the parametric one ``worst`` and ``top`` (B,), the values it sees as 0 and 1.
+Outputs: ``quantiles`` (B, A, Q) at the levels in the graph's metadata, ``better`` (B, A); ``logits``, ``loc``, ``scale`` (B, A, K) of the
+mixture before truncation; all in the user's units.
+"""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from lcx.curves import as_curves, as_queries, as_scale, direction
+from lcx.export.onnx_math import DECOMPOSITIONS, Mixture, as_levels, cdf, icdf
+from lcx.extrapolator import load
+from lcx.files import write_atomically
+from lcx.pfn.features import Frame
+from lcx.pfn.model import PFN
+from lcx.pfn.tokens import GeneralTokens, Tokens
+
+LEVELS = (0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975)
+_SHARED = ("values", "steps", "at", "horizon", "lower", "upper", "best")
+
+
+def export(path: str | Path, model: str | Path = "default", levels: tuple[float, ...] = LEVELS) -> None:
+    """Writes a model as an ONNX file, atomically; every size (curves, points, steps to predict) may vary.
+
+    Args:
+        path: the file.
+        model: name of a shipped model or folder of a saved one.
+        levels: of the quantiles, each inside (0, 1).
+
+    Raises:
+        ImportError: onnx or onnxscript is missing; install lcx[onnx].
+        ValueError: a level outside (0, 1), or an unknown model.
+    """
+    try:
+        import onnx  # noqa: F401  # pyright: ignore[reportMissingImports]
+        import onnxscript  # noqa: F401  # pyright: ignore[reportMissingImports]
+    except ImportError as error:
+        raise ImportError(f"expected the packages onnx and onnxscript, got {error}; install them with: pip install 'lcx[onnx]'") from error
+    if not levels or not all(0 < level < 1 for level in levels):
+        raise ValueError(f"expected quantile levels inside (0, 1), got {levels}; write 0.95 for 95 %")
+    extrapolator = load(model, "cpu")
+    graph = Graph(extrapolator.model, levels).eval()
+    example = feed([[0.1, 0.3, 0.4], [0.1, 0.2]], horizon=9, mode="max", at=[5, 6, 7, 9], model=model)
+    curves, points, asked = (torch.export.Dim(name) for name in ("curves", "points", "asked"))
+    sizes = {name: {0: curves, 1: asked if name == "at" else points} if x.ndim == 2 else {0: curves} for name, x in example.items()}
+    program = torch.export.export(graph, (), {k: torch.from_numpy(x) for k, x in example.items()}, dynamic_shapes=sizes, strict=True)
+    program = program.run_decompositions(DECOMPOSITIONS)
+    outputs = ["quantiles", "better", "logits", "loc", "scale"]
+    exported = torch.onnx.export(program, dynamo=True, external_data=False, verbose=False, output_names=outputs)
+    assert exported is not None
+    for node in exported.model.graph.all_nodes():
+        node.metadata_props.clear()  # stack traces, larger than the graph itself
+    about = {"levels": json.dumps(levels), "chart": extrapolator.model.config.chart, "commit": str(extrapolator.about.get("commit"))}
+    exported.model.metadata_props.update(about)
+    write_atomically(Path(path), lambda temporary: exported.save(temporary, external_data=False))
+
+
+def feed(
+    values: Any,
+    steps: Any = None,
+    *,
+    horizon: Any,
+    mode: str,
+    at: Any = None,
+    bounds: Any = (None, None),
+    unit: Any = None,
+    best: float = math.nan,
+    model: str | Path = "default",
+) -> dict[str, np.ndarray]:
+    """The graph's inputs for the arguments of :func:`lcx.predict`, checked as there; always with a batch axis.
+
+    Args:
+        values: as in :func:`lcx.predict`.
+        steps: as in :func:`lcx.predict`.
+        horizon: as in :func:`lcx.predict`.
+        mode: as in :func:`lcx.predict`.
+        at: as in :func:`lcx.predict`.
+        bounds: as in :func:`lcx.predict`.
+        unit: as in :func:`lcx.predict`; for the parametric model only.
+        best: value to beat, user's unit; NaN for none.
+        model: which model the graph was made of.
+    """
+    curves, _ = as_curves(values, steps, horizon=horizon, bounds=bounds)
+    queries, general, count = as_queries(at, curves), load(model, "cpu").model.general, len(curves)
+    read: Any = (
+        GeneralTokens(curves, mode=mode, bounds=bounds)
+        if general
+        else Tokens(curves, as_scale(curves, mode=mode, bounds=bounds, unit=unit))
+    )
+    padding = torch.arange(read.origin.shape[1]) >= read.counts[:, None]
+    picked = [x.gather(1, read.origin).masked_fill(padding, torch.nan) for x in (curves.values, curves.steps)]
+    ends = [side * math.inf if bound is None else float(bound) for bound, side in zip(bounds, (-1, 1), strict=True)]
+    own = {"sign": torch.full((count,), float(direction(mode)))} if general else {"worst": read.scale.worst, "top": read.scale.best}
+    shared = [*picked, queries, curves.horizon, *(torch.full((count,), float(x), dtype=torch.float64) for x in (*ends, best))]
+    return {name: x.double().numpy() for name, x in zip((*_SHARED, *own), (*shared, *own.values()), strict=True)}
+
+
+class Graph(nn.Module):
+    """What is exported: see the top of this file for inputs and outputs."""
+
+    levels: Tensor
+
+    def __init__(self, model: PFN, levels: tuple[float, ...]) -> None:
+        super().__init__()
+        self.model = model
+        self.register_buffer("levels", as_levels(levels))
+
+    def forward(
+        self,
+        values: Float[Tensor, "B L"],
+        steps: Float[Tensor, "B L"],
+        at: Float[Tensor, "B A"],
+        horizon: Float[Tensor, "B"],
+        lower: Float[Tensor, "B"],
+        upper: Float[Tensor, "B"],
+        best: Float[Tensor, "B"],
+        sign: Float[Tensor, "B"] | None = None,
+        worst: Float[Tensor, "B"] | None = None,
+        top: Float[Tensor, "B"] | None = None,
+    ) -> tuple[Tensor, ...]:
+        """Quantiles, P(better than best), and the mixture."""
+        seen, t = ~(values.isnan() | steps.isnan()), 100 * steps / horizon[:, None]
+        last = torch.where(seen, torch.arange(values.shape[1]), 0).amax(1, keepdim=True)
+        if worst is not None and top is not None:
+            base, slope, frame, first_step = worst, top - worst, None, Tokens.first_step
+            # Points before 1 % of the horizon are not read, but for the last one if there are no others.
+            seen = seen & ((t >= first_step) | (torch.arange(values.shape[1]) == last))
+            sign = torch.sign(slope)
+        else:
+            assert sign is not None
+            base, slope, frame = _general_chart(values, seen, last, lower, upper, sign)
+            first_step = GeneralTokens.first_step
+        chart = torch.where(seen, (values - base[:, None]) / slope[:, None], torch.nan).float()
+        ahead = (100 * at / horizon[:, None]).clamp(min=first_step).float()
+        context = self.model.encode(chart, t.clamp(min=first_step).float(), frame=frame, only=last[:, 0])
+        law = self.model.decode(context, last, ahead)
+        logits, loc, scale = law.logits.double(), law.loc.double(), law.scale.double()
+        loc, scale = base[:, None, None] + slope[:, None, None] * loc, slope.abs()[:, None, None] * scale
+        law = Mixture(logits, loc, scale, lower[:, None, None], upper[:, None, None])
+        larger = (sign > 0)[:, None, None]
+        better = cdf(law, torch.where(larger, -1.0, 1.0) * best[:, None, None], mirror=larger).squeeze(-1)
+        return torch.where(at.isnan()[..., None], torch.nan, icdf(law, self.levels)), better, logits, loc, scale
+
+
+def _general_chart(values: Tensor, seen: Tensor, last: Tensor, lower: Tensor, upper: Tensor, sign: Tensor) -> tuple[Tensor, Tensor, Frame]:
+    """Where the chart is 0, user's units per chart unit, and the frame, as :class:`lcx.pfn.tokens.GeneralTokens` makes them."""
+    width = torch.where(seen, values, -math.inf).amax(1) - torch.where(seen, values, math.inf).amin(1)
+    width = torch.where(width > 0, width, 1.0)
+    base = values.gather(1, last).squeeze(1)
+    first = values.gather(1, seen.int().argmax(1, keepdim=True)).squeeze(1)
+    below, above = torch.where(sign > 0, base - lower, upper - base), torch.where(sign > 0, upper - base, base - lower)
+    near, room = torch.minimum((lower - first).abs(), (upper - first).abs()), upper - lower
+    near = torch.where((near < math.inf) & (near > 0), near, first.abs().clamp(min=1))
+    fallback = torch.where(room < math.inf, room, near)
+    return base, sign * width, Frame(*((x / width).float() for x in (-below, above, fallback)))

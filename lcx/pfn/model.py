@@ -1,0 +1,222 @@
+"""The PFN: a causal transformer over observed points with a light decoder for later steps, top to bottom.
+
+- One token per observed point; causal attention, so the state after point n is a summary of points 1..n and one encoding of a
+  whole curve serves every cut-off.
+- Padding stands on the right of a curve, where the causal mask keeps it out of every real state; in a batch that grows by
+  ``append`` it can come to stand inside, and there the ``seen`` mask hides it.
+- The decoder maps (state at the cut-off, query step) to a mixture of normals in location and units it chooses per query: the
+  location starts from the last value and the spread from one learned scale, so near-constant curves cost no resolution.
+
+Shape letters: B curves, L tokens, P (cut-off, query) pairs, D width, H heads, F features, K components.
+Source: LC-PFN (Adriaensen et al., NeurIPS 2023, arXiv 2310.20447) for the idea of a PFN on curves; the causal layout, the features and
+the decoder are ours, chosen by the measurements in benchmarks/LOG.md.
+"""
+
+from dataclasses import asdict, dataclass, replace
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from lcx.pfn.blocks import MLP, Block
+from lcx.pfn.context import Cache, Context, pick
+from lcx.pfn.features import (
+    GENERAL_QUERY,
+    GENERAL_TOKEN,
+    PARAMETRIC_QUERY,
+    PARAMETRIC_TOKEN,
+    Frame,
+    general_query,
+    general_tokens,
+    parametric_query,
+    parametric_tokens,
+)
+from lcx.predictive import Predictive
+
+_SMALLEST_SPREAD = 1e-3  # of the unit of recent change: a quantised metric repeats values, and density must stay finite
+_SMALLEST_SCALE = 1e-4  # model units; the prior's sigma is below this in fewer than 1 of 10^7 draws
+
+
+@dataclass(frozen=True)
+class PFNConfig:
+    """Size of a :class:`PFN`.
+
+    Attributes:
+        width: width of the token states and of the decoder; a multiple of ``heads``.
+        layers: causal blocks of the encoder.
+        heads: attention heads; few wide ones cost least on a CPU.
+        expansion: hidden units of every MLP in multiples of ``width``.
+        decoder_layers: residual MLPs of the decoder.
+        components: normals in the predictive mixture.
+        chart: "parametric", model units are read as they are; "general", every token in units of the points up to it.
+    """
+
+    width: int = 64
+    layers: int = 3
+    heads: int = 2
+    expansion: int = 4
+    decoder_layers: int = 2
+    components: int = 16
+    chart: str = "parametric"
+
+
+class PFN(nn.Module):
+    """Prior-data fitted network: observed points in, predictive of any later step out, all in model units.
+
+    Model units: steps in (0, 100], 100 the horizon; metric 0 the worst and 1 the best value.
+    """
+
+    def __init__(self, config: PFNConfig) -> None:
+        super().__init__()
+        sizes = asdict(config)
+        chart = sizes.pop("chart")
+        if not all(isinstance(n, int) and n > 0 for n in sizes.values()) or config.width % config.heads:
+            raise ValueError(f"expected positive whole numbers and width a multiple of heads, got {sizes}; change what breaks this")
+        if chart not in ("parametric", "general"):
+            raise ValueError(f"expected chart to be 'parametric' or 'general', got {chart!r}; write one of these")
+        self.config, self.general = config, chart == "general"
+        width, components = config.width, config.components
+        # Built without storage: torch's own initialisation would cost time and draw from the global generator.
+        with torch.device("meta"):
+            self.embed = nn.Linear(GENERAL_TOKEN if self.general else PARAMETRIC_TOKEN, width)
+            self.blocks = nn.ModuleList(Block(width, config.heads, config.expansion, self.general) for _ in range(config.layers))
+            self.state_norm = nn.LayerNorm(width)
+            self.state = nn.Linear(width, width)
+            self.query = nn.Linear(GENERAL_QUERY if self.general else PARAMETRIC_QUERY, width)
+            self.decoder = nn.ModuleList(MLP(width, config.expansion) for _ in range(config.decoder_layers))
+            self.head_norm = nn.LayerNorm(width)
+            self.head = nn.Linear(width, 3 * components + 1)
+        self.to_empty(device="cpu")
+        self.initialise(torch.Generator().manual_seed(0))
+
+    @torch.no_grad()
+    def initialise(self, generator: torch.Generator) -> None:
+        """Weights N(0, 1 / fan-in), a third of that where a block writes to the residual stream; a head that starts as one wide mixture.
+
+        The generator must be on the CPU, whatever the device of the weights.
+        """
+        for name, p in self.named_parameters():
+            if p.dim() == 2:
+                small = name.endswith(("out.weight", "down.weight"))
+                gain = 0.02 if name.startswith("head") else (0.3 * self.config.layers**-0.5 if small else 1.0) * p.shape[1] ** -0.5
+                p.copy_(gain * torch.randn(p.shape, generator=generator))
+            elif name.endswith("bias"):
+                p.zero_()
+            else:
+                p.fill_(1.0)
+        k = self.config.components
+        self.head.bias[k : 2 * k] = torch.linspace(-1.5, 1.5, k)  # spread the components
+        self.head.bias[-1] = 0.0 if self.general else -2.0  # over about the range of the curves, or of the latest changes
+
+    def encode(
+        self,
+        values: Float[Tensor, "B L"],
+        steps: Float[Tensor, "B L"],
+        cache: bool = False,
+        frame: Frame | None = None,
+        only: Int[Tensor, "B"] | None = None,
+    ) -> Context:
+        """Reads curves once, for every cut-off.
+
+        Args:
+            values: metric, model units; NaN where missing or padded. Each curve needs one finite value. In the general chart any
+                affine map of the metric will do, larger being better.
+            steps: model steps, increasing along each curve.
+            cache: keep keys and values for :meth:`append`.
+            frame: bounds and fallback scale, which the general chart needs.
+            only: the one token of each curve that will be decoded, which saves most of the last block.
+
+        Returns:
+            The context, one state per token. A state after missing tokens only is meaningless.
+        """
+        seen = ~(values.isnan() | steps.isnan())
+        values, steps = torch.where(seen, values, 0.0), torch.where(seen, steps, 100.0)
+        length = values.shape[1]
+        hidden = torch.ones(length, length, dtype=torch.bool, device=values.device).triu(1) | ~seen[:, None, None, :]
+        # A token always sees itself: a row without any key would be NaN and spoil gradients even where it is not used.
+        hidden = hidden & ~torch.eye(length, dtype=torch.bool, device=values.device)
+        tokens, unit, gap = self._describe(values, steps, seen, frame)
+        x, kept = self.embed(tokens), []
+        for block in self.blocks:
+            assert isinstance(block, Block)
+            q, k, v = block.project(x)
+            kept.append((k, v))
+            here, own = values, unit
+            if only is not None and len(kept) == len(self.blocks):
+                x, q, hidden = pick(x, only, 1), pick(q, only, 2), pick(hidden.expand(len(x), -1, -1, -1), only, 2)
+                here, own = pick(values, only, 1), pick(unit, only, 1)
+            x = block.attend(x, q, k, v, hidden, values, here, own)
+        return Context(self.state_norm(x).expand(-1, length, -1), values, steps, seen, unit, gap, frame, Cache(kept) if cache else None)
+
+    def append(self, context: Context, value: Float[Tensor, "B"], step: Float[Tensor, "B"]) -> Context:
+        """The context with one more point per curve, equal to encoding it anew; NaN leaves a curve as it was.
+
+        Cost per curve: one token against cached keys. ``context`` stays valid.
+        """
+        if context.cache is None:
+            raise ValueError("expected a context with a cache, got one without; encode with cache=True")
+        length = context.values.shape[1]
+        cache = context.cache.for_append(length)
+        is_seen = ~(value.isnan() | step.isnan())
+        value, step = torch.where(is_seen, value, 0.0), torch.where(is_seen, step, 100.0)
+        seen = torch.cat([context.seen, is_seen[:, None]], 1)
+        hidden = ~seen[:, None, None, :]
+        hidden[..., -1] = False
+        values, steps = torch.cat([context.values, value[:, None]], 1), torch.cat([context.steps, step[:, None]], 1)
+        # All tokens are described anew, which costs little beside one token's pass, and keeps one definition of every feature.
+        tokens, unit, gap = (x[:, -1:] for x in self._describe(values, steps, seen, context.frame))
+        x = self.embed(tokens)
+        for block, (keys, kept) in zip(self.blocks, cache.layers, strict=True):
+            assert isinstance(block, Block)
+            q, k, v = block.project(x)
+            keys[:, :, length : length + 1], kept[:, :, length : length + 1] = k, v
+            x = block.attend(x, q, keys[:, :, : length + 1], kept[:, :, : length + 1], hidden, values, value[:, None], unit)
+        cache.used = length + 1
+        return replace(
+            context,
+            states=torch.cat([context.states, self.state_norm(x)], 1),
+            values=values,
+            steps=steps,
+            seen=seen,
+            units=torch.cat([context.units, unit], 1),
+            gaps=torch.cat([context.gaps, gap], 1),
+            cache=cache,
+        )
+
+    def _describe(self, values: Tensor, steps: Tensor, seen: Tensor, frame: Frame | None) -> tuple[Tensor, Tensor, Tensor]:
+        """Token features, unit and spacing of each token, the latter two 1 in the parametric chart."""
+        if not self.general:
+            ones = torch.ones_like(values)
+            return parametric_tokens(values, steps, seen), ones, ones
+        if frame is None:
+            raise ValueError("expected a frame with bounds and fallback scale for a general model, got none; give it to encode")
+        return general_tokens(values, steps, seen, frame)
+
+    def decode(self, context: Context, tokens: Int[Tensor, "#B #P"], queries: Float[Tensor, "B P"]) -> Predictive:
+        """Predictives, one per pair.
+
+        Args:
+            context: the encoded curves.
+            tokens: index of the last token that may be used, broadcast to the queries; without missing points, cut-off less 1.
+            queries: model step to predict, beyond the token's step.
+
+        Returns:
+            Mixture of normals over the noisy metric, model units, batch shape (B, P).
+        """
+        tokens = tokens.expand(len(queries), -1)
+        state = context.states.gather(1, tokens[..., None].expand(-1, -1, self.config.width))
+        value, step, base, gap = (x.gather(1, tokens) for x in (context.values, context.steps, context.units, context.gaps))
+        asked = general_query(queries, step, gap) if self.general else parametric_query(queries, step)
+        x = self.state(state) + self.query(asked)
+        for mlp in self.decoder:
+            x = mlp(x)
+        out = self.head(self.head_norm(x))
+        out = out if out.dtype == torch.float64 else out.float()  # bf16 while training
+        logits, loc, log_scale, log_unit = out.split([self.config.components] * 3 + [1], dim=-1)
+        if self.general:  # loc moves by decades of the unit; near it sinh is linear
+            unit = base[..., None] * torch.exp(log_unit.clamp(-9, 9))
+            spread = torch.exp(log_scale.clamp(-8, 4)) * torch.cosh(loc.clamp(-12, 12)) * unit
+            return Predictive(logits, value[..., None] + unit * torch.sinh(loc.clamp(-12, 12)), spread + _SMALLEST_SPREAD * base[..., None])
+        unit = torch.exp(log_unit.clamp(-9, 3))
+        scale = unit * torch.exp(log_scale.clamp(-8, 4)) + _SMALLEST_SCALE
+        return Predictive(logits, value[..., None] + unit * loc, scale)

@@ -1,0 +1,198 @@
+"""What a PFN is trained on: batches of curves with (cut-off, query) pairs to score, drawn from a prior."""
+
+import hashlib
+import math
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from lcx.pfn.features import Frame
+from lcx.pfn.model import PFNConfig
+from lcx.priors.general import GeneralPrior
+from lcx.priors.parametric import Prior
+
+BLOCK = 32  # batches drawn at once, so that the sampler works on full chunks
+LENGTH = 100  # tokens of a training curve of the parametric prior
+# Of the general prior: most points of a curve in a batch, and how often such batches come.
+LENGTHS, SHARES = (16, 32, 64, 128, 512), (0.25, 0.2, 0.3, 0.22, 0.03)
+FEWEST = 4
+
+
+@dataclass(frozen=True)
+class PretrainConfig:
+    """Every hyperparameter of a pretraining run.
+
+    Attributes:
+        prior: name of the prior that makes the curves.
+        model: size of the network.
+        start: folder of a model whose weights the run begins with; None: random ones. Give such a run a seed of its own, lest it see
+            the same curves again.
+        curves: training budget, curves; the cosine schedule ends there. Every curve is seen once.
+        batch: curves per step, of all ranks together; of the general prior, of curves of 64 points, with fewer and longer or more and
+            shorter ones in turn.
+        pairs: (cut-off, query) pairs scored per curve, of the general prior at most 3 for every 4 points.
+        targets: noise draws per pair, one in each of as many equally likely strata: the noise of the target is mostly
+            integrated out at the price of a few more densities.
+        irregular: share of curves on other grids than 1, 2, ..., 100: evenly spaced, random or dense ones.
+        cutoff_power: cut-offs are drawn as the fraction u**power of the curve, u uniform: above 1 early ones are drawn more often.
+        relative: of the general prior, pairs are weighted by (unit of change / range of the whole curve)**relative, which tilts the
+            prior towards curves that change little beside what was seen: errors count in proportion to a curve's own range.
+        muon_rate: peak learning rate of Muon (Jordan et al. 2024), on the matrices inside blocks and decoder.
+        adam_rate: peak learning rate of AdamW, on everything else.
+        warmup: steps of linear warm-up.
+        clip: largest norm of the gradient.
+        precision: "bf16" autocast or "float32"; None: bf16 on CUDA, float32 on a CPU.
+        compile: whether to torch.compile the loss; None: on CUDA, of a parametric prior (that of the general one takes minutes to compile).
+        seed: of weights and curves.
+        validation_curves: held-out curves, the same for every run.
+        validate_every: steps between validations.
+
+    Raises:
+        ValueError: a number that must be positive is not, or an unknown precision.
+    """
+
+    prior: str = "parametric"
+    model: PFNConfig = field(default_factory=PFNConfig)
+    start: str | None = None
+    curves: int = 4_000_000
+    batch: int = 64
+    pairs: int = 96
+    targets: int = 4
+    irregular: float = 0.2
+    cutoff_power: float = 1.5
+    relative: float = 0.5
+    muon_rate: float = 4e-3
+    adam_rate: float = 2e-3
+    warmup: int = 200
+    clip: float = 1.0
+    precision: str | None = None
+    compile: bool | None = None
+    seed: int = 0
+    validation_curves: int = 2000
+    validate_every: int = 5000
+
+    def __post_init__(self) -> None:
+        least = {"validation_curves": 2} | dict.fromkeys(("curves", "batch", "pairs", "targets", "warmup", "validate_every"), 1)
+        for name, lowest in least.items():
+            if not getattr(self, name) >= lowest:
+                raise ValueError(f"expected {name} >= {lowest}, got {getattr(self, name)}; the defaults are a good start")
+        if self.precision not in (None, "bf16", "float32"):
+            raise ValueError(f"expected precision bf16 or float32, got {self.precision!r}; leave it out for what suits the device")
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps in the budget."""
+        return math.ceil(self.curves / self.batch)
+
+
+class Batch(NamedTuple):
+    """Curves with pairs to score: context (B, L), pairs (B, P), targets (B, P, M); model units, NaN where padded.
+
+    ``frame`` is what is known of each curve of the general prior beside its points.
+    """
+
+    values: Float[Tensor, "B L"]
+    steps: Float[Tensor, "B L"]
+    tokens: Int[Tensor, "B P"]
+    queries: Float[Tensor, "B P"]
+    targets: Float[Tensor, "B P M"]
+    frame: Frame | None = None
+
+
+def draw_steps(n: int, irregular: float, generator: torch.Generator) -> Float[Tensor, "n 100"]:
+    """Model steps of ``n`` curves, increasing from >= 1, NaN-padded: 1..100, or for the share ``irregular`` one of three grids.
+
+    Evenly spaced from 100 / L to 100 with L points; L random steps; dense from 1 on with spacing below 1, as long runs begin.
+    """
+    index = torch.arange(1.0, LENGTH + 1, device=generator.device).expand(n, -1)
+
+    def uniform(*shape: int) -> Tensor:
+        return torch.rand(n, *shape, generator=generator, device=generator.device)
+
+    count = (2 + uniform(1) * (LENGTH - 1)).floor()
+    even = LENGTH * index / count  # in this order, the last of them is exactly 100
+    scattered = 1 + (LENGTH - 1) * torch.where(index <= count, uniform(LENGTH), math.inf).sort(dim=1).values ** (1 + 2 * uniform(1))
+    dense = 1 + 20 ** -uniform(1) * (index - 1)
+    kind = (uniform(1) * 3).floor()
+    other = torch.where(kind == 0, even, torch.where(kind == 1, scattered, dense))
+    steps = torch.where(uniform(1) < irregular, other, index)
+    return torch.where(steps <= LENGTH + 1e-3, steps.clamp(max=LENGTH), torch.nan)
+
+
+def draw_batches(
+    prior: Prior | GeneralPrior, config: PretrainConfig, block: int, device: torch.device, rank: int = 0, ranks: int = 1
+) -> list[Batch]:
+    """``BLOCK`` batches, a function of the arguments alone, so that resuming needs no generator state.
+
+    Of several ranks each draws ``batch`` / ``ranks`` curves a step of its own, of the general prior of the same longest length, lest the
+    others wait for the one with the longest curves.
+    """
+    config = replace(config, batch=config.batch // ranks)
+    generator = torch.Generator(device).manual_seed(config.seed * 2**20 + block)
+    own = generator if ranks == 1 else torch.Generator(device).manual_seed(_stream(config.seed, block, rank, ranks))
+    if isinstance(prior, GeneralPrior):
+        shares = torch.tensor(SHARES, device=device)
+        kinds = torch.multinomial(shares, BLOCK, replacement=True, generator=generator)
+        return [general_batch(prior, config, LENGTHS[kind], own) for kind in kinds.tolist()]
+    generator = own
+    n = config.batch * BLOCK
+    shape = (n, config.pairs)
+
+    def uniform(*shape: int) -> Tensor:
+        return torch.rand(*shape, generator=generator, device=device)
+
+    theta = prior.parameters(prior.draw(n, generator))
+    theta = theta[torch.randperm(n, generator=generator, device=device)]
+    sigma = prior.sigma(theta)[:, None]
+    steps = draw_steps(n, config.irregular, generator)
+    mean = prior.mean_curve(theta, steps)
+    values = mean + sigma * torch.randn(mean.shape, generator=generator, device=device)
+    cuts = (steps < LENGTH).sum(1, keepdim=True)
+    tokens = (uniform(*shape) ** config.cutoff_power * cuts).long().clamp(max=cuts - 1)
+    at = steps.gather(1, tokens)
+    queries = at + (LENGTH - at) * (1 - uniform(*shape))
+    regular = (steps[:, :1] == 1) & (steps[:, 1:2] == 2)
+    queries = torch.where(regular, queries.ceil(), queries)
+    strata = torch.arange(config.targets, device=device)
+    noise = torch.special.ndtri(((strata + uniform(*shape, config.targets)) / config.targets).clamp(1e-6, 1 - 1e-6))
+    targets = prior.mean_curve(theta, queries)[..., None] + sigma[..., None] * noise
+    return [Batch(*parts) for parts in zip(*(x.split(config.batch) for x in (values, steps, tokens, queries, targets)), strict=True)]
+
+
+def _stream(seed: int, block: int, rank: int, ranks: int) -> int:
+    """Seed of one rank's block; hashed, since of a seed a CPU's generator reads the lowest 32 bits alone."""
+    return int.from_bytes(hashlib.blake2b(f"{seed} {block} {rank} {ranks}".encode(), digest_size=8).digest())
+
+
+def general_batch(prior: GeneralPrior, config: PretrainConfig, longest: int, generator: torch.Generator) -> Batch:
+    """Curves of half to all of ``longest`` points, the first value 0 and the range 1; the pairs are their own later points."""
+    n, device = max(1, config.batch * 64 // longest), generator.device
+
+    def uniform(*shape: int) -> Tensor:
+        return torch.rand(*shape, generator=generator, device=device)
+
+    fewest = FEWEST if longest == min(LENGTHS) else longest // 2
+    lengths = (fewest + uniform(n) * (longest + 1 - fewest)).long().clamp(max=longest)
+    drawn = prior.simulate(prior.draw(n, generator), lengths, generator)
+    values = drawn.observe(drawn.base, drawn.sd, generator)
+    padding = drawn.steps.isnan()
+    origin, width = values[:, :1], range_of(values, padding)
+    pairs = (n, min(config.pairs, max(1, 3 * longest // 4)))
+    tokens = (uniform(*pairs) ** config.cutoff_power * (lengths[:, None] - 1)).long().clamp(max=lengths[:, None] - 2)
+    ahead = tokens + 1 + (uniform(*pairs) * (lengths[:, None] - 1 - tokens)).long()
+    ahead = torch.minimum(ahead, lengths[:, None] - 1)
+    base, sd = (x.gather(1, ahead)[..., None].expand(-1, -1, config.targets) for x in (drawn.base, drawn.sd))
+    targets = (drawn.observe(base, sd, generator) - origin[..., None]) / width[..., None]
+    lower, upper, fallback = drawn.frame
+    frame = Frame((lower - origin[:, 0]) / width[:, 0], (upper - origin[:, 0]) / width[:, 0], fallback / width[:, 0])
+    values = ((values - origin) / width).masked_fill(padding, torch.nan)
+    return Batch(values, drawn.steps, tokens, drawn.steps.gather(1, ahead), targets, frame)
+
+
+def range_of(values: Float[Tensor, "n L"], padding: Tensor) -> Float[Tensor, "n 1"]:
+    """Range of each curve, 1 where it has none."""
+    top, bottom = values.masked_fill(padding, -math.inf).amax(1), values.masked_fill(padding, math.inf).amin(1)
+    return torch.where(top > bottom, top - bottom, 1.0)[:, None]

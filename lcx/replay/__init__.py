@@ -1,0 +1,55 @@
+"""What stopping early would have saved, and lost, on the finished runs of a task."""
+
+from lcx.replay.chances import Chances, forecast
+from lcx.replay.comparison import Comparison, compare, mean_regret, speed_up, standard_methods, unit_of_regret
+from lcx.replay.false_stops import becoming_best, delta_for
+from lcx.replay.methods import (
+    Leg,
+    Method,
+    Order,
+    asha,
+    first_points,
+    freeze_thaw,
+    hyperband,
+    led,
+    median_rule,
+    no_stopping,
+    patience,
+    predicted,
+    successive_halving,
+    top_after_first,
+)
+from lcx.replay.outcome import Outcome, replay
+from lcx.replay.task import Task, as_task, task_from_table
+
+__all__ = [
+    "Chances",
+    "Comparison",
+    "Leg",
+    "Method",
+    "Order",
+    "Outcome",
+    "Task",
+    "as_task",
+    "asha",
+    "becoming_best",
+    "compare",
+    "delta_for",
+    "first_points",
+    "forecast",
+    "freeze_thaw",
+    "hyperband",
+    "led",
+    "mean_regret",
+    "median_rule",
+    "no_stopping",
+    "patience",
+    "predicted",
+    "replay",
+    "speed_up",
+    "standard_methods",
+    "successive_halving",
+    "task_from_table",
+    "top_after_first",
+    "unit_of_regret",
+]

@@ -1,0 +1,64 @@
+"""The limit that keeps false stops below a rate asked for, set on the finished runs of a task."""
+
+import numpy as np
+from jaxtyping import Float
+
+from lcx.replay.chances import Chances
+from lcx.replay.task import Task
+from lcx.stopping.rules import calibrated_delta
+
+ORDERS = 40  # random orders in which the runs are taken to have come
+
+
+def becoming_best(
+    task: Task, chances: Chances, *, orders: int = ORDERS, seed: int = 1, min_points: int = 2, confirm: int = 1
+) -> tuple[Float[np.ndarray, "P"], int]:
+    """The score of every time that a run, trained to its end, becomes the best in a random order of the runs.
+
+    A score is the smallest chance at any look at which the run had not yet shown a value as good as the best before it; a rule with a
+    higher limit would have stopped it. With ``confirm`` c it is the smallest of the largest of c looks in a row.
+
+    Args:
+        task: the finished runs.
+        chances: the model's predictions, ``lcx.replay.forecast(task)``.
+        orders: random orders, which share the runs, so their scores are not independent.
+        seed: of the orders.
+        min_points: values needed before the first look.
+        confirm: looks needed in a row.
+
+    Returns:
+        The scores, inf for a run that no look could have stopped, and how many different runs they are of.
+    """
+    generator, scores, runs = np.random.default_rng(seed), [], set()
+    for _ in range(orders):
+        best = -np.inf
+        for run in generator.permutation(len(task)).tolist():
+            peaks = task.peaks[run, : task.counts[run]]
+            if peaks[-1] > best > -np.inf:
+                looked = peaks < best
+                looked[: min_points - 1] = looked[-1] = False
+                told = np.where(looked, chances.of(run, task.sign * best)[: len(peaks)], np.inf)
+                told = np.concatenate([np.full(confirm - 1, np.inf), np.where(np.isnan(told), np.inf, told)])
+                scores.append(np.lib.stride_tricks.sliding_window_view(told, confirm).max(1).min())
+                runs.add(run)
+            best = max(best, peaks[-1])
+    return np.array(scores), len(runs)
+
+
+def delta_for(task: Task, chances: Chances, rate: float, **looks: int) -> tuple[float, float]:
+    """The largest delta of the default rule that stops at most a share ``rate`` of the runs that would become the best.
+
+    Args:
+        task: the finished runs; new ones should be like them.
+        chances: the model's predictions, ``lcx.replay.forecast(task)``.
+        rate: share allowed, in (0, 1).
+        looks: orders, seed, min_points, confirm of :func:`becoming_best`.
+
+    Returns:
+        delta, and the bound on the share that :func:`lcx.stopping.calibrated_delta` gives; -1.0 and 0.0 where the runs are too few.
+
+    Raises:
+        ValueError: rate outside (0, 1).
+    """
+    scores, _ = becoming_best(task, chances, **looks)
+    return calibrated_delta(scores, np.ones(len(scores), dtype=bool), rate)

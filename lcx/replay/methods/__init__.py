@@ -1,0 +1,22 @@
+"""Methods of early stopping as a replay sees them."""
+
+from lcx.replay.methods.by_chance import freeze_thaw, led, predicted
+from lcx.replay.methods.legs import Leg, Method, Order
+from lcx.replay.methods.plain import asha, first_points, hyperband, median_rule, no_stopping, patience, successive_halving, top_after_first
+
+__all__ = [
+    "Leg",
+    "Method",
+    "Order",
+    "asha",
+    "first_points",
+    "freeze_thaw",
+    "hyperband",
+    "led",
+    "median_rule",
+    "no_stopping",
+    "patience",
+    "predicted",
+    "successive_halving",
+    "top_after_first",
+]

@@ -1,0 +1,136 @@
+"""Methods that go by a model's predictions, which they need as ``chances``."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool
+
+from lcx.replay.chances import Chances
+from lcx.replay.methods.legs import Leg, Order
+from lcx.replay.task import Task
+from lcx.stopping.freeze_thaw import STRETCH, choose, is_patient
+from lcx.stopping.leading import MOST, SHARE, limits_of
+
+
+@dataclass(frozen=True)
+class predicted:
+    """Stops a run when its chance of becoming the best is at most ``delta``, by a model's predictions.
+
+    Attributes:
+        delta: the limit, a probability.
+        what: "ever": the largest P(y_t better than best) over the later steps t; "end": that at the horizon.
+        own: whether best includes the run's own values, so that the best run too is stopped when it is not expected to improve; else
+            best is that of the other runs, and a run as good as it is spared (the default rule of ``lcx.EarlyStopper``).
+        min_points: values needed before the first decision.
+        confirm: decisions to stop needed in a row.
+    """
+
+    delta: float = 0.05
+    what: str = "ever"
+    own: bool = False
+    min_points: int = 2
+    confirm: int = 1
+
+    def __call__(self, task: Task, order: Order, *, chances: Chances | None = None, **_: object) -> Iterator[Leg]:
+        """Gives the legs."""
+        if chances is None:
+            raise ValueError("expected chances for a method that predicts, got None; make them with lcx.replay.forecast(task)")
+        best = -np.inf
+        for run in order:
+            count = int(task.counts[run])
+            peaks = task.peaks[run, :count]
+            goal = np.maximum(best, peaks) if self.own else np.full(count, best)
+            chance = chances.of(run, task.sign * goal, self.what)
+            agreed = (chance <= self.delta) & (self.own | (peaks < best))
+            agreed[: self.min_points - 1] = agreed[-1] = False
+            agreed = _in_a_row(agreed, self.confirm)
+            points = int(agreed.argmax()) + 1 if agreed.any() else count
+            best = max(best, peaks[points - 1])
+            yield Leg(run, points, float(chance[points - 1]) if agreed.any() else math.nan)
+
+
+@dataclass(frozen=True)
+class led:
+    """Goes by :class:`lcx.stopping.below_leader`, with limits made anew whenever another run leads or comes second.
+
+    The first run is trained to its end. Until a second one has been, the leader's chances are those of reaching its own best value.
+
+    Attributes:
+        share: as in :meth:`lcx.stopping.below_leader.of`.
+        most: as in :meth:`lcx.stopping.below_leader.of`.
+        min_points: values needed before the first decision.
+    """
+
+    share: float = SHARE
+    most: float = MOST
+    min_points: int = 2
+
+    def __call__(self, task: Task, order: Order, *, chances: Chances | None = None, **_: object) -> Iterator[Leg]:
+        """Gives the legs."""
+        if chances is None:
+            raise ValueError("expected chances for a method that predicts, got None; make them with lcx.replay.forecast(task)")
+        ranked: list[tuple[float, int, int]] = []  # the two best runs: best value, points, run
+        finished, made_by, grid, allowed = 0, (), np.zeros(0), np.zeros(0)
+        for run in order:
+            count = points = int(task.counts[run])
+            peaks, steps = task.peaks[run, :count], task.steps[run, :count]
+            chance = math.nan
+            if ranked and made_by != (finished > 1, *ranked):
+                made_by, (best, seen, leader) = (finished > 1, *ranked), ranked[0]
+                goal = ranked[1][0] if finished > 1 else best
+                told = chances.of(leader, task.sign * goal)[:seen]
+                grid, allowed = task.steps[leader, :seen], limits_of(told, task.peaks[leader, :seen], goal, self.share, self.most)
+            if ranked:
+                told = chances.of(run, task.sign * np.maximum(ranked[0][0], peaks))
+                passed = np.searchsorted(grid, steps, side="right")
+                stop = (told <= np.concatenate([[-1.0], allowed])[passed]) & (np.arange(1, count + 1) >= self.min_points)
+                stop[-1] = False
+                if stop.any():
+                    points = int(stop.argmax()) + 1
+                    chance = float(told[points - 1])
+            finished += points == count
+            ranked = sorted([*ranked, (float(peaks[points - 1]), points, run)], reverse=True)[:2]
+            yield Leg(run, points, chance)
+
+
+@dataclass(frozen=True)
+class freeze_thaw:
+    """The method of a replay that pauses and resumes runs at no cost, a new run being begun by its first point.
+
+    Attributes:
+        delta: paused runs of at most this chance of beating the best are not resumed.
+    """
+
+    delta: float = 0.05
+
+    def __call__(self, task: Task, order: Order, *, chances: Chances | None = None, **_: object) -> Iterator[Leg]:
+        """Gives the legs."""
+        if chances is None:
+            raise ValueError("expected chances for a method that predicts, got None; make them with lcx.replay.forecast(task)")
+        runs, points = np.array(order, dtype=int), np.zeros(len(order), dtype=int)
+        n, spent, best, turns = 0, 0.0, -math.inf, 0
+        while True:
+            begun, seen = runs[:n], points[:n]
+            at, over = task.steps[begun, seen - 1], seen >= task.counts[begun]
+            chance = chances.at(begun, seen, task.sign * best)
+            left = np.where(over, 0.0, np.maximum(task.horizon[begun] - at, 1e-9))
+            i = choose(chance, left, spent, patient=is_patient(turns), more=n < len(runs), delta=self.delta)
+            if i is None:
+                return
+            run, before = int(runs[i]), 0.0
+            if i == n:
+                points[i], n, told = 1, n + 1, math.nan
+            else:
+                before, told = float(at[i]), float(chance[i])
+                points[i] = min(task.counts[run], 1 + np.searchsorted(task.steps[run, : task.counts[run]], STRETCH * before))
+            spent += task.steps[run, points[i] - 1] - before
+            best, turns = max(best, float(task.peaks[run, points[i] - 1])), turns + 1
+            yield Leg(run, int(points[i]), told)
+
+
+def _in_a_row(agreed: Bool[np.ndarray, "L"], k: int) -> Bool[np.ndarray, "L"]:
+    """Whether the last ``k`` entries up to each one are all True."""
+    total = np.cumsum(np.concatenate([np.zeros(k, dtype=int), agreed]))
+    return total[k:] - total[:-k] == k

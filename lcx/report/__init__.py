@@ -1,0 +1,10 @@
+"""Where the runs of a log stand, and one HTML page about them."""
+
+from lcx.report.html import report_html
+from lcx.report.leaderboard import Standing, standings
+
+__all__ = [
+    "Standing",
+    "report_html",
+    "standings",
+]

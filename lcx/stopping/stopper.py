@@ -1,0 +1,259 @@
+"""``EarlyStopper``: one decision per report of any training loop, for one run or many at once."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from threading import RLock
+from typing import Any
+
+import numpy as np
+import torch
+
+from lcx.curves import Curves
+from lcx.extrapolation import Extrapolation
+from lcx.extrapolator import load
+from lcx.stopping.freeze_thaw import Turn, choose, is_patient, told
+from lcx.stopping.intake import Reports, as_bounds, as_number, as_run, as_step, as_value
+from lcx.stopping.rules import Rule, Verdict, never_better, spare_incumbent, unasked
+
+RunId = str | int | None
+
+
+class EarlyStopper:
+    """Decides after each report whether a run is worth going on with; the loop does the stopping.
+
+    By default a run is to stop when P(better than best) <= delta at every later step, unless it holds the best value itself. The best
+    is that of the other runs; a run's own values are never counted into what it has to beat. The state is the reported curves.
+    All methods may be called from several threads. The model runs on the CPU.
+
+    Args:
+        horizon: last step of every run (its budget), user's step unit.
+        mode: "max" if larger is better, "min" if smaller is.
+        delta: limit of the default rule, a probability < 1; a negative one stops nothing. Not used if ``rule`` is given.
+        bounds: known hard limits (lower, upper) of the metric, as in ``lcx.predict``; values outside are not read.
+        model: name of a shipped model or folder of a saved one.
+        min_points: values needed before the first decision, >= 1.
+        confirm: decisions to stop needed in a row, >= 1; a verdict whose probability is NaN is none.
+        rule: a rule of ``lcx.stopping``, or any callable (extrapolation of the run, best) -> Verdict; best is -inf (mode "min": inf)
+            where there is none. The attribute may be set anew between reports; what is said here holds from then on.
+        stop_on_divergence: so many values in a row that are not finite stop a run; None: they never do.
+
+    Raises:
+        ValueError, TypeError: an argument breaks a rule above; the message says which and what to do.
+    """
+
+    def __init__(
+        self,
+        horizon: Any,
+        mode: str,
+        *,
+        delta: float = 0.05,
+        bounds: Any = (None, None),
+        model: str | Path = "default",
+        min_points: int = 2,
+        confirm: int = 1,
+        rule: Rule | None = None,
+        stop_on_divergence: int | None = None,
+    ) -> None:
+        if mode not in ("max", "min"):
+            raise ValueError(f"expected mode 'max' or 'min', got {mode!r}; write 'max' if larger is better, else 'min'")
+        for name, count in (("min_points", min_points), ("confirm", confirm), ("stop_on_divergence", stop_on_divergence)):
+            if count is not None and not count >= 1:
+                raise ValueError(f"expected {name} >= 1, got {count}; write 1 for the least")
+        self.horizon, self.mode, self.bounds = as_number(horizon, "horizon"), mode, as_bounds(bounds)
+        if not 0 < self.horizon < math.inf:
+            raise ValueError(f"expected a finite horizon > 0, got {self.horizon}; give the last step of a full run")
+        load(model, "cpu")  # refuses an unknown model now rather than in the middle of a run
+        self.delta, self.model, self.min_points, self.confirm = delta, str(model), min_points, confirm
+        self.rule, self.stop_on_divergence = rule, stop_on_divergence
+        never_better(delta if rule is None else 0.0)  # refuses a wrong limit
+        self._runs: dict[RunId, Reports] = {}
+        self._turns, self._lock = 0, RLock()  # turns of next_run
+
+    def update(self, step: Any, value: Any, *, best: Any = None, run: Any = None) -> Verdict:
+        """Takes one report and answers whether to stop the run.
+
+        Args:
+            step: > 0, user's step unit, later than the run's last; zero-based counters need 1 added. A repeated or earlier step
+                changes nothing, and the verdict says so.
+            value: metric at that step, user's unit. NaN, inf and None are missing values and never raise.
+            best: value to beat for this call, instead of the best of the other runs; it may be this run's own.
+            run: which run, any string or whole number; None is a run too.
+
+        Returns:
+            The verdict. ``stop`` is False from the horizon on, and where nothing can be predicted, as ``reason`` says.
+
+        Raises:
+            ValueError, TypeError: a step that is no finite number > 0; another argument that is not of its kind.
+        """
+        return self.update_many({run: (step, value)}, best=best)[run]
+
+    def update_many(self, reports: Mapping[Any, tuple[Any, Any]], best: Any = None) -> dict[Any, Verdict]:
+        """Takes a report of each of many runs and answers for all, with one call of the model.
+
+        All reports are taken in before the first decision: a run's verdict is that of :meth:`update` had it reported last.
+
+        Args:
+            reports: (step, value) by run, as in :meth:`update`.
+            best: as in :meth:`update`.
+
+        Returns:
+            The verdicts by run.
+        """
+        target = None if best is None else as_number(best, "best")
+        checked = {run: (as_run(run), as_step(step), as_value(value)) for run, (step, value) in reports.items()}
+        with self._lock:
+            taken = {run: self._take(*report) for run, report in checked.items()}
+            answers = self._decide([checked[run][0] for run, answer in taken.items() if answer is None], target)
+        return {run: taken[run] or answers[checked[run][0]] for run in checked}
+
+    def next_run(self, *, more: bool = True, without: Iterable[Any] = ()) -> Turn | None:
+        """Where runs can be paused and resumed: which of them to train next, or to begin a new one (``lcx.stopping.freeze_thaw``).
+
+        Ask again after each stretch of training, whose reports go to :meth:`update` as always. Chances are of beating the best value of all
+        runs, from a run's first value on; ``rule`` has no part in it. Runs at their horizon, or diverged by ``stop_on_divergence``, are
+        left alone. None: no run is left whose chance is above ``delta``, and no new one to begin.
+
+        Args:
+            more: whether there are new runs to begin.
+            without: runs that cannot go on.
+
+        Raises:
+            TypeError: a run of ``without`` is no string, whole number or None.
+        """
+        gone = {as_run(run) for run in without}
+        with self._lock:
+            names, known = list(self._runs), list(self._runs.values())
+            gone |= {name for name, run in self._runs.items() if run.lost >= (self.stop_on_divergence or math.inf)}
+            at, chance = np.array([run.steps[-1] for run in known]), np.full(len(known), np.nan)
+            left = np.where([name in gone for name in names], 0.0, np.maximum(self.horizon - at, 0.0))
+            best = (max if self.mode == "max" else min)((run.best(self.mode) for run in known), default=math.nan)
+            asked = [i for i, run in enumerate(known) if left[i] > 0 and run.read]
+            if asked:
+                chance[asked] = np.nanmax(self._predict([known[i] for i in asked]).prob_better(best), axis=1)
+            patient, self._turns = is_patient(self._turns), self._turns + 1
+        i = choose(chance, left, float(at.sum()), patient=patient, more=more, delta=self.delta)
+        return None if i is None else told(i, names, at, chance, best, self.horizon, patient)
+
+    def predicted_value(self, run: Any = None) -> float:
+        """The run's metric at the horizon, user's unit: the predicted median, or the last value read once the horizon was reached.
+
+        It is what to report of a stopped run, to a sampler say, instead of its last value.
+
+        Raises:
+            ValueError: an unknown run, or one of which no value was read.
+        """
+        with self._lock:
+            known = self._runs.get(as_run(run))
+            if known is None or not known.read:
+                raise ValueError(f"expected a run with a value, got run {run!r} with none; the first runs are {list(self._runs)[:5]}")
+            step, value = known.read[-1]
+            return value if step >= self.horizon else float(self._predict([known]).median[0, -1])
+
+    def state(self) -> dict[str, Any]:
+        """Everything :meth:`from_state` needs, fit for JSON: the settings and each run's curve."""
+        names = ("horizon", "mode", "delta", "model", "min_points", "confirm", "stop_on_divergence")
+        settings = {name: getattr(self, name) for name in names} | {"bounds": list(self.bounds)}
+        with self._lock:
+            runs = [
+                {"run": run, "steps": r.steps[:], "values": [None if math.isnan(y) else y for y in r.values], "agreed": r.agreed}
+                for run, r in self._runs.items()
+            ]
+        return {"settings": settings, "rule": None if self.rule is None else repr(self.rule), "runs": runs, "turns": self._turns}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any], rule: Rule | None = None) -> "EarlyStopper":
+        """A stopper that goes on where the one that gave ``state`` was.
+
+        Args:
+            state: from :meth:`state`, perhaps by way of JSON.
+            rule: the rule it had if it was given one, since a state holds no code.
+
+        Raises:
+            ValueError: a rule is missing, or given where there was none; it is no state.
+        """
+        try:
+            if (rule is None) != (state["rule"] is None):
+                raise ValueError(f"expected rule {state['rule']}, got {rule!r}; hand over the rule that the stopper was given")
+            stopper = cls(rule=rule, **state["settings"])
+            stopper._turns = int(state.get("turns", 0))  # a state of version 0.1 has none
+            for entry in state["runs"]:
+                known = stopper._runs[as_run(entry["run"])] = Reports(agreed=int(entry["agreed"]))
+                for step, value in zip(entry["steps"], entry["values"], strict=True):
+                    known.add(as_step(step), as_value(value), stopper.bounds)
+        except (KeyError, TypeError, OverflowError) as error:
+            raise ValueError(f"expected what EarlyStopper.state gave, got something else ({error}); keep it as it was") from error
+        return stopper
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"state": self.state(), "rule": self.rule}  # neither the lock nor a model
+
+    def __setstate__(self, kept: dict[str, Any]) -> None:
+        self.__dict__ = type(self).from_state(kept["state"], kept["rule"]).__dict__
+
+    def _take(self, run: RunId, step: float, value: float) -> Verdict | None:
+        """Adds a report to the run's curve; the verdict, if it takes no prediction."""
+        known = self._runs.setdefault(run, Reports())
+        odd = known.add(step, value, self.bounds)
+        limit = self.stop_on_divergence
+        if odd is None and step == self.horizon:
+            return unasked(f"the horizon {self.horizon:g} is reached")
+        if step > self.horizon:
+            return unasked(f"step {step:g} lies beyond the horizon {self.horizon:g}; raise the horizon if the run goes on")
+        if limit is not None and math.isnan(value) and known.lost >= limit:
+            return Verdict(step < self.horizon, math.nan, f"{odd}; the limit is {limit}")
+        if odd is None and len(known.read) < self.min_points:
+            odd = f"{len(known.read)} value(s) so far, {self.min_points} needed"
+        return None if odd is None else unasked(odd)
+
+    def _decide(self, runs: list[RunId], best: float | None) -> dict[RunId, Verdict]:
+        """Verdicts of runs with enough values, before the horizon."""
+        if best is not None and not math.isfinite(best):
+            return {run: unasked(f"the value to beat is {best}; give a finite one, or none") for run in runs}
+        pick, answers = max if self.mode == "max" else min, {}
+        alone = self._alone(runs) if runs else []
+        rule = spare_incumbent(never_better(self.delta)) if self.rule is None else self.rule
+        for run, extrapolation in zip(runs, alone, strict=True):
+            others = [known.best(self.mode) for other, known in self._runs.items() if other != run]
+            target = pick(others, default=Reports().best(self.mode)) if best is None else best
+            verdict, known, needed = rule(extrapolation, target), self._runs[run], self.confirm
+            known.agreed = known.agreed + int(verdict.stop) if verdict.stop or math.isnan(verdict.probability) else 0
+            if verdict.stop and known.agreed < needed:
+                verdict = replace(verdict, stop=False, reason=f"{verdict.reason}; decision {known.agreed} of {needed} needed in a row")
+            elif math.isinf(target) and not verdict.stop and "inf" in verdict.reason:  # a rule with a target of its own speaks of that
+                verdict = replace(verdict, reason="there is no other run to beat yet")
+            answers[run] = verdict
+        return answers
+
+    def _predict(self, runs: list[Reports]) -> Extrapolation:
+        """One extrapolation of many runs, at a few steps up to the horizon."""
+        curves, at = [np.array(run.read) for run in runs], [run.ahead(self.horizon) for run in runs]
+        values, steps = [curve[:, 1] for curve in curves], [curve[:, 0] for curve in curves]
+        return load(self.model, "cpu")(values, steps, horizon=self.horizon, mode=self.mode, at=at, bounds=self.bounds)
+
+    def _alone(self, runs: list[RunId]) -> list[Extrapolation]:
+        """Each run's extrapolation, out of one call of the model; paths and notes are made anew when asked for."""
+        known = [self._runs[run] for run in runs]
+        batch = self._predict(known)
+        steps, curves = batch.steps_ahead, batch.curves
+        laws, parts = batch.predictive.split(steps.shape[1]), []
+        for i, law in enumerate(laws):
+            ahead, seen, row = int((~steps[i].isnan()).sum()), int(curves.counts[i]), slice(i, i + 1)
+            parts.append(
+                Extrapolation(
+                    steps_ahead=steps[row, :ahead],
+                    predictive=law.split(ahead)[0],
+                    mode=self.mode,
+                    one=True,
+                    curves=Curves(curves.values[row, :seen], curves.steps[row, :seen], curves.horizon[row]),
+                    paths=lambda n, generator, run=known[i]: _paths(self._predict([run]), n, generator),
+                    notes=lambda run=known[i]: self._predict([run]).warnings,
+                )
+            )
+        return parts
+
+
+def _paths(extrapolation: Extrapolation, n: int, generator: torch.Generator) -> torch.Tensor:
+    assert extrapolation.paths is not None
+    return extrapolation.paths(n, generator)

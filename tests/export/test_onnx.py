@@ -1,0 +1,162 @@
+"""The exported graph: its mathematics against Predictive (no ONNX needed), then onnxruntime against torch (slow; extra ``onnx``)."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+import lcx
+from lcx.cli import app
+from lcx.export.onnx import LEVELS, Graph, export, feed
+from lcx.export.onnx_math import DECOMPOSITIONS, Mixture, as_levels, cdf, icdf
+from lcx.predictive import Predictive
+
+INF = float("inf")
+EXTREME = (0.001, *LEVELS, 0.999)
+
+
+def mixtures(bounded: str, generator: torch.Generator) -> tuple[Mixture, Predictive]:
+    """Mixtures with components up to 10^6 times as wide as others and far apart, bounds near their middle."""
+    loc = 30 * torch.randn(50, 3, 8, generator=generator, dtype=torch.float64)
+    scale = torch.exp(3 * torch.randn(loc.shape, generator=generator, dtype=torch.float64) - 2)
+    logits = 2 * torch.randn(loc.shape, generator=generator, dtype=torch.float64)
+    middle = loc.mean((1, 2), keepdim=True)
+    lower = middle - 0.1 if "lower" in bounded else torch.full_like(middle, -INF)
+    upper = middle + 0.2 if "upper" in bounded else torch.full_like(middle, INF)
+    ends = (x.squeeze(-1).expand(50, 3) for x in (lower, upper))
+    return Mixture(logits, loc, scale, lower, upper), Predictive(logits, loc, scale, *ends)
+
+
+@pytest.mark.parametrize("bounded", ["", "lower", "upper", "lower and upper"])
+def test_quantiles_and_cdf_are_those_of_the_predictive(bounded, generator):
+    law, same = mixtures(bounded, generator)
+    got, want = icdf(law, as_levels(EXTREME)), torch.stack([same.icdf(level) for level in EXTREME], -1)
+    torch.testing.assert_close(got, want, rtol=1e-8, atol=1e-8)
+    assert (got.diff(dim=-1) >= 0).all()
+    y = law.loc[..., :1]  # inside, outside and at all levels
+    for sign in (1.0, -1.0):
+        mirror = torch.full((50, 1, 1), sign < 0)
+        below = same.cdf(y.squeeze(-1))
+        torch.testing.assert_close(cdf(law, sign * y, mirror)[..., 0], below if sign > 0 else 1 - below, rtol=0, atol=1e-9)
+
+
+def test_running_extremes_are_torchs_with_the_latest_index_at_ties(generator):
+    x = torch.randint(0, 5, (20, 30), generator=generator)
+    for numbers in (x, x.double(), torch.where(x == 0, -INF, x.double())):
+        for name, function in (("cummax", torch.cummax), ("cummin", torch.cummin)):
+            got = DECOMPOSITIONS[getattr(torch.ops.aten, name).default](numbers, 1)
+            for a, b in zip(got, function(numbers, 1), strict=True):
+                assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("limits", [(1e-5, None), (0, 1e12), (None, 2.0), (-1, 1)])
+def test_clamp_is_torchs(limits):  # but for limits that float32 cannot hold
+    clamp = DECOMPOSITIONS[torch.ops.aten.clamp.default]
+    for x in (torch.tensor([0.0, 1e-310, torch.nan, 5.0, -INF, INF], dtype=torch.float64), torch.arange(-3.0, 4.0)):
+        torch.testing.assert_close(clamp(x, *limits), x.clamp(*limits), rtol=0, atol=0, equal_nan=True)
+
+
+@pytest.mark.parametrize("model", ["general", "parametric"])
+def test_the_graph_answers_as_predict_does(model):
+    """In torch: units, chart and frame, with missing values, padding, both directions, and points before 1 % of the horizon."""
+    network = lcx.load(model, "cpu")
+    graph = Graph(network.model, LEVELS).eval()
+    values, steps = [[0.2, 0.5, np.nan, 0.6, 0.55], [0.3, 0.3], [0.9]], [[0.001, 2, 3, 5, 8], [1, 4], [0.002]]
+    for mode, bounds in (("max", (0, 1)), ("min", (0.1, None)), ("max", (None, None)), ("min", (None, 5))):
+        question = {"horizon": [10, 20, 30], "mode": mode, "at": [[9, 10], [5, 20], [7, 30]], "bounds": bounds}
+        given = feed(values, steps, best=0.5, model=model, **question)
+        with torch.inference_mode():
+            quantiles, better, *_ = graph(**{name: torch.from_numpy(x) for name, x in given.items()})
+        answer = network(values, steps, **question)
+        np.testing.assert_allclose(quantiles, answer.quantile(LEVELS), rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(better, answer.prob_better(0.5), atol=1e-5)
+
+
+def test_bounds_and_the_value_to_beat_keep_their_digits():
+    given = feed([1e12, 1e12 + 1], horizon=9, mode="min", bounds=(1e12, 1e12 + 2), best=0.1, model="general")
+    assert (given["lower"], given["upper"], given["best"]) == (1e12, 1e12 + 2, 0.1)
+    assert {x.dtype for x in given.values()} == {np.dtype("float64")}
+
+
+def test_long_curves_are_thinned_by_feed_as_the_model_reads_them():
+    values, question = np.linspace(0, 1, 700) ** 0.5, {"horizon": 800, "mode": "max", "at": [750, 800]}
+    for model, most in (("general", 512), ("parametric", 100)):
+        given = feed(values, model=model, **question)
+        assert given["values"].shape == given["steps"].shape == (1, most)
+        assert given["values"][0, -1] == values[-1]
+        assert given["steps"][0, -1] == 700
+
+
+def test_what_cannot_be_exported_is_refused(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(sys, "argv", ["lcx", "export", str(tmp_path / "model.onnx"), "--levels", "5 %"])
+    with pytest.raises(SystemExit) as stopped:
+        app.main()
+    assert stopped.value.code == 2
+    assert "expected --levels as numbers" in capsys.readouterr().err
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(ImportError, match=r"pip install 'lcx\[onnx\]'"):
+        export(tmp_path / "model.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture(scope="module", params=["general", "parametric"])
+def exported(request, tmp_path_factory):
+    """Name of the model, its graph in onnxruntime, the file; exported outside, where shapes are not checked at run time."""
+    pytest.importorskip("onnxscript")
+    runtime = pytest.importorskip("onnxruntime")
+    path = tmp_path_factory.mktemp("onnx") / f"{request.param}.onnx"
+    subprocess.run([sys.executable, "-W", "ignore", "-m", "lcx.cli.app", "export", path, "--model", request.param], check=True)
+    return request.param, runtime.InferenceSession(path, providers=["CPUExecutionProvider"]), path
+
+
+@pytest.mark.slow
+def test_onnxruntime_answers_as_torch_does(exported):
+    from benchmarks.export import agree
+
+    name, runtime, _ = exported
+    agreement = agree(runtime, name, 1000)
+    assert agreement["largest"] <= 1e-5
+    assert agreement["largest_of_probability"] <= 1e-5
+
+
+@pytest.mark.slow
+def test_a_batch_of_any_sizes_answers_as_one_curve_does(exported):
+    name, runtime, _ = exported
+    values = [[0.3], [0.2, 0.4, 0.45], list(np.linspace(0.1, 0.5, 20))]
+    question = {"horizon": 30, "mode": "max", "bounds": (0, 1), "model": name}
+    at = [[5.0], [9.0, 12.0, 30.0], list(np.linspace(21, 30, 7))]
+    together = runtime.run(None, feed(values, at=at, best=0.5, **question))
+    for i, (curve, ask) in enumerate(zip(values, at, strict=True)):
+        alone = runtime.run(None, feed(curve, at=ask, best=0.5, **question))
+        for many, one in zip(together, alone, strict=True):
+            np.testing.assert_allclose(many[i, : len(ask)], one[0], rtol=2e-5, atol=2e-5)
+        assert np.isnan(together[0][i, len(ask) :]).all()
+
+
+@pytest.mark.slow
+def test_the_file_says_what_it_is(exported):
+    name, runtime, _ = exported
+    about = runtime.get_modelmeta().custom_metadata_map
+    assert json.loads(about["levels"]) == list(LEVELS)
+    assert about["chart"] == name
+    sizes = {x.name: x.shape for x in runtime.get_inputs()}
+    assert sizes["values"] == sizes["steps"] == ["curves", "points"]
+    assert sizes["at"] == ["curves", "asked"]
+    assert [x.name for x in runtime.get_outputs()] == ["quantiles", "better", "logits", "loc", "scale"]
+
+
+@pytest.mark.slow
+def test_hostile_numbers_give_finite_ordered_quantiles_inside_the_bounds(exported):
+    name, runtime, _ = exported
+    for curve in ([1e-12, 2e-12], [1e12, 1e12 + 1], [0.0, 0.0, 0.0], [1.0, 1.0], [-5.0, 1e6, 1e6 + 1e-3], [1e-300, 1.0]):
+        for bounds in ((None, None), (min(curve), max(curve) + 1)):
+            given = feed(curve, horizon=1000, mode="min", at=[500, 1000], bounds=bounds, model=name)
+            quantiles = runtime.run(["quantiles"], given)[0]
+            assert np.isfinite(quantiles).all(), curve
+            assert (np.diff(quantiles) >= 0).all(), curve
+            if bounds[0] is not None:
+                assert quantiles.min() >= bounds[0]
+                assert quantiles.max() <= bounds[1]
