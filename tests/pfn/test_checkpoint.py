@@ -11,7 +11,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from lcx.files import write_text
+from lcx import files
 from lcx.pfn import checkpoint
 from lcx.pfn.checkpoint import CONFIG, WEIGHTS, as_device, load, read_config, read_tensors, save, write_tensors
 from lcx.pfn.model import PFN, PFNConfig
@@ -312,19 +312,6 @@ def test_an_error_while_writing_tensors_leaves_the_old_file(monkeypatch, folder)
     assert contents(folder) == before
 
 
-def test_an_error_while_writing_text_leaves_the_old_file(monkeypatch, folder):
-    before = contents(folder)
-
-    def half_text(self, text):
-        self.write_bytes(text.encode()[: len(text) // 2])
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(Path, "write_text", half_text)
-    with pytest.raises(KeyboardInterrupt):
-        write_text("something else", folder / CONFIG)
-    assert contents(folder) == before
-
-
 def test_an_error_while_renaming_leaves_the_old_file(monkeypatch, folder):
     before = contents(folder)
 
@@ -333,16 +320,16 @@ def test_an_error_while_renaming_leaves_the_old_file(monkeypatch, folder):
         assert Path(source).read_bytes() != before[WEIGHTS]
         raise PermissionError("refused")
 
-    monkeypatch.setattr(checkpoint.os, "replace", refused)
+    monkeypatch.setattr(files.os, "replace", refused)
     with pytest.raises(PermissionError, match="refused"):
         save(network(seed=9), folder, {})
     assert contents(folder) == before
 
 
 def test_a_file_is_on_the_disk_before_it_takes_the_place_of_the_old_one(monkeypatch, folder):
-    order, sync, rename = [], checkpoint.os.fsync, checkpoint.os.replace
-    monkeypatch.setattr(checkpoint.os, "fsync", lambda handle: order.append("sync") or sync(handle))
-    monkeypatch.setattr(checkpoint.os, "replace", lambda *names: order.append("rename") or rename(*names))
+    order, sync, rename = [], files.os.fsync, files.os.replace
+    monkeypatch.setattr(files.os, "fsync", lambda handle: order.append("sync") or sync(handle))
+    monkeypatch.setattr(files.os, "replace", lambda *names: order.append("rename") or rename(*names))
     save(network(), folder, ABOUT)
     assert order == ["sync", "rename"] * 2
 
