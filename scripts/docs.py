@@ -19,7 +19,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.door_tables import ranks_table
 from benchmarks.provenance import read_result
 from lcx.files import write_text
-from scripts.readme import against_mcmc, on_real_curves
 
 ROOT = Path(__file__).resolve().parents[1]
 BLOCK = re.compile(
@@ -31,9 +30,127 @@ BLOCK = re.compile(
 
 def with_figures(page: str) -> str:
     """The page with the figures that benchmarks/results has now, between its marks."""
-    found = {"real curves": on_real_curves, "calibration": calibration, "mcmc": against_mcmc, "ranks": ranks, "cost": cost}
-    marked = re.compile(r"<!-- (real curves|calibration|mcmc|ranks|cost) -->\n.*?<!-- end -->", re.DOTALL)
+    found = {
+        "real curves": on_real_curves,
+        "early stopping": early_stopping,
+        "calibration": calibration,
+        "mcmc": against_mcmc,
+        "ranks": ranks,
+        "cost": cost,
+    }
+    marked = re.compile(r"<!-- (real curves|early stopping|calibration|mcmc|ranks|cost) -->\n.*?<!-- end -->", re.DOTALL)
     return marked.sub(lambda mark: "\n".join([f"<!-- {mark[1]} -->", *found[mark[1]](), "<!-- end -->"]), page)
+
+
+def on_real_curves() -> list[str]:
+    """The default model on real curves beside simple extrapolation."""
+    result = read_result("real_curves")
+    if not result:
+        raise FileNotFoundError("expected results of real_curves, got none; run benchmarks/real_curves.py")
+    methods = result["methods"]
+    names = {
+        "lcx:general": "lcx `general`",
+        "lcx:parametric": "lcx `parametric`",
+        "last-value": "last value",
+        "pow3": "power law by least squares",
+        "ensemble": "ensemble of five least-squares fits",
+        "ets": "exponential smoothing (ETS)",
+    }
+    general = methods["lcx:general"]
+    cuts = list(general["mean"])
+    lines = [
+        f"Real curves, {sum(general['curves'].values())} of {len(general['sources'])} sources: CRPS over all later points in units of each",
+        "curve's range, mean over sources, seen up to 10, 20, 40 and 80 % of its points; lower is better.",
+        "",
+        "| | " + " | ".join(f"{cut} %" for cut in cuts) + " |",
+        "|---" * (len(cuts) + 1) + "|",
+    ]
+    for name, label in names.items():
+        if name in methods:
+            lines.append(f"| {label} | " + " | ".join(f"{methods[name]['mean'][cut]['crps'][0]:.3f}" for cut in cuts) + " |")
+    left = read_result("leave_out")
+    out, all_in = (", ".join(f"{x:.3f}" for x in left["mean"][key]["crps"]) if left else "" for key in ("left out", "all in"))
+    covered = ", ".join(f"{100 * general['mean'][cut]['covered'][-1]:.0f}" for cut in cuts)
+    return [
+        *lines,
+        "",
+        f"The 90 % intervals of `general` contain {covered} % of the later points. No real curve was trained on, but the prior was",
+        "fitted to summary statistics of curves of these sources, so this is no test on unseen sources. When a whole domain was left out",
+        f"of that fit, its curves scored {out} instead of {all_in}",
+        "(both after a short training): in a domain that the prior was not fitted to, trust forecasts from the first tenth less.",
+        "All rivals: `benchmarks/README.md`.",
+        "",
+        f"- `{general['command']}`, {general['date']}, commit {general['commit']}, {general['device']}.",
+    ]
+
+
+def early_stopping() -> list[str]:
+    """Regret of stopping rules on real tasks."""
+    result = read_result("early_stop")
+    if not result:
+        raise FileNotFoundError("expected results of early_stop, got none; run benchmarks/early_stop.py")
+    names = (
+        "no stopping",
+        "patience 5",
+        "median rule",
+        "ASHA, eta 3",
+        "successive halving",
+        "Hyperband",
+        "top 10 after 1",
+        "lcx:general 0.05",
+        "lcx:general 0.01",
+        "lcx:general led",
+        "lcx:general freeze-thaw",
+    )
+    rows = {name: result["mean"][name] for name in names}
+    return [
+        f"{len(result['tasks'])} real tasks of 172 to 1,000 runs, {result['orders']} random orders of each, a budget of {result['budget']}",
+        "full runs.",
+        "Regret is how far the best run so far is behind the best of the task, in units of how far the median run is behind it.",
+        "",
+        "| | regret, mean over the budget | at the end | speed-up over no stopping, mean | slowest task | false stops |",
+        "|---|---|---|---|---|---|",
+        *(
+            f"| {name} | {row['regret_mean'][0]:.3f} | {row['regret_end'][0]:.3f} | {row['speed_up'][0]:.2f} | {row['slowest']:.2f} | "
+            f"{100 * row['false_rate'][0]:.0f} % |"
+            for name, row in rows.items()
+        ),
+        "",
+        "False stops are in per cent of the runs that would have become the best so far. Asked for 5, 10 or 20 %, the calibrated limit",
+        "(`lcx.stopping.calibrated_delta`) gave "
+        + ", ".join(f"{100 * schemes['other families']['achieved']:.1f}" for schemes in result["false_stops"]["rates"].values())
+        + " % on families of tasks that it was not set on.",
+        "The form and the constants of `led` (a limit that follows the leading run) and of freeze-thaw (pausing and resuming) were chosen",
+        "on these tasks. Successive halving, Hyperband, top 10 after 1 and freeze-thaw resume runs at no cost; the others cannot resume.",
+        "A run that is paused and never resumed counts as stopped.",
+        "",
+        f"- `{result['command']}`, {result['date']}, commit {result['commit']}, {result['device']}.",
+    ]
+
+
+def against_mcmc() -> list[str]:
+    """The PFN beside the gold reference, emcee at the paper's longest setting, and the time both take."""
+    result, speed = read_result("pfn_vs_mcmc"), read_result("mcmc_speed")
+    if not (result and speed):
+        raise FileNotFoundError("expected results of pfn_vs_mcmc and mcmc_speed, got some missing; run make bench-mcmc")
+    lines = ["| the same posterior by sampling | 10 % | 20 % | 40 % | 80 % |", "|---|---|---|---|---|"]
+    gaps = [row["pfn_minus_gold"] for row in result["gap"].values()]
+    lines.append("| PFN - gold, nats per point | " + " | ".join(f"{m:+.3f} [{low:+.3f}, {high:+.3f}]" for m, low, high in gaps) + " |")
+    rivals = [row["pfn_minus_this"] for row in result["methods"]["emcee-M3"].values()]
+    lines.append("| PFN - emcee M3 | " + " | ".join(f"{m:+.3f} [{low:+.3f}, {high:+.3f}]" for m, low, high in rivals) + " |")
+    first, other = result["gap"]["10"]["curves"], result["methods"]["emcee-M3"]["10"]["curves"]
+    passed = sum(row["converged"] for row in result["methods"]["emcee-M3"].values()) / 4
+    times = speed["ratios"]["PFN, one curve"]
+    names = {"emcee-M1, a density call per walker": "emcee M1 with a density call per walker", "lcx.mcmc smc": "SMC"}
+    text = ", ".join(f"{label} {float(format(times[name]['median'], '.2g')):,.0f}" for name, label in names.items())
+    lines += [
+        "",
+        f"Gold: two runs of tempered SMC on {first} fresh curves; emcee M3: {other} of them, {100 * passed:.0f} % of its runs converged.",
+        f"95 % intervals over curves. Time, in units of the PFN's for one curve (one thread, same run): {text}.",
+        "",
+        f"- MCMC: `make bench-mcmc`, {result['date']}, commit {result['commit']}, {result['device']}.",
+    ]
+    return lines
 
 
 def calibration() -> list[str]:

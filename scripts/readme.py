@@ -13,163 +13,86 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def figures() -> str:
-    """The main figures out of benchmarks/results, each with its command, date, commit and device."""
-    score, speed, calibration = (read_result(name) for name in ("log_score", "speed", "calibration"))
-    if not (score and speed and calibration):
-        raise FileNotFoundError("expected results of log_score, speed and calibration, got some missing; run make bench")
-    cost, single, batch = score["training"], speed["single"], speed["batch"]
-
-    def ratio(section: dict, rival: str, ours: str) -> str:
-        return f"{float(format(section['ratios'][f'{rival} / {ours}']['median'], '.2g')):,.0f}"
-
-    alone, many = single["seconds"]["lcx, threads=1"]["median"], batch["seconds_per_curve"]["lcx, 1000"]
-    lines = [
-        *on_real_curves(),
-        *early_stopping(),
-        "The model `parametric` on fresh curves of the prior of LC-PFN:",
-        "",
-        "| | lcx `parametric` | LC-PFN P3 |",
-        "|---|---|---|",
-    ]
-    for cutoff, s in score["scores"].items():
-        lines.append(f"| log score at {cutoff} %, nats per point | {s['log_score']:.3f} ± {s['standard_error']:.3f} | {s['P3']} |")
-    lines += [
-        f"| parameters | {cost['parameters']:,} | {cost['P3_parameters']:,.0f} |",
-        f"| training curves | {cost['curves']:,} | {cost['P3_curves']:,.0f} |",
-        f"| training time | {60 * cost['hours']:.0f} min on 2 shared CPU cores | about 8 h on one RTX 2080 |",
-        "",
-        f"`predict` for one curve of 40 points and 60 steps takes {1000 * alone:.1f} ms on one CPU thread, and {1000 * many:.2f} ms per",
-        "curve in a batch of 1,000 on two. How many times as long others take, medians of ratios within one run:",
-        "",
-        "| | one curve, 1 thread | per curve in a batch of 1,000 |",
-        "|---|---|---|",
-    ]
-    for rival in ("P3-size transformer", "emcee M1, Prior.log_joint per walker", "emcee M1, lean NumPy density per walker"):
-        one = f"{rival}, threads=1" if rival.startswith("P3") else rival
-        lines.append(f"| {rival} | {ratio(single, one, 'lcx, threads=1')} | {ratio(batch, f'{rival}, 1000', 'lcx, 1000')} |")
-    levels = ("0.5", "0.8", "0.95")
-    off = [abs(row["model"]["coverage"][q] - float(q)) for row in calibration["cutoffs"].values() for q in levels]
-    lines += [
-        "",
-        f"Prior draws are {ratio(speed['prior'], 'lcpfn', 'lcx')} times as fast as those of lcpfn 0.1.3. Central 50, 80 and 95 %",
-        f"intervals are off by {100 * max(off):.1f} points of coverage at most, on {calibration['curves']:,} fresh curves per cut-off.",
-        "",
-    ]
-    lines += against_mcmc()
-    for what, r in (("Log score", score), ("Speed", single), ("Calibration", calibration)):
-        lines.append(f"- {what}: `{r['command']}`, {r['date']}, commit {r['commit']}, {r['device']}.")
-    return "\n".join(lines)
+    """The ten main figures out of benchmarks/results, each with its command, date, commit and device."""
+    names = ("real_curves", "leave_out", "early_stop", "pfn_vs_mcmc", "calibration", "log_score", "speed")
+    found = {name: read_result(name) for name in names}
+    missing = [name for name, result in found.items() if not result]
+    if missing:
+        raise FileNotFoundError(f"expected results of {', '.join(names)}, got none of {', '.join(missing)}; run make bench")
+    return "\n".join(["| | lcx | beside it | measured by |", "|---|---|---|---|", *forecasts(found), *stopping(found), *reference(found)])
 
 
-def on_real_curves() -> list[str]:
-    """The default model on real curves beside simple extrapolation."""
-    result = read_result("real_curves")
-    if not result:
-        raise FileNotFoundError("expected results of real_curves, got none; run benchmarks/real_curves.py")
-    methods = result["methods"]
-    names = {
-        "lcx:general": "lcx `general`",
-        "lcx:parametric": "lcx `parametric`",
-        "last-value": "last value",
-        "pow3": "power law by least squares",
-        "ensemble": "ensemble of five least-squares fits",
-        "ets": "exponential smoothing (ETS)",
-    }
-    general = methods["lcx:general"]
-    cuts = list(general["mean"])
-    lines = [
-        f"Real curves, {sum(general['curves'].values())} of {len(general['sources'])} sources: CRPS over all later points in units of each",
-        "curve's range, mean over sources, seen up to 10, 20, 40 and 80 % of its points; lower is better.",
-        "",
-        "| | " + " | ".join(f"{cut} %" for cut in cuts) + " |",
-        "|---" * (len(cuts) + 1) + "|",
-    ]
-    for name, label in names.items():
-        if name in methods:
-            lines.append(f"| {label} | " + " | ".join(f"{methods[name]['mean'][cut]['crps'][0]:.3f}" for cut in cuts) + " |")
-    left = read_result("leave_out")
-    out, all_in = (", ".join(f"{x:.3f}" for x in left["mean"][key]["crps"]) if left else "" for key in ("left out", "all in"))
-    covered = ", ".join(f"{100 * general['mean'][cut]['covered'][-1]:.0f}" for cut in cuts)
+def _row(what: str, ours: str, theirs: str, result: dict) -> str:
+    """One line of the table of figures."""
+    return f"| {what} | {ours} | {theirs} | `{result['command']}`, {result['date']}, {result['commit']}, {result['device']} |"
+
+
+def forecasts(found: dict) -> list[str]:
+    """What forecasts of real curves are worth."""
+    real, out = found["real_curves"], found["leave_out"]
+    ours, power = (real["methods"][name]["mean"] for name in ("lcx:general", "pow3"))
+    curves, sources = sum(real["methods"]["lcx:general"]["curves"].values()), len(real["methods"]["lcx:general"]["sources"])
+    left, whole = (" / ".join(f"{x:.3f}" for x in out["mean"][name]["crps"]) for name in ("left out", "all in"))
+    error, rival = (" / ".join(f"{at['crps'][0]:.3f}" for at in mean.values()) for mean in (ours, power))
+    covered = " / ".join(f"{100 * at['covered'][-1]:.0f}" for at in ours.values())
     return [
-        *lines,
-        "",
-        f"90 % intervals of `general` hold {covered} % of the later points. Its prior was fitted to summary statistics of curves of these",
-        "sources, so this is no test on unseen ones; no real curve was trained on. With a whole domain left out of that fit, and a short",
-        f"training, its curves score {out} instead of {all_in}: of domains",
-        "that no part of the prior was fitted to, trust forecasts from the first tenth less. All rivals: benchmarks/README.md.",
-        "",
-        f"- `{general['command']}`, {general['date']}, commit {general['commit']}, {general['device']}.",
-        "",
+        _row(f"1. Error (CRPS) on {curves} real curves of {sources} sources", error, f"power law by least squares {rival}", real),
+        _row("2. Later points inside 90 % intervals, in %", covered, "90 would be exact", real),
+        _row("3. CRPS when the prior was not fitted to the curves' domain", left, f"fitted to it {whole}; both short trainings", out),
     ]
 
 
-def early_stopping() -> list[str]:
-    """Regret of stopping rules on real tasks."""
-    result = read_result("early_stop")
-    if not result:
-        raise FileNotFoundError("expected results of early_stop, got none; run benchmarks/early_stop.py")
-    names = (
-        "no stopping",
-        "patience 5",
-        "median rule",
-        "ASHA, eta 3",
-        "successive halving",
-        "Hyperband",
-        "top 10 after 1",
-        "lcx:general 0.05",
-        "lcx:general 0.01",
-        "lcx:general led",
-        "lcx:general freeze-thaw",
-    )
-    rows = {name: result["mean"][name] for name in names}
+def stopping(found: dict) -> list[str]:
+    """What stopping early is worth."""
+    result = found["early_stop"]
+    mean = result["mean"]
+    lcx, none, wait, asha = (mean[name] for name in ("lcx:general 0.05", "no stopping", "patience 5", "ASHA, eta 3"))
+    tasks = len(result["tasks"])
+    rivals = (("no stopping", none), ("patience", wait), ("ASHA", asha))
     return [
-        f"Early stopping on {len(result['tasks'])} real tasks of 172 to 1,000 runs, {result['orders']} random orders each, a budget of",
-        f"{result['budget']} full runs. Regret: what the best run so far lacks, in units of what the median run lacks.",
-        "",
-        "| | regret, mean over the budget | at the end | speed-up over no stopping, mean | slowest task | false stops |",
-        "|---|---|---|---|---|---|",
-        *(
-            f"| {name} | {row['regret_mean'][0]:.3f} | {row['regret_end'][0]:.3f} | {row['speed_up'][0]:.2f} | {row['slowest']:.2f} | "
-            f"{100 * row['false_rate'][0]:.0f} % |"
-            for name, row in rows.items()
+        _row(
+            f"4. Regret of early stopping on {tasks} real tasks, mean over the budget",
+            f"{lcx['regret_mean'][0]:.2f}",
+            ", ".join(f"{name} {of['regret_mean'][0]:.2f}" for name, of in rivals),
+            result,
         ),
-        "",
-        "False stops are in per cent of the runs that would have become the best. Asked for 5, 10 or 20 %, the calibrated limit",
-        "(`lcx.stopping.calibrated_delta`) gave "
-        + ", ".join(f"{100 * schemes['other families']['achieved']:.1f}" for schemes in result["false_stops"]["rates"].values())
-        + " % on families of tasks it was not set on.",
-        "`led`, a limit that follows the leading run (`lcx.stopping.leading`), and freeze-thaw, which says what to train next where runs",
-        "can be paused (`EarlyStopper.next_run`), had their forms and constants chosen on these tasks. Successive halving, Hyperband, top",
-        "10 after 1 and freeze-thaw resume runs at no cost; with the others a stopped run is gone. A run never resumed counts as stopped.",
-        "",
-        f"- `{result['command']}`, {result['date']}, commit {result['commit']}, {result['device']}.",
-        "",
+        _row(
+            "5. Speed-up over no stopping; on the slowest task",
+            f"{lcx['speed_up'][0]:.1f}; {lcx['slowest']:.2f}",
+            ", ".join(f"{name} {of['speed_up'][0]:.1f}; {of['slowest']:.2f}" for name, of in rivals[1:]),
+            result,
+        ),
+        _row(
+            "6. Would-be best runs that are stopped, in %",
+            f"{100 * lcx['false_rate'][0]:.0f}",
+            ", ".join(f"{name} {100 * of['false_rate'][0]:.0f}" for name, of in rivals[1:]),
+            result,
+        ),
     ]
 
 
-def against_mcmc() -> list[str]:
-    """The PFN beside the gold reference, emcee at the paper's longest setting, and the time both take."""
-    result, speed = read_result("pfn_vs_mcmc"), read_result("mcmc_speed")
-    if not (result and speed):
-        raise FileNotFoundError("expected results of pfn_vs_mcmc and mcmc_speed, got some missing; run make bench-mcmc")
-    lines = ["| the same posterior by sampling | 10 % | 20 % | 40 % | 80 % |", "|---|---|---|---|---|"]
-    gaps = [row["pfn_minus_gold"] for row in result["gap"].values()]
-    lines.append("| PFN - gold, nats per point | " + " | ".join(f"{m:+.3f} [{low:+.3f}, {high:+.3f}]" for m, low, high in gaps) + " |")
-    rivals = [row["pfn_minus_this"] for row in result["methods"]["emcee-M3"].values()]
-    lines.append("| PFN - emcee M3 | " + " | ".join(f"{m:+.3f} [{low:+.3f}, {high:+.3f}]" for m, low, high in rivals) + " |")
-    first, other = result["gap"]["10"]["curves"], result["methods"]["emcee-M3"]["10"]["curves"]
-    passed = sum(row["converged"] for row in result["methods"]["emcee-M3"].values()) / 4
-    times = speed["ratios"]["PFN, one curve"]
-    names = {"emcee-M1, a density call per walker": "emcee M1 with a density call per walker", "lcx.mcmc smc": "SMC"}
-    text = ", ".join(f"{label} {float(format(times[name]['median'], '.2g')):,.0f}" for name, label in names.items())
-    lines += [
-        "",
-        f"Gold: two runs of tempered SMC on {first} fresh curves; emcee M3: {other} of them, {100 * passed:.0f} % of its runs converged.",
-        f"95 % intervals over curves. Time, in units of the PFN's for one curve (one thread, same run): {text}.",
-        "",
-        f"- MCMC: `make bench-mcmc`, {result['date']}, commit {result['commit']}, {result['device']}.",
+def reference(found: dict) -> list[str]:
+    """The model `parametric` beside the posterior it stands for, and beside LC-PFN."""
+    gap, held, score, speed = (found[name] for name in ("pfn_vs_mcmc", "calibration", "log_score", "speed"))
+    off = max(abs(at["model"]["coverage"][q] - float(q)) for at in held["cutoffs"].values() for q in ("0.5", "0.8", "0.95"))
+    alone, many = speed["single"]["seconds"]["lcx, threads=1"]["median"], speed["batch"]["seconds_per_curve"]["lcx, 1000"]
+    times = speed["single"]["ratios"]["emcee M1, lean NumPy density per walker / lcx, threads=1"]["median"]
+    bigger = speed["single"]["ratios"]["P3-size transformer, threads=1 / lcx, threads=1"]["median"]
+    ours, theirs = (" / ".join(f"{at[name]:.3f}" for at in score["scores"].values()) for name in ("log_score", "P3"))
+    short = " / ".join(f"{at['pfn_minus_gold'][0]:+.3f}" for at in gap["gap"].values())
+    return [
+        _row(
+            "7. Log score less that of the exact posterior, nats per point", short, "0 would be exact", gap | {"command": "make bench-mcmc"}
+        ),
+        _row("8. Coverage of its intervals is off by at most, in points of %", f"{100 * off:.1f}", "0 would be exact", held),
+        _row(f"9. Log score, {score['training']['parameters']:,} parameters", ours, f"LC-PFN, 26.8 million: {theirs}", score),
+        _row(
+            "10. Time for one curve; per curve of a batch of 1,000",
+            f"{1000 * alone:.1f} ms; {1000 * many:.2f} ms",
+            f"one curve: LC-PFN's network {bigger:.0f} times, MCMC (emcee) {float(format(times, '.2g')):,.0f} times as long",
+            speed["single"],
+        ),
     ]
-    return lines
 
 
 def main() -> None:
@@ -193,7 +116,8 @@ def main() -> None:
         text = re.sub(r"<!-- figures -->.*<!-- end -->", f"<!-- figures -->\n{figures()}\n<!-- end -->", text, flags=re.DOTALL)
         command = re.search(r"```console\n\$ (.*?)\n", text)
         assert command, "README.md has a console block"
-        subprocess.run(f"{command[1]} --plot examples/fan_chart.png", shell=True, check=True, stdout=subprocess.DEVNULL)
+        every_step = re.sub(r" --at \S+", "", command[1])
+        subprocess.run(f"{every_step} --plot examples/fan_chart.png", shell=True, check=True, stdout=subprocess.DEVNULL)
     write_text(text, page)
 
 

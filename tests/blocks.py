@@ -22,16 +22,14 @@ def same(printed: str, said: str) -> None:
         assert float(got) == pytest.approx(float(want), rel=0.01, abs=2e-3)
 
 
-def run_python(page: str, without: str | None = None) -> int:
-    """Runs the Python blocks in turn, in one namespace, but those that contain ``without``; gives how many ran.
+def run_python(page: str) -> int:
+    """Runs the Python blocks in turn, in one namespace; gives how many ran.
 
     A block prints what the text block after it says, or nothing if there is none.
     """
     names: dict = {"__name__": "__main__"}
     count = 0
     for code, said in PYTHON.findall(page):
-        if without is not None and without in code:
-            continue
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed):
             exec(compile(code, "block", "exec"), names)

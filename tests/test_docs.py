@@ -60,10 +60,17 @@ def test_links_pictures_and_files_shown_exist(page):
     assert pictures == {path.relative_to(DOCS).as_posix() for path in (DOCS / "pictures").glob("*.png")}
 
 
-def test_figures_are_those_of_the_results():
-    text = (DOCS / "trust.md").read_text()
+@pytest.mark.parametrize(("page", "count"), [("trust.md", 3), ("early-stopping.md", 1), ("pretraining-at-scale.md", 2)])
+def test_figures_are_those_of_the_results(page, count):
+    text = (DOCS / page).read_text()
     assert with_figures(text) == text
-    assert text.count("<!-- end -->") == 3
+    assert text.count("<!-- end -->") == count
+
+
+def test_the_tree_names_every_folder_and_module_beside_them():
+    text = (DOCS / "where-to-find-what.md").read_text()
+    for path in [*(ROOT / "lcx").glob("*.py"), *(path.parent for path in (ROOT / "lcx").glob("*/__init__.py"))]:
+        assert re.search(rf"^  {re.escape(path.name)}/? +\S", text, re.MULTILINE), path.name
 
 
 def test_every_adapter_and_its_example_are_shown():

@@ -1,19 +1,19 @@
-"""The README is true: its Python and console blocks print what it says, and its tree names every file of the package."""
+"""The README is true: its blocks print what it says, its figures are those measured, its links exist."""
 
 import re
 from pathlib import Path
 
-import pytest
 from blocks import run_console, run_python
+
+from scripts.readme import figures
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 
 
-@pytest.mark.parametrize("without", ["lcx.mcmc(", pytest.param(None, marks=pytest.mark.slow)], ids=["but MCMC", "all"])
-def test_python_blocks_print_what_the_readme_says(without, monkeypatch):
+def test_python_blocks_print_what_the_readme_says(monkeypatch):
     monkeypatch.chdir(ROOT)
-    assert run_python(README, without) >= 2
+    assert run_python(README) >= 2
 
 
 def test_the_console_block_prints_what_the_readme_says(monkeypatch, capsys):
@@ -21,7 +21,21 @@ def test_the_console_block_prints_what_the_readme_says(monkeypatch, capsys):
     assert run_console(README, monkeypatch, capsys) >= 1
 
 
-def test_the_tree_names_every_module():
+def test_the_tree_names_every_folder():
     tree = README[README.index("## Files") :]
-    for path in (ROOT / "lcx").glob("*.py"):
-        assert re.search(rf"^  {re.escape(path.name)} +\S", tree, re.MULTILINE), path.name
+    for path in (ROOT / "lcx").glob("*/__init__.py"):
+        assert re.search(rf"^  {path.parent.name}/ +\S", tree, re.MULTILINE), path.parent.name
+
+
+def test_links_and_pictures_exist():
+    for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", README):
+        assert (ROOT / target).is_file(), target
+
+
+def test_figures_are_those_of_the_results():
+    assert README.split("<!-- figures -->\n")[1].split("\n<!-- end -->")[0] == figures()
+    assert figures().count("\n") - 1 <= 10
+
+
+def test_it_is_short():
+    assert len(README.splitlines()) <= 150
