@@ -1,11 +1,18 @@
-"""Who may import whom: folders stand on floors; and that ``import lcx`` loads nothing optional."""
+"""Who may import whom: folders stand on floors; and that ``import lcx`` and the help of its commands load next to nothing."""
 
 import ast
+import os
 import subprocess
 import sys
+import tomllib
+from importlib import import_module
 from pathlib import Path
 
 import pytest
+import typer
+
+import lcx
+from lcx.cli.app import app
 
 PACKAGE = Path(__file__).parents[1] / "lcx"
 CORE = {"torch", "numpy", "jaxtyping"}
@@ -13,6 +20,7 @@ CORE = {"torch", "numpy", "jaxtyping"}
 # may import what stands on floors below its own.
 ROWS = {
     "arrays": (0, CORE),
+    "config": (0, set()),
     "files": (0, set()),
     "plots": (0, {"numpy", "matplotlib"}),
     "readers": (0, {"numpy", "pandas", "tensorboard", "mlflow", "optuna", "wandb"}),
@@ -88,28 +96,76 @@ def test_lists_of_folders_hold_nothing_but_names():
         assert not set(given) & {p.stem for p in path.parent.iterdir()}, path
 
 
-def loaded_by(code: str, packages: set[str]) -> str:
-    code = f"import sys, {code}; print([m for m in sys.modules if m.split('.')[0] in {packages}])"
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+HEAVY = {"torch", "pandas", "matplotlib", "pyro", "scipy", "emcee", "arviz", "dynesty", "tensorboard", "sklearn"}
 
 
-def test_import_lcx_loads_nothing_optional():
-    assert (
-        loaded_by("lcx", {"pandas", "matplotlib", "pyro", "typer", "scipy", "emcee", "arviz", "dynesty", "tensorboard", "sklearn"}) == "[]"
-    )
+def loaded_by(code: str, packages: set[str], **environment: str) -> set[str]:
+    """Those of the packages that a program has loaded when it ends."""
+    watched = f"import atexit, sys\natexit.register(lambda: print('loaded', *sys.modules, file=sys.stderr))\n{code}"
+    asked = [sys.executable, "-c", watched]
+    done = subprocess.run(asked, capture_output=True, text=True, check=True, cwd=PACKAGE.parent, env={**os.environ, **environment})
+    return {name.split(".")[0] for name in done.stderr.split("loaded ")[-1].split()} & packages
+
+
+def loaded_by_command(*arguments: str, **environment: str) -> set[str]:
+    code = f"sys.argv = {['lcx', *arguments]}\nfrom lcx.cli.app import main\nmain()"
+    return loaded_by(code, HEAVY, **environment)
+
+
+def test_import_lcx_loads_nothing_but_itself():
+    assert loaded_by("import lcx", HEAVY | {"numpy", "typer"}) == set()
+
+
+def test_a_prediction_loads_torch_and_nothing_optional():
+    assert loaded_by("import lcx\nlcx.predict([0.1, 0.2], horizon=5, mode='max', device='cpu')", HEAVY) == {"torch"}
+
+
+def test_public_names_are_those_that_type_checkers_see():
+    guarded = next(node for node in ast.parse((PACKAGE / "__init__.py").read_text()).body if isinstance(node, ast.If))
+    seen = {a.asname: node.module for node in guarded.body if isinstance(node, ast.ImportFrom) for a in node.names}
+    assert set(lcx.__all__) == set(seen) <= set(dir(lcx))
+    for name, module in seen.items():
+        assert getattr(lcx, name) is getattr(import_module(str(module)), name)
+    with pytest.raises(AttributeError, match="no attribute 'forecast'"):
+        lcx.forecast  # noqa: B018
+
+
+def test_the_version_is_that_of_pyproject():
+    assert lcx.__version__ == tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())["project"]["version"]
+
+
+@pytest.mark.parametrize("command", [[], *([name] for name in [*typer.main.get_command(app).commands])], ids=" ".join)
+def test_help_loads_neither_torch_nor_pandas(command):
+    assert loaded_by_command(*command, "--help") == set()
+
+
+def test_completion_loads_neither_torch_nor_pandas():
+    undetected = {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}  # there may be no shell above the tests
+    assert loaded_by_command("--show-completion", "bash", **undetected) == set()
+    assert loaded_by_command(_LCX_COMPLETE="source_bash") == set()
+    assert loaded_by_command(_LCX_COMPLETE="complete_bash", COMP_WORDS="lcx predict --h", COMP_CWORD="2") == set()
+
+
+def test_runs_loads_no_torch():
+    assert loaded_by_command("runs", "examples") == {"pandas"}
 
 
 def test_the_reference_loads_samplers_when_they_sample():
-    assert loaded_by("lcx.reference", {"pandas", "matplotlib", "pyro", "emcee", "arviz"}) == "[]"
+    assert loaded_by("import lcx.reference", HEAVY) == {"torch"}
 
 
-def test_pretraining_needs_only_the_bare_packages():
-    assert loaded_by("lcx.cli.pretrain", {"pandas", "matplotlib", "pyro", "typer", "scipy", "emcee", "sklearn"}) == "[]"
+def test_pretraining_needs_only_the_bare_packages(tmp_path):
+    script, missing = PACKAGE.parent / "scripts" / "pretrain.py", HEAVY - {"torch"} | {"typer", "rich"}
+    options = "--curves 2 --batch 2 --validation-curves 2 --width 8 --layers 1 --device cpu --folder"
+    bare = f"import runpy, sys\nsys.modules.update(dict.fromkeys({missing}))\nsys.argv = {[str(script), *options.split(), str(tmp_path)]}\n"
+    code = bare + f"runpy.run_path({str(script)!r}, run_name='__main__')"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path, capture_output=True)
+    assert (tmp_path / "model.safetensors").exists()
 
 
 @pytest.mark.parametrize("path", files("readers"), ids=lambda path: path.stem)
 def test_a_reader_loads_pandas_and_its_own_package_only_when_it_reads(path):
     tree = ast.parse(path.read_text())
     tree.body = [node for node in tree.body if not isinstance(node, (ast.FunctionDef, ast.If))]  # an if is TYPE_CHECKING
-    assert imported(tree) <= {"numpy", "lcx.readers"}
+    assert imported(tree) <= {"lcx.readers"}
     assert imported(ast.parse(path.read_text())) <= {"numpy", "lcx.readers", "pandas", path.stem}

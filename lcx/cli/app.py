@@ -16,7 +16,7 @@ from lcx.cli.runs import runs
 from lcx.cli.score import score
 from lcx.cli.watch import watch
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 app.command()(predict)
 app.command()(mcmc)
 app.command()(info)

@@ -5,16 +5,18 @@ from typing import Annotated
 
 import typer
 
-from lcx.export.onnx import LEVELS
-from lcx.export.onnx import export as export_model
+from lcx.cli import options
+from lcx.config import LEVELS
 
 
 def export(
     path: Annotated[Path, typer.Argument(help="The ONNX file to write.")],
-    model: Annotated[str, typer.Option(help="Model name or folder.")] = "default",
+    model: options.Model = "default",
     levels: Annotated[str, typer.Option(help="Levels of the quantiles, separated by commas.")] = ",".join(map(str, LEVELS)),
 ) -> None:
     """Writes a model as ONNX: user's numbers in, quantiles out (see lcx/export/onnx.py for both)."""
+    from lcx.export import export as export_model
+
     try:
         chosen = tuple(float(part) for part in levels.split(","))
     except ValueError as error:

@@ -2,17 +2,19 @@
 
 import json
 import platform
-from importlib.metadata import version
 
-import torch
 import typer
-
-from lcx.extrapolator import DEFAULT, load, models_folder
-from lcx.pfn.checkpoint import read_config
 
 
 def info(as_json: bool = typer.Option(False, "--json", help="Machine-readable output.")) -> None:
     """Shows versions, the device used by default, and the shipped models."""
+    from importlib.metadata import version
+
+    import torch
+
+    from lcx.extrapolator import DEFAULT, load, models_folder
+    from lcx.pfn import read_config
+
     models = {}
     for path in sorted(models_folder().glob("*/config.json")):
         about = read_config(path.parent)

@@ -1,20 +1,11 @@
-"""What the commands about many runs share: their options, and the log read with what is to be said about it."""
+"""What the commands about many runs share: the log read with what is to be said about it, and numbers and rows as text."""
 
 import json
 import math
 import warnings
-from typing import Annotated, Any
+from typing import Any
 
-import typer
-
-from lcx.readers import FORMATS, read
-
-Logs = Annotated[str, typer.Argument(help="Log file or folder; for some formats an address, such as entity/project of wandb.")]
-Metric = Annotated[str, typer.Option(help="Metric to compare the runs by; lcx runs PATH lists those there are.")]
-Format = Annotated[str | None, typer.Option(help=f"{', '.join(FORMATS)}; default: recognised.")]
-Delta = Annotated[float, typer.Option(help="Stop a run whose probability of becoming better than the best of the others is at most this.")]
-MinPoints = Annotated[int, typer.Option(help="Values of a run needed before the first verdict.")]
-Model = Annotated[str, typer.Option(help="Model name or folder.")]
+from lcx.readers import read
 
 
 def read_runs(path: str, format: str | None) -> tuple[Any, list[str]]:
@@ -30,7 +21,7 @@ def read_runs(path: str, format: str | None) -> tuple[Any, list[str]]:
     return table, list(dict.fromkeys(said))
 
 
-def as_json(answer: Any) -> str:
+def json_line(answer: Any) -> str:
     """One line of JSON, with null for numbers that are not finite."""
     return json.dumps(_finite(answer))
 

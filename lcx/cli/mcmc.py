@@ -4,30 +4,30 @@ import math
 import sys
 import time
 import warnings
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lcx.cli import one_curve as cli
-from lcx.extrapolator import load
-from lcx.reference.diagnostics import MCMCInfo, NotConverged
-from lcx.reference.posterior import mcmc as sample
+from lcx.cli import options
+
+if TYPE_CHECKING:
+    from lcx.reference import MCMCInfo
 
 
 def mcmc(
-    curve: cli.CurveFile,
-    horizon: cli.Horizon,
-    mode: cli.Mode,
-    column: cli.Column = None,
-    step_column: cli.StepColumn = None,
-    upto: cli.Upto = None,
-    at: cli.At = None,
-    lower: cli.Lower = None,
-    upper: cli.Upper = None,
-    best: cli.Best = None,
-    plot: cli.Plot = None,
-    as_json: cli.AsJson = False,
-    as_csv: cli.AsCsv = False,
+    curve: options.CurveFile,
+    horizon: options.Horizon,
+    mode: options.Mode,
+    column: options.Column = None,
+    step_column: options.StepColumn = None,
+    upto: options.Upto = None,
+    at: options.At = None,
+    lower: options.Lower = None,
+    upper: options.Upper = None,
+    best: options.Best = None,
+    plot: options.Plot = None,
+    as_json: options.AsJson = False,
+    as_csv: options.AsCsv = False,
     sampler: Annotated[str, typer.Option(help="smc, nuts, emcee, emcee-M1, emcee-M2 or emcee-M3.")] = "smc",
     draws: Annotated[int, typer.Option(help="Draws per chain; smc returns four times as many.")] = 1000,
     warmup: Annotated[int, typer.Option(help="Transitions before them (nuts, emcee).")] = 1000,
@@ -35,11 +35,17 @@ def mcmc(
     seed: Annotated[int, typer.Option(help="Seed of all randomness.")] = 0,
     strict: Annotated[bool, typer.Option(help="Refuse to answer from draws that have not converged.")] = True,
     compare: Annotated[bool, typer.Option("--compare", help="Set the answer of the parametric PFN beside it.")] = False,
-    device: cli.Device = None,
+    device: options.Device = None,
 ) -> None:
     """Extrapolates one partial learning curve by MCMC, the slow reference."""
-    form = cli.form_of(as_json, as_csv)
-    metric, question = cli.read_question(curve, column, step_column, upto, at)
+    from lcx.cli.answer import form_of, print_answer
+    from lcx.cli.curve_file import read_question
+    from lcx.extrapolator import load
+    from lcx.reference import NotConverged
+    from lcx.reference import mcmc as sample
+
+    form = form_of(as_json, as_csv)
+    metric, question = read_question(curve, column, step_column, upto, at)
     question |= {"horizon": horizon, "mode": mode, "bounds": (lower, upper)}
     how: dict[str, Any] = {"sampler": sampler, "draws": draws, "warmup": warmup, "chains": chains, "seed": seed, "strict": strict}
     try:
@@ -57,10 +63,10 @@ def mcmc(
         pfn = extrapolator(**question)
         seconds = time.perf_counter() - begin
         facts, lines = {**facts, "pfn_seconds": seconds}, (*lines, f"PFN: one pass, {1000 * seconds:.0f} ms")
-    cli.report(answer, metric, form, best=best, plot=plot, pfn=pfn, facts=facts, lines=lines)
+    print_answer(answer, metric, form, best=best, plot=plot, pfn=pfn, facts=facts, lines=lines)
 
 
-def _diagnostics(info: MCMCInfo) -> dict[str, Any]:
+def _diagnostics(info: "MCMCInfo") -> dict[str, Any]:
     """The worst of each diagnostic; None where the sampler has none, since JSON knows no NaN."""
     worst = {
         "rhat": info.rhat.max(),

@@ -10,10 +10,7 @@ from dataclasses import MISSING, fields, replace
 from pathlib import Path
 from typing import Any, get_args
 
-from lcx.pfn.model import PFNConfig
-from lcx.pretraining.batches import PretrainConfig
-from lcx.pretraining.loop import pretrain
-from lcx.pretraining.processes import launched
+from lcx.config import PFNConfig, PretrainConfig
 
 
 def main(arguments: list[str], program: str) -> None:
@@ -25,6 +22,9 @@ def main(arguments: list[str], program: str) -> None:
     parser.add_argument("--device", help="cpu, cuda, ...; default CUDA if there is one")
     training, size = _add_options(parser, PretrainConfig), _add_options(parser, PFNConfig)
     given = vars(parser.parse_args(arguments))
+    from lcx.pretraining.loop import pretrain
+    from lcx.pretraining.processes import launched
+
     config = replace(PretrainConfig(**{n: given[n] for n in training}), model=PFNConfig(**{n: given[n] for n in size}))
     about = pretrain(config, given["folder"], device=given["device"], resume=given["resume"], minutes=given["minutes"])
     if launched() and os.environ["RANK"] != "0":

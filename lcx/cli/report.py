@@ -5,29 +5,30 @@ from typing import Annotated
 
 import typer
 
-from lcx.cli import many_runs as cli
-from lcx.cli import one_curve as curve
-from lcx.files import write_atomically
-from lcx.report.html import report_html
+from lcx.cli import options
 
 
 def report(
-    path: cli.Logs,
-    metric: cli.Metric,
-    mode: curve.Mode,
+    path: options.Logs,
+    metric: options.Metric,
+    mode: options.Mode,
     horizon: Annotated[float | None, typer.Option(help="Last step of every run; default: what the log says.")] = None,
-    lower: curve.Lower = None,
-    upper: curve.Upper = None,
+    lower: options.Lower = None,
+    upper: options.Upper = None,
     best: Annotated[float | None, typer.Option(help="Value to beat; default: the best of the other runs.")] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Where the page goes.")] = Path("report.html"),
-    delta: cli.Delta = 0.05,
-    min_points: cli.MinPoints = 2,
-    format: cli.Format = None,
-    model: cli.Model = "default",
-    device: curve.Device = None,
+    delta: options.Delta = 0.05,
+    min_points: options.MinPoints = 2,
+    format: options.Format = None,
+    model: options.Model = "default",
+    device: options.Device = None,
 ) -> None:
     """Writes one HTML page about many runs: predicted finals, fan charts, which ends best, and what to stop."""
-    table, notes = cli.read_runs(path, format)
+    from lcx.cli.many_runs import read_runs
+    from lcx.files import write_atomically
+    from lcx.report import report_html
+
+    table, notes = read_runs(path, format)
     question = {"mode": mode, "horizon": horizon, "bounds": (lower, upper), "best": best, "delta": delta, "min_points": min_points}
     page, runs = report_html(table, metric, **question, model=model, device=device, notes=tuple(notes))
     write_atomically(output, lambda temporary: Path(temporary).write_text(page, encoding="utf-8"))

@@ -1,42 +1,35 @@
 """``lcx runs``: what a log or a folder of logs holds."""
 
-import json
-import math
 import sys
-import warnings
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import typer
-
-from lcx.readers import FORMATS, read
+from lcx.cli import options
+from lcx.cli.many_runs import json_line, read_runs
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
 def runs(
-    path: Annotated[str, typer.Argument(help="Log file or folder; for some formats an address, such as entity/project of wandb.")],
-    format: Annotated[str | None, typer.Option(help=f"{', '.join(FORMATS)}; default: recognised.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    path: options.Logs,
+    format: options.Format = None,
+    as_json: options.AsJson = False,
 ) -> None:
     """Lists the runs of a log: their metrics, number of points, steps, and last, lowest and highest values."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", UserWarning)
-        table: Any = read(path, format)
-    sentences = [str(warning.message) for warning in caught if warning.category is UserWarning]
-    for sentence in sentences:
-        print(f"warning: {' '.join(sentence.split())}", file=sys.stderr)
+    table, notes = read_runs(path, format)
+    for note in notes:
+        print(f"warning: {note}", file=sys.stderr)
     rows = [_row(str(run), str(metric), curve, table.attrs) for (run, metric), curve in table.groupby(["run", "metric"])]
     if as_json:
-        finite = [{name: None if isinstance(x, float) and not math.isfinite(x) else x for name, x in row.items()} for row in rows]
-        print(json.dumps({"runs": finite, "warnings": sentences}))
+        print(json_line({"runs": rows, "warnings": notes}))
     else:
         print(_text(rows))
 
 
 def _row(run: str, metric: str, curve: "pd.DataFrame", attrs: dict[str, Any]) -> dict[str, Any]:
     """One metric of one run; whether the lowest or the highest value is the best is never guessed."""
+    import numpy as np
+
     steps, values = curve["step"].to_numpy(float), curve["value"].to_numpy(float)
     return {
         "run": run,

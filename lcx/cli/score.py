@@ -7,9 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lcx.cli import one_curve as curve
-from lcx.scoring.scorer import BatchScorer
-from lcx.scoring.shards import score as score_files
+from lcx.cli import options
 
 
 def score(
@@ -18,14 +16,14 @@ def score(
     shard: Annotated[str, typer.Option(help="i/n: score only the i-th of n equal shares, i from 0.")] = "0/1",
     horizon: Annotated[float | None, typer.Option(help="Last step of the runs, where no column horizon tells it.")] = None,
     mode: Annotated[str | None, typer.Option(help="max or min, where no column mode tells it.")] = None,
-    lower: curve.Lower = None,
-    upper: curve.Upper = None,
-    best: curve.Best = None,
+    lower: options.Lower = None,
+    upper: options.Upper = None,
+    best: options.Best = None,
     quantiles: Annotated[str, typer.Option(help="Levels beside the median, separated by commas.")] = "0.05,0.25,0.75,0.95",
     at: Annotated[int, typer.Option(help="Number of steps to predict up to the horizon; 0: only the horizon.")] = 0,
     keep: Annotated[str, typer.Option(help="Columns to hand on, separated by commas.")] = "run",
-    model: Annotated[str, typer.Option(help="Model name or folder.")] = "default",
-    device: curve.Device = None,
+    model: options.Model = "default",
+    device: options.Device = None,
     rows: Annotated[int, typer.Option(help="Curves per part of the output.")] = 1 << 12,
     workers: Annotated[int, typer.Option(help="Processes, each with the model in memory; best one per core.")] = 1,
 ) -> None:
@@ -34,6 +32,9 @@ def score(
     The columns are those of lcx.BatchScorer, and row, the number of the curve in the input. Parts are written whole or not at all, and are
     not made twice. In a Slurm array of 64 tasks numbered from 0: lcx score in.parquet out/ --shard $SLURM_ARRAY_TASK_ID/64 ...
     """
+    from lcx.scoring import BatchScorer
+    from lcx.scoring import score as score_files
+
     scorer = BatchScorer(
         model=model,
         device=device,

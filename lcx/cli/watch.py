@@ -6,39 +6,43 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from itertools import count
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lcx.cli import many_runs as cli
-from lcx.cli import one_curve as curve
-from lcx.report.leaderboard import Standing, standings
+from lcx.cli import options
+from lcx.cli.many_runs import as_columns, as_text, json_line, read_runs
+
+if TYPE_CHECKING:
+    from lcx.report import Standing
 
 _HEADER = ["run", "verdict", "P(better)", "step", "last", "best", "final", "5 %", "95 %", "reason"]  # a narrow terminal shows the first
 _LEFT = {0, 1, 9}
 
 
 def watch(
-    path: cli.Logs,
-    metric: cli.Metric,
-    mode: curve.Mode,
+    path: options.Logs,
+    metric: options.Metric,
+    mode: options.Mode,
     horizon: Annotated[float | None, typer.Option(help="Last step of every run; default: what the log says.")] = None,
-    upto: curve.Upto = None,
-    lower: curve.Lower = None,
-    upper: curve.Upper = None,
-    delta: cli.Delta = 0.05,
-    min_points: cli.MinPoints = 2,
+    upto: options.Upto = None,
+    lower: options.Lower = None,
+    upper: options.Upper = None,
+    delta: options.Delta = 0.05,
+    min_points: options.MinPoints = 2,
     every: Annotated[float, typer.Option(help="Seconds between two looks.")] = 10.0,
     refreshes: Annotated[int | None, typer.Option(help="End after so many looks; default: at Ctrl-C.")] = None,
     once: Annotated[bool, typer.Option("--once", help="Look once.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON per look.")] = False,
-    format: cli.Format = None,
-    model: cli.Model = "default",
-    device: curve.Device = None,
+    format: options.Format = None,
+    model: options.Model = "default",
+    device: options.Device = None,
 ) -> None:
     """Shows running experiments: predicted final values, the chance to become the best, and whether to stop."""
     if not every > 0 or (refreshes is not None and refreshes < 1):
         raise ValueError(f"expected --every > 0 and --refreshes >= 1, got {every:g} and {refreshes}; use --once for one look")
+    from lcx.report import standings
+
     looks = 1 if once else refreshes
     question = {"mode": mode, "horizon": horizon, "bounds": (lower, upper), "delta": delta, "min_points": min_points}
     table, notes, runs = None, [], []
@@ -64,7 +68,7 @@ def _read_on(path: str, format: str | None, before: Any, notes: list[str]) -> tu
     """The log as it is now. Where a file newly cannot be read, perhaps half written, runs that are missing stay as they were."""
     import pandas as pd
 
-    table, said = cli.read_runs(path, format)
+    table, said = read_runs(path, format)
     if before is None or not set(said) - set(notes):
         return table, said
     missing = before[~before["run"].isin(table["run"].unique())]
@@ -95,18 +99,18 @@ def _screen(in_place: bool) -> Iterator[Callable[[str], None]]:
         yield show
 
 
-def _json(runs: list[Standing], notes: list[str], metric: str, question: dict[str, Any]) -> str:
+def _json(runs: "list[Standing]", notes: list[str], metric: str, question: dict[str, Any]) -> str:
     about = {name: question[name] for name in ("mode", "delta", "min_points")}
-    return cli.as_json({"metric": metric, **about, "runs": [asdict(run) for run in runs], "warnings": notes})
+    return json_line({"metric": metric, **about, "runs": [asdict(run) for run in runs], "warnings": notes})
 
 
-def _text(runs: list[Standing], notes: list[str], metric: str, mode: str) -> str:
+def _text(runs: "list[Standing]", notes: list[str], metric: str, mode: str) -> str:
     rows = [_HEADER]
     for run in runs:
-        numbers = [cli.as_text(x) for x in (run.last, run.best, run.final, run.low, run.high)]
+        numbers = [as_text(x) for x in (run.last, run.best, run.final, run.low, run.high)]
         running = "stop" if run.stop else "go on" if run.final == run.final else "wait"
         verdict = running if run.state == "running" else run.state
-        rows.append([run.run, verdict, cli.as_text(run.probability, 2), f"{run.step:g}/{run.horizon:g}", *numbers, run.reason])
+        rows.append([run.run, verdict, as_text(run.probability, 2), f"{run.step:g}/{run.horizon:g}", *numbers, run.reason])
     going = sum(run.state == "running" for run in runs)
     head = f"{metric} ({mode}): {len(runs)} run{'s' if len(runs) > 1 else ''}, {going} running, {sum(run.stop for run in runs)} to stop"
-    return "\n".join([head, cli.as_columns(rows, _LEFT), *(f"warning: {note}" for note in notes)])
+    return "\n".join([head, as_columns(rows, _LEFT), *(f"warning: {note}" for note in notes)])

@@ -23,6 +23,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from lcx.config import LEVELS
 from lcx.curves import as_curves, as_queries, as_scale, direction
 from lcx.export.onnx_math import DECOMPOSITIONS, Mixture, as_levels, cdf, icdf
 from lcx.extrapolator import load
@@ -31,7 +32,6 @@ from lcx.pfn.features import Frame
 from lcx.pfn.model import PFN
 from lcx.pfn.tokens import GeneralTokens, Tokens
 
-LEVELS = (0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975)
 _SHARED = ("values", "steps", "at", "horizon", "lower", "upper", "best")
 
 

@@ -20,8 +20,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from lcx.config import PFNConfig
 from lcx.files import write_atomically, write_text
-from lcx.pfn.model import PFN, PFNConfig
+from lcx.pfn.model import PFN
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 STATE, OPTIONS, METRICS = "state.safetensors", "pretraining.json", "metrics.jsonl"  # of a training run, beside the model

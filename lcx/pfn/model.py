@@ -12,12 +12,13 @@ Source: LC-PFN (Adriaensen et al., NeurIPS 2023, arXiv 2310.20447) for the idea 
 the decoder are ours, chosen by the measurements in benchmarks/LOG.md.
 """
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from lcx.config import PFNConfig
 from lcx.pfn.blocks import MLP, Block
 from lcx.pfn.context import Cache, Context, pick
 from lcx.pfn.features import (
@@ -35,29 +36,6 @@ from lcx.predictive import Predictive
 
 _SMALLEST_SPREAD = 1e-3  # of the unit of recent change: a quantised metric repeats values, and density must stay finite
 _SMALLEST_SCALE = 1e-4  # model units; the prior's sigma is below this in fewer than 1 of 10^7 draws
-
-
-@dataclass(frozen=True)
-class PFNConfig:
-    """Size of a :class:`PFN`.
-
-    Attributes:
-        width: width of the token states and of the decoder; a multiple of ``heads``.
-        layers: causal blocks of the encoder.
-        heads: attention heads; few wide ones cost least on a CPU.
-        expansion: hidden units of every MLP in multiples of ``width``.
-        decoder_layers: residual MLPs of the decoder.
-        components: normals in the predictive mixture.
-        chart: "parametric", model units are read as they are; "general", every token in units of the points up to it.
-    """
-
-    width: int = 64
-    layers: int = 3
-    heads: int = 2
-    expansion: int = 4
-    decoder_layers: int = 2
-    components: int = 16
-    chart: str = "parametric"
 
 
 class PFN(nn.Module):

@@ -1,6 +1,6 @@
 """Training a PFN on a prior, from a source tree with torch, numpy, safetensors, jaxtyping and tqdm alone."""
 
-from lcx.pretraining.batches import PretrainConfig
+from lcx.config import PretrainConfig
 from lcx.pretraining.loop import pretrain
 from lcx.pretraining.objective import validate
 

@@ -18,9 +18,10 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from lcx.config import PretrainConfig
 from lcx.pfn.checkpoint import METRICS, STATE, begin_run, forget_after, load, read_tensors, save, write_tensors
 from lcx.pfn.model import PFN
-from lcx.pretraining.batches import BLOCK, PretrainConfig, draw_batches
+from lcx.pretraining.batches import BLOCK, draw_batches
 from lcx.pretraining.muon import Muon
 from lcx.pretraining.objective import loss, validate
 from lcx.pretraining.processes import Ranks, ranks

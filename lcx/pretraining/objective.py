@@ -5,9 +5,10 @@ import math
 import torch
 from torch import Tensor
 
+from lcx.config import PretrainConfig
 from lcx.pfn.model import PFN
 from lcx.predictive import Predictive
-from lcx.pretraining.batches import LENGTH, Batch, PretrainConfig, general_batch
+from lcx.pretraining.batches import LENGTH, Batch, general_batch
 from lcx.priors.general import GeneralPrior
 from lcx.priors.parametric import Prior
 from lcx.scores import log_score, paired_log_score

@@ -6,7 +6,6 @@
 
 import json
 import os
-import sqlite3
 import warnings
 from collections.abc import Callable
 from contextlib import closing
@@ -104,6 +103,8 @@ def _recognise_json(text: str) -> str | None:
 
 
 def _recognise_database(path: Path) -> str | None:
+    import sqlite3
+
     try:
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as database:
             tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}

@@ -4,8 +4,6 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -36,6 +34,8 @@ def long_table(frame: Any, source: object, *, zero_based: str = "run", attrs: di
     Raises:
         ValueError: no point is left.
     """
+    import numpy as np
+
     frame = frame[[*COLUMNS, *(["time"] if "time" in frame and frame["time"].notna().any() else [])]].astype(
         {"run": str, "metric": str, "step": float, "value": float}
     )

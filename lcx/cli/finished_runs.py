@@ -1,0 +1,30 @@
+"""Which runs of a log have finished, as the task of a replay."""
+
+from typing import Any
+
+from lcx.replay import Task, task_from_table
+
+
+def finished_runs(table: Any, metric: str, *, horizon: float | None, unfinished: bool, **question: Any) -> tuple[Task, list[str]]:
+    """The finished runs, and what is to be said of the others.
+
+    A run has finished if its next value, a step as long as the last one later, would lie beyond the horizon.
+    """
+    rows = table[table["metric"] == metric]
+    runs = {run: steps.to_numpy(float) for run, steps in rows.groupby("run", sort=False)["step"]}
+    logged, longest = table.attrs.get("horizon", {}), max((steps[-1] for steps in runs.values()), default=0.0)
+    ends = {run: logged.get(run, longest) if horizon is None else horizon for run in runs}
+    short = [run for run, s in runs.items() if s[-1] < ends[run] and (len(s) < 2 or 2 * s[-1] - s[-2] <= ends[run])]
+    notes, without = [], table["run"].nunique() - len(runs)
+    if without and runs:
+        notes.append(f"{without} run(s) without {metric} left out")
+    if short:
+        named = ", ".join(f"{run} (step {runs[run][-1]:g} of {ends[run]:g})" for run in short[:5]) + (", ..." if len(short) > 5 else "")
+        notes.append(
+            f"{len(short)} run(s) end before the horizon and are {'used as far as they go' if unfinished else 'left out'}: {named}"
+        )
+    kept = len(runs) - (0 if unfinished else len(short))
+    if runs and kept < 3:
+        came, more = (f" ({notes[-1]})", ", correct the horizon, or use --unfinished") if kept < len(runs) else ("", "")
+        raise ValueError(f"expected 3 or more finished runs of {metric}, got {kept}{came}; give the folder of more runs{more}")
+    return task_from_table(table if unfinished else table[~table["run"].isin(short)], metric, horizon=horizon, **question), notes

@@ -1,0 +1,80 @@
+"""The methods that ``lcx replay`` compares, in the recorded order of the runs and in shuffled ones."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from lcx.replay import (
+    Chances,
+    Comparison,
+    Method,
+    Order,
+    Task,
+    asha,
+    freeze_thaw,
+    mean_regret,
+    median_rule,
+    no_stopping,
+    patience,
+    predicted,
+    speed_up,
+    top_after_first,
+    unit_of_regret,
+)
+from lcx.replay import replay as replay_once
+from lcx.replay.comparison import GRID
+
+REFERENCE, PAUSING = "no stopping", "lcx freeze-thaw"
+
+
+def compare(
+    task: Task,
+    chances: Chances,
+    deltas: list[float],
+    waits: list[int],
+    *,
+    min_points: int,
+    confirm: int,
+    orders: int,
+    seed: int,
+    progress: bool,
+) -> tuple[dict[str, Comparison], dict[str, Comparison]]:
+    """Each method's comparison by name: in the recorded order, and over ``orders`` shuffled ones (none: empty).
+
+    Args:
+        task: the finished runs.
+        chances: the model's predictions of them.
+        deltas: limits of the lcx rule.
+        waits: points of patience.
+        min_points: of a run before the first verdict of the lcx rule.
+        confirm: verdicts of that rule needed in a row.
+        orders: shuffled orders.
+        seed: of the shuffling.
+        progress: show a bar.
+    """
+    own = {f"lcx {x:g}": predicted(x, min_points=min_points, confirm=confirm) for x in deltas}
+    methods, rng = _methods(len(task), waits, own), np.random.default_rng(seed)
+    recorded = _compare(task, methods, [range(len(task))], chances)
+    shuffles = [rng.permutation(len(task)).tolist() for _ in range(orders)]
+    return recorded, _compare(task, methods, shuffles, chances, progress=progress) if orders else {}
+
+
+def _methods(runs: int, waits: list[int], own: dict[str, Method]) -> dict[str, Method]:
+    k = max(1, round(runs / 10))
+    others: dict[str, Method] = {REFERENCE: no_stopping(), **{f"patience {k}": patience(k) for k in waits}}
+    return others | {"median rule": median_rule(), "ASHA": asha(), f"top {k} after 1": top_after_first(k)} | own | {PAUSING: freeze_thaw()}
+
+
+def _compare(
+    task: Task, methods: dict[str, Method], orders: Sequence[Order], chances: Chances, *, progress: bool = False
+) -> dict[str, Comparison]:
+    """As ``lcx.replay.compare``, but each method ends when it has no run left to train, instead of spending a budget."""
+    costs, listed = task.cost.sum() * np.arange(1, GRID + 1) / GRID, tqdm(methods.items(), "replay", disable=not progress)
+    done = {name: [replay_once(task, method, order=order, chances=chances) for order in orders] for name, method in listed}
+    slow, compared = mean_regret(task, done[REFERENCE], costs), {}
+    for name, outcomes in done.items():
+        regret = mean_regret(task, outcomes, costs)
+        saved = 1 - float(np.mean([one.total for one in outcomes])) / task.cost.sum()
+        compared[name] = Comparison(outcomes, costs, regret, unit_of_regret(task), speed_up(slow, regret), saved)
+    return compared

@@ -1,0 +1,73 @@
+"""A pretraining run: its prior, its budget, its batches, its learning rates."""
+
+import math
+from dataclasses import dataclass, field
+
+from lcx.config.network import PFNConfig
+
+
+@dataclass(frozen=True)
+class PretrainConfig:
+    """Every hyperparameter of a pretraining run.
+
+    Attributes:
+        prior: name of the prior that makes the curves.
+        model: size of the network.
+        start: folder of a model whose weights the run begins with; None: random ones. Give such a run a seed of its own, lest it see
+            the same curves again.
+        curves: training budget, curves; the cosine schedule ends there. Every curve is seen once.
+        batch: curves per step, of all ranks together; of the general prior, of curves of 64 points, with fewer and longer or more and
+            shorter ones in turn.
+        pairs: (cut-off, query) pairs scored per curve, of the general prior at most 3 for every 4 points.
+        targets: noise draws per pair, one in each of as many equally likely strata: the noise of the target is mostly
+            integrated out at the price of a few more densities.
+        irregular: share of curves on other grids than 1, 2, ..., 100: evenly spaced, random or dense ones.
+        cutoff_power: cut-offs are drawn as the fraction u**power of the curve, u uniform: above 1 early ones are drawn more often.
+        relative: of the general prior, pairs are weighted by (unit of change / range of the whole curve)**relative, which tilts the
+            prior towards curves that change little beside what was seen: errors count in proportion to a curve's own range.
+        muon_rate: peak learning rate of Muon (Jordan et al. 2024), on the matrices inside blocks and decoder.
+        adam_rate: peak learning rate of AdamW, on everything else.
+        warmup: steps of linear warm-up.
+        clip: largest norm of the gradient.
+        precision: "bf16" autocast or "float32"; None: bf16 on CUDA, float32 on a CPU.
+        compile: whether to torch.compile the loss; None: on CUDA, of a parametric prior (that of the general one takes minutes to compile).
+        seed: of weights and curves.
+        validation_curves: held-out curves, the same for every run.
+        validate_every: steps between validations.
+
+    Raises:
+        ValueError: a number that must be positive is not, or an unknown precision.
+    """
+
+    prior: str = "parametric"
+    model: PFNConfig = field(default_factory=PFNConfig)
+    start: str | None = None
+    curves: int = 4_000_000
+    batch: int = 64
+    pairs: int = 96
+    targets: int = 4
+    irregular: float = 0.2
+    cutoff_power: float = 1.5
+    relative: float = 0.5
+    muon_rate: float = 4e-3
+    adam_rate: float = 2e-3
+    warmup: int = 200
+    clip: float = 1.0
+    precision: str | None = None
+    compile: bool | None = None
+    seed: int = 0
+    validation_curves: int = 2000
+    validate_every: int = 5000
+
+    def __post_init__(self) -> None:
+        least = {"validation_curves": 2} | dict.fromkeys(("curves", "batch", "pairs", "targets", "warmup", "validate_every"), 1)
+        for name, lowest in least.items():
+            if not getattr(self, name) >= lowest:
+                raise ValueError(f"expected {name} >= {lowest}, got {getattr(self, name)}; the defaults are a good start")
+        if self.precision not in (None, "bf16", "float32"):
+            raise ValueError(f"expected precision bf16 or float32, got {self.precision!r}; leave it out for what suits the device")
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps in the budget."""
+        return math.ceil(self.curves / self.batch)
