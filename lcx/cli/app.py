@@ -16,7 +16,7 @@ from lcx.cli.runs import runs
 from lcx.cli.score import score
 from lcx.cli.watch import watch
 
-app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
+app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, pretty_exceptions_enable=False)
 app.command()(predict)
 app.command()(mcmc)
 app.command()(info)
@@ -31,12 +31,15 @@ app.command()(page)
 
 @app.callback()
 def _describe() -> None:
-    """Bayesian learning-curve extrapolation."""
+    """Predict the rest of learning curves, and decide which runs to stop.
+
+    lcx COMMAND --help describes a command, with an example.
+    """
 
 
 @app.command(
     "pretrain",
-    help="Trains a model; see lcx pretrain --help for an option per hyperparameter.",
+    help="Train a model on a prior.",
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
 )
 def _pretrain(context: typer.Context) -> None:

@@ -10,11 +10,18 @@ from lcx.config import LEVELS
 
 
 def export(
-    path: Annotated[Path, typer.Argument(help="The ONNX file to write.")],
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="ONNX file to write.")],
     model: options.Model = "default",
-    levels: Annotated[str, typer.Option(help="Levels of the quantiles, separated by commas.")] = ",".join(map(str, LEVELS)),
+    levels: Annotated[str, typer.Option(help="Levels of the quantiles that the graph returns, separated by commas.")] = ",".join(map(str, LEVELS)),
 ) -> None:
-    """Writes a model as ONNX: user's numbers in, quantiles out (see lcx/export/onnx.py for both)."""
+    """Write a model as an ONNX graph.
+
+    The graph runs in onnxruntime, from any language. It takes values and steps and returns quantiles; docs/api.md describes its inputs and
+    outputs.
+
+    \b
+      lcx export model.onnx --levels 0.05,0.5,0.95
+    """
     from lcx.export import export as export_model
 
     try:

@@ -6,8 +6,8 @@ import platform
 import typer
 
 
-def info(as_json: bool = typer.Option(False, "--json", help="Machine-readable output.")) -> None:
-    """Shows versions, the device used by default, and the shipped models."""
+def info(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:
+    """Show versions, the default device and the shipped models."""
     from importlib.metadata import version
 
     import torch

@@ -28,16 +28,22 @@ def mcmc(
     plot: options.Plot = None,
     as_json: options.AsJson = False,
     as_csv: options.AsCsv = False,
-    sampler: Annotated[str, typer.Option(help="smc, nuts, emcee, emcee-M1, emcee-M2 or emcee-M3.")] = "smc",
-    draws: Annotated[int, typer.Option(help="Draws per chain; smc returns four times as many.")] = 1000,
-    warmup: Annotated[int, typer.Option(help="Transitions before them (nuts, emcee).")] = 1000,
-    chains: Annotated[int, typer.Option(help="Chains of nuts, ensembles of emcee.")] = 4,
-    seed: Annotated[int, typer.Option(help="Seed of all randomness.")] = 0,
-    strict: Annotated[bool, typer.Option(help="Refuse to answer from draws that have not converged.")] = True,
-    compare: Annotated[bool, typer.Option("--compare", help="Set the answer of the parametric PFN beside it.")] = False,
+    sampler: Annotated[str, typer.Option(help="smc, nuts, emcee, or with the settings of the LC-PFN paper emcee-M1, emcee-M2, emcee-M3.")] = "smc",
+    draws: Annotated[int, typer.Option(help="Draws per chain. smc has no chains and returns four times as many.")] = 1000,
+    warmup: Annotated[int, typer.Option(help="Transitions before the first draw (nuts, emcee).")] = 1000,
+    chains: Annotated[int, typer.Option(help="Number of chains (nuts) or of ensembles (emcee).")] = 4,
+    seed: Annotated[int, typer.Option(help="Seed of the random numbers.")] = 0,
+    strict: Annotated[bool, typer.Option(help="Fail if the draws have not converged.")] = True,
+    compare: Annotated[bool, typer.Option("--compare", help="Add the answer of the parametric PFN to the table and the picture.")] = False,
     device: options.Device = None,
 ) -> None:
-    """Extrapolates one partial learning curve by MCMC, the slow reference."""
+    """Predict one curve by MCMC, the slow reference.
+
+    The answer is the posterior under the prior of the model "parametric". It takes seconds, lcx predict takes milliseconds.
+
+    \b
+      lcx mcmc curve.csv --horizon 100 --mode max --lower 0 --upper 1 --compare --plot both.png
+    """
     from lcx.cli.answer import form_of, print_answer
     from lcx.cli.curve_file import read_question
     from lcx.extrapolator import load

@@ -13,7 +13,10 @@ PAGE = Path(__file__).parents[1] / "page" / "lcx.html"
 
 
 def page(save: Annotated[Path | None, typer.Option(help="Write the page to this file instead of opening it.")] = None) -> None:
-    """Opens the page that extrapolates learning curves in the browser."""
+    """Open the page that predicts in the browser.
+
+    The page needs neither a server nor a network.
+    """
     if not PAGE.exists():
         raise FileNotFoundError(f"expected the page at {PAGE}, got none; a source tree builds it with: make page")
     if save is not None:

@@ -20,7 +20,13 @@ def predict(
     model: options.Model = "default",
     device: options.Device = None,
 ) -> None:
-    """Extrapolates one partial learning curve."""
+    """Predict the rest of one learning curve.
+
+    Print the mean and quantiles of the metric at later steps, at most 12 of them as a table, all of them with --json or --csv.
+
+    \b
+      lcx predict curve.csv --horizon 100 --mode max --lower 0 --upper 1 --best 0.93
+    """
     from lcx.cli.answer import form_of, print_answer
     from lcx.cli.curve_file import read_question
     from lcx.extrapolator import predict as predict_curve

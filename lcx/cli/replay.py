@@ -15,29 +15,34 @@ def replay(
     path: options.Logs,
     metric: options.Metric,
     mode: options.Mode,
-    horizon: Annotated[float | None, typer.Option(help="Last step of a full run; default: the log's, else the longest run's.")] = None,
+    horizon: Annotated[float | None, typer.Option(help="Last step of a full run. Default: as logged, or that of the longest run.")] = None,
     lower: options.Lower = None,
     upper: options.Upper = None,
-    delta: Annotated[list[float] | None, typer.Option(help="Limit of the lcx rule, 0.05 by default; give it again for another.")] = None,
+    delta: Annotated[list[float] | None, typer.Option(help="Replay the lcx rule with this limit; may be repeated. Default: 0.05.")] = None,
     rate: Annotated[
-        float | None, typer.Option("--false-stops", help="Also the limit that stops at most this share of the runs that become best.")
+        float | None, typer.Option("--false-stops", help="Find and replay the limit that stops at most this share of the runs that become the best.")
     ] = None,
     wait: Annotated[
-        list[int] | None, typer.Option("--patience", help="Points of patience, 5 by default; give it again for another.")
+        list[int] | None, typer.Option("--patience", help="Replay stopping after this many values without improvement; may be repeated. Default: 5.")
     ] = None,
     min_points: options.MinPoints = 2,
-    confirm: Annotated[int, typer.Option(help="Verdicts of the lcx rule to stop needed in a row.")] = 1,
-    orders: Annotated[int, typer.Option(help="Shuffled orders of the runs beside the recorded one.")] = 40,
-    seed: Annotated[int, typer.Option(help="Seed of the shuffling.")] = 0,
-    unfinished: Annotated[bool, typer.Option("--unfinished", help="Use runs that end before the horizon, as far as they go.")] = False,
-    plot: Annotated[Path | None, typer.Option(help="Write regret against compute here (PNG, PDF, SVG).")] = None,
+    confirm: Annotated[int, typer.Option(help="Stop by the lcx rule after this many verdicts to stop in a row.")] = 1,
+    orders: Annotated[int, typer.Option(help="Number of shuffled orders to replay, beside the recorded order.")] = 40,
+    seed: Annotated[int, typer.Option(help="Seed of the shuffled orders.")] = 0,
+    unfinished: Annotated[bool, typer.Option("--unfinished", help="Use also runs that end before the horizon.")] = False,
+    plot: Annotated[Path | None, typer.Option(help="Draw regret against compute to this file (PNG, PDF, SVG).")] = None,
     as_json: options.AsJson = False,
     format: options.Format = None,
     model: options.Model = "default",
 ) -> None:
-    """Replays finished runs, one after the other, under several stopping rules: compute saved, good runs lost.
+    """Replay finished runs under several stopping rules.
 
-    The recorded order is that of the first time stamps; without any, that of the names. Seconds since a run's start are none.
+    Print what each rule saves, and which good runs it stops. A replay goes through the runs one after the other, each up to the step at
+    which the rule stops it: first in the order in which they were recorded (by their first time stamps, or by name if there are none),
+    then in shuffled orders.
+
+    \b
+      lcx replay runs/ --metric loss --mode min --lower 0
     """
     deltas, waits = delta or [0.05], wait or [5]
     _check(deltas, waits, rate, {"min-points": min_points, "confirm": confirm}, orders)

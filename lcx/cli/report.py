@@ -12,18 +12,24 @@ def report(
     path: options.Logs,
     metric: options.Metric,
     mode: options.Mode,
-    horizon: Annotated[float | None, typer.Option(help="Last step of every run; default: what the log says.")] = None,
+    horizon: Annotated[float | None, typer.Option(help="Last step of every run. Default: as logged.")] = None,
     lower: options.Lower = None,
     upper: options.Upper = None,
-    best: Annotated[float | None, typer.Option(help="Value to beat; default: the best of the other runs.")] = None,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Where the page goes.")] = Path("report.html"),
+    best: Annotated[float | None, typer.Option(help="Value to beat. Default: the best of the other runs.")] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="HTML file to write.")] = Path("report.html"),
     delta: options.Delta = 0.05,
     min_points: options.MinPoints = 2,
     format: options.Format = None,
     model: options.Model = "default",
     device: options.Device = None,
 ) -> None:
-    """Writes one HTML page about many runs: predicted finals, fan charts, which ends best, and what to stop."""
+    """Write an HTML page about many runs.
+
+    The page has the predicted final values, a ranking, a fan chart per run, and which runs to stop.
+
+    \b
+      lcx report runs/ --metric loss --mode min --lower 0 --horizon 100
+    """
     from lcx.cli.many_runs import read_runs
     from lcx.files import write_atomically
     from lcx.report import report_html

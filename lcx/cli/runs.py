@@ -15,7 +15,13 @@ def runs(
     format: options.Format = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Lists the runs of a log: their metrics, number of points, steps, and last, lowest and highest values."""
+    """List the runs and metrics in a log or a folder of logs.
+
+    Print a row per metric of each run: number of points, first and last step, and the last, lowest and highest value.
+
+    \b
+      lcx runs lightning_logs/
+    """
     table, notes = read_runs(path, format)
     for note in notes:
         print(f"warning: {note}", file=sys.stderr)

@@ -11,26 +11,30 @@ from lcx.cli import options
 
 
 def score(
-    source: Annotated[Path, typer.Argument(help="Parquet file, or folder of some: a row per curve, columns values, steps, horizon, ...")],
-    out: Annotated[Path, typer.Argument(help="Folder of the answers.")],
-    shard: Annotated[str, typer.Option(help="i/n: score only the i-th of n equal shares, i from 0.")] = "0/1",
-    horizon: Annotated[float | None, typer.Option(help="Last step of the runs, where no column horizon tells it.")] = None,
-    mode: Annotated[str | None, typer.Option(help="max or min, where no column mode tells it.")] = None,
+    source: Annotated[Path, typer.Argument(metavar="SOURCE", help="Parquet file, or folder of such files: a row per curve, columns values, steps, horizon, ...")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for the output.")],
+    shard: Annotated[str, typer.Option(help="Score only share i of n, written i/n; i counts from 0.")] = "0/1",
+    horizon: Annotated[float | None, typer.Option(help="Last step of the runs. Default: the column horizon.")] = None,
+    mode: Annotated[str | None, typer.Option(help="max if larger is better, min if smaller is better. Default: the column mode.")] = None,
     lower: options.Lower = None,
     upper: options.Upper = None,
     best: options.Best = None,
-    quantiles: Annotated[str, typer.Option(help="Levels beside the median, separated by commas.")] = "0.05,0.25,0.75,0.95",
-    at: Annotated[int, typer.Option(help="Number of steps to predict up to the horizon; 0: only the horizon.")] = 0,
-    keep: Annotated[str, typer.Option(help="Columns to hand on, separated by commas.")] = "run",
+    quantiles: Annotated[str, typer.Option(help="Levels of the quantiles beside the median, separated by commas.")] = "0.05,0.25,0.75,0.95",
+    at: Annotated[int, typer.Option(help="Number of steps to predict, evenly spaced up to the horizon; 0: only the horizon.")] = 0,
+    keep: Annotated[str, typer.Option(help="Columns of the input to copy to the output, separated by commas.")] = "run",
     model: options.Model = "default",
     device: options.Device = None,
-    rows: Annotated[int, typer.Option(help="Curves per part of the output.")] = 1 << 12,
-    workers: Annotated[int, typer.Option(help="Processes, each with the model in memory; best one per core.")] = 1,
+    rows: Annotated[int, typer.Option(help="Number of curves per part of the output.")] = 1 << 12,
+    workers: Annotated[int, typer.Option(help="Number of processes, at most one per core; each loads the model.")] = 1,
 ) -> None:
-    """Predicts the end of every curve in Parquet files, in parts; run it again to go on after an interruption.
+    """Predict the end of every curve in Parquet files.
 
-    The columns are those of lcx.BatchScorer, and row, the number of the curve in the input. Parts are written whole or not at all, and are
-    not made twice. In a Slurm array of 64 tasks numbered from 0: lcx score in.parquet out/ --shard $SLURM_ARRAY_TASK_ID/64 ...
+    The output has the columns of lcx.BatchScorer, and row, the number of the curve in the input. It is written in parts. After an
+    interruption, run the same command again: parts that exist are kept.
+
+    \b
+      lcx score curves.parquet out/ --horizon 100 --mode max
+      lcx score curves.parquet out/ --horizon 100 --mode max --shard $SLURM_ARRAY_TASK_ID/64
     """
     from lcx.scoring import BatchScorer
     from lcx.scoring import score as score_files

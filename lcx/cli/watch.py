@@ -24,21 +24,28 @@ def watch(
     path: options.Logs,
     metric: options.Metric,
     mode: options.Mode,
-    horizon: Annotated[float | None, typer.Option(help="Last step of every run; default: what the log says.")] = None,
+    horizon: Annotated[float | None, typer.Option(help="Last step of every run. Default: as logged.")] = None,
     upto: options.Upto = None,
     lower: options.Lower = None,
     upper: options.Upper = None,
     delta: options.Delta = 0.05,
     min_points: options.MinPoints = 2,
-    every: Annotated[float, typer.Option(help="Seconds between two looks.")] = 10.0,
-    refreshes: Annotated[int | None, typer.Option(help="End after so many looks; default: at Ctrl-C.")] = None,
-    once: Annotated[bool, typer.Option("--once", help="Look once.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON per look.")] = False,
+    every: Annotated[float, typer.Option(help="Read the logs again after this many seconds.")] = 10.0,
+    refreshes: Annotated[int | None, typer.Option(help="End after reading the logs this many times. Default: Ctrl-C ends it.")] = None,
+    once: Annotated[bool, typer.Option("--once", help="Read the logs once, print, and end.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON each time.")] = False,
     format: options.Format = None,
     model: options.Model = "default",
     device: options.Device = None,
 ) -> None:
-    """Shows running experiments: predicted final values, the chance to become the best, and whether to stop."""
+    """Watch running experiments, and see which to stop.
+
+    Read the logs in PATH every few seconds and print a row per run: verdict, chance to beat the best of the others, last and best value,
+    and the predicted final value with a 90 % interval.
+
+    \b
+      lcx watch runs/ --metric loss --mode min --lower 0 --horizon 100
+    """
     if not every > 0 or (refreshes is not None and refreshes < 1):
         raise ValueError(f"expected --every > 0 and --refreshes >= 1, got {every:g} and {refreshes}; use --once for one look")
     from lcx.report import standings

@@ -14,7 +14,7 @@ class PFNConfig:
         expansion: hidden units of every MLP in multiples of ``width``.
         decoder_layers: residual MLPs of the decoder.
         components: normals in the predictive mixture.
-        chart: "parametric", model units are read as they are; "general", every token in units of the points up to it.
+        chart: "parametric" reads values in model units as they are; "general" scales each token by the points up to it.
     """
 
     width: int = 64

@@ -13,24 +13,24 @@ class PretrainConfig:
     Attributes:
         prior: name of the prior that makes the curves.
         model: size of the network.
-        start: folder of a model whose weights the run begins with; None: random ones. Give such a run a seed of its own, lest it see
-            the same curves again.
-        curves: training budget, curves; the cosine schedule ends there. Every curve is seen once.
-        batch: curves per step, of all ranks together; of the general prior, of curves of 64 points, with fewer and longer or more and
-            shorter ones in turn.
-        pairs: (cut-off, query) pairs scored per curve, of the general prior at most 3 for every 4 points.
-        targets: noise draws per pair, one in each of as many equally likely strata: the noise of the target is mostly
-            integrated out at the price of a few more densities.
-        irregular: share of curves on other grids than 1, 2, ..., 100: evenly spaced, random or dense ones.
-        cutoff_power: cut-offs are drawn as the fraction u**power of the curve, u uniform: above 1 early ones are drawn more often.
-        relative: of the general prior, pairs are weighted by (unit of change / range of the whole curve)**relative, which tilts the
-            prior towards curves that change little beside what was seen: errors count in proportion to a curve's own range.
+        start: folder of a model whose weights the run begins with; None: random weights. Give such a run another seed than the run of that
+            model had, else it sees the same curves again.
+        curves: number of training curves; the cosine schedule of the learning rate ends there. Every curve is seen once.
+        batch: curves per step, of all ranks together. With the general prior this is the number for curves of 64 points: steps with longer
+            curves have fewer of them, steps with shorter ones more.
+        pairs: (cut-off, query) pairs scored per curve; with the general prior at most 3 for every 4 points.
+        targets: noise draws per pair, one in each of as many equally likely strata. They integrate out most of the noise of the target,
+            for the cost of a few more densities.
+        irregular: share of curves whose steps are not 1, 2, ..., 100 but evenly spaced, random or dense.
+        cutoff_power: a cut-off is drawn as the fraction u**power of the curve, u uniform: above 1, early cut-offs are drawn more often.
+        relative: with the general prior, pairs are weighted by (unit of change / range of the whole curve)**relative. Errors then count
+            in proportion to a curve's own range, which tilts the prior towards curves that change little compared with what was seen.
         muon_rate: peak learning rate of Muon (Jordan et al. 2024), on the matrices inside blocks and decoder.
         adam_rate: peak learning rate of AdamW, on everything else.
         warmup: steps of linear warm-up.
         clip: largest norm of the gradient.
         precision: "bf16" autocast or "float32"; None: bf16 on CUDA, float32 on a CPU.
-        compile: whether to torch.compile the loss; None: on CUDA, of a parametric prior (that of the general one takes minutes to compile).
+        compile: whether to torch.compile the loss; None: on CUDA with a parametric prior (the general one takes minutes to compile).
         seed: of weights and curves.
         validation_curves: held-out curves, the same for every run.
         validate_every: steps between validations.
