@@ -12,7 +12,9 @@ from lcx.config import LEVELS
 def export(
     path: Annotated[Path, typer.Argument(metavar="FILE", help="ONNX file to write.")],
     model: options.Model = "default",
-    levels: Annotated[str, typer.Option(help="Levels of the quantiles that the graph returns, separated by commas.")] = ",".join(map(str, LEVELS)),
+    levels: Annotated[str, typer.Option(help="Levels of the quantiles that the graph returns, separated by commas.")] = ",".join(
+        map(str, LEVELS)
+    ),
 ) -> None:
     """Write a model as an ONNX graph.
 

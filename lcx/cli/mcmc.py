@@ -28,7 +28,9 @@ def mcmc(
     plot: options.Plot = None,
     as_json: options.AsJson = False,
     as_csv: options.AsCsv = False,
-    sampler: Annotated[str, typer.Option(help="smc, nuts, emcee, or with the settings of the LC-PFN paper emcee-M1, emcee-M2, emcee-M3.")] = "smc",
+    sampler: Annotated[
+        str, typer.Option(help="smc, nuts, emcee, or with the settings of the LC-PFN paper emcee-M1, emcee-M2, emcee-M3.")
+    ] = "smc",
     draws: Annotated[int, typer.Option(help="Draws per chain. smc has no chains and returns four times as many.")] = 1000,
     warmup: Annotated[int, typer.Option(help="Transitions before the first draw (nuts, emcee).")] = 1000,
     chains: Annotated[int, typer.Option(help="Number of chains (nuts) or of ensembles (emcee).")] = 4,

@@ -23,7 +23,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV.")]
 Device = Annotated[str | None, typer.Option(help="Device to compute on: cpu, cuda, ... Default: cuda if there is one.")]
 # About many runs.
-Logs = Annotated[str, typer.Argument(metavar="PATH", help="Log file or folder of logs; for some formats an address, such as ENTITY/PROJECT of wandb.")]
+Logs = Annotated[
+    str, typer.Argument(metavar="PATH", help="Log file or folder of logs; for some formats an address, such as ENTITY/PROJECT of wandb.")
+]
 Metric = Annotated[str, typer.Option(help="Metric by which runs are compared; lcx runs PATH lists the metrics.")]
 Format = Annotated[str | None, typer.Option(help=f"Log format: {', '.join(FORMATS)}. Default: recognised from the files.")]
 Delta = Annotated[float, typer.Option(help="Stop a run if its chance to beat the best of the others is at most this.")]

@@ -17,7 +17,9 @@ from lcx.config import PFNConfig, PretrainConfig
 
 def main(arguments: list[str], program: str) -> None:
     """Reads the options, trains, prints the validation scores."""
-    parser = argparse.ArgumentParser(prog=program, description="Train a PFN on a prior. You may interrupt it at any time and continue with --resume.")
+    parser = argparse.ArgumentParser(
+        prog=program, description="Train a PFN on a prior. You may interrupt it at any time and continue with --resume."
+    )
     parser.add_argument("--folder", type=Path, required=True, help="folder for the model, the state to resume from, and the metrics")
     parser.add_argument("--resume", action="store_true", help="continue the run in the folder")
     parser.add_argument("--minutes", type=float, help="end after this time, with the learning rate decayed by then")
@@ -41,7 +43,9 @@ def _add_options(parser: argparse.ArgumentParser, config: type) -> list[str]:
     for f in plain:
         kind: Any = next(t for t in (get_args(f.type) or (f.type,)) if t is not type(None))
         how: dict[str, Any] = {"action": argparse.BooleanOptionalAction} if kind is bool else {"type": kind}
-        parser.add_argument("--" + f.name.replace("_", "-"), default=f.default, help=f"{meaning.get(f.name, '')} (default {f.default})", **how)
+        parser.add_argument(
+            "--" + f.name.replace("_", "-"), default=f.default, help=f"{meaning.get(f.name, '')} (default {f.default})", **how
+        )
     return [f.name for f in plain]
 
 

@@ -20,10 +20,12 @@ def replay(
     upper: options.Upper = None,
     delta: Annotated[list[float] | None, typer.Option(help="Replay the lcx rule with this limit; may be repeated. Default: 0.05.")] = None,
     rate: Annotated[
-        float | None, typer.Option("--false-stops", help="Find and replay the limit that stops at most this share of the runs that become the best.")
+        float | None,
+        typer.Option("--false-stops", help="Find and replay the limit that stops at most this share of the runs that become the best."),
     ] = None,
     wait: Annotated[
-        list[int] | None, typer.Option("--patience", help="Replay stopping after this many values without improvement; may be repeated. Default: 5.")
+        list[int] | None,
+        typer.Option("--patience", help="Replay stopping after this many values without improvement; may be repeated. Default: 5."),
     ] = None,
     min_points: options.MinPoints = 2,
     confirm: Annotated[int, typer.Option(help="Stop by the lcx rule after this many verdicts to stop in a row.")] = 1,

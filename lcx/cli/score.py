@@ -11,7 +11,12 @@ from lcx.cli import options
 
 
 def score(
-    source: Annotated[Path, typer.Argument(metavar="SOURCE", help="Parquet file, or folder of such files: a row per curve, columns values, steps, horizon, ...")],
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="SOURCE", help="Parquet file, or folder of such files: a row per curve, columns values, steps, horizon, ..."
+        ),
+    ],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for the output.")],
     shard: Annotated[str, typer.Option(help="Score only share i of n, written i/n; i counts from 0.")] = "0/1",
     horizon: Annotated[float | None, typer.Option(help="Last step of the runs. Default: the column horizon.")] = None,
