@@ -1,4 +1,4 @@
-"""Stopping early: rules and how they combine, a stopper for any training loop, and other questions about the rest of a run."""
+"""Stopping early: rules and their combinations, a stopper for any training loop, and other questions about the rest of a run."""
 
 from lcx.stopping.freeze_thaw import Turn
 from lcx.stopping.leading import below_leader

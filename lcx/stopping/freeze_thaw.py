@@ -1,10 +1,10 @@
-"""Freeze-thaw: where runs can be paused and resumed, which of them to train next, or whether to begin a new one.
+"""Freeze-thaw: which run to train next, or whether to begin a new one, if runs can be paused and resumed.
 
-On two turns of three what counts is the chance of beating the best value so far per step still to train, and a new run stands in the
-contest: of n + 1 runs it is the best with chance 1 / (n + 1), known after as many steps as the runs begun have taken on average. On the
-third the run with the highest chance goes on, however far its end. The first kind finishes what is nearly done, and looks at many runs
-while few are known; the second keeps faith with what looks best. How often, and how far a run goes on at a time, was chosen on the tasks
-of benchmarks/early_stop.py.
+On two turns out of three, the run goes on that has the highest chance of beating the best value so far, divided by the steps it still
+needs. A new run takes part in this comparison: its chance to be the best of n + 1 runs is 1 / (n + 1), and it is assumed to need as many
+steps as the runs begun have taken on average. These turns finish runs that are nearly done, and begin many runs while few are known. On
+every third turn, which is called patient, the run with the highest chance goes on, however far its end. EVERY and STRETCH were chosen on
+the tasks of the early-stopping benchmark.
 
 Source: pausing by predicted curves is Swersky, Snoek and Adams, "Freeze-Thaw Bayesian Optimization", 2014, arXiv 1406.3896; the two
 kinds of turns are ours.
@@ -16,18 +16,18 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-EVERY = 3  # so many turns have one patient one
-STRETCH = 2  # a run goes on to this times its last step, so that runs change seldom
+EVERY = 3  # one turn in this many is patient
+STRETCH = 2  # a run goes on to this many times its last step, so that the run changes seldom
 
 
 class Turn(NamedTuple):
     """What to train next.
 
     Attributes:
-        new: whether to begin a new run.
-        run: else which to go on with; None with ``new``.
-        step: train it until it reports at this step or a later one, user's step unit; NaN with ``new``: to its first report.
-        reason: a plain sentence.
+        new: whether to begin a new run. Train it to its first report.
+        run: the run to continue; None if ``new``.
+        step: train it until it reports at this step or a later one, user's step unit; NaN if ``new``.
+        reason: a sentence with the numbers behind the choice.
     """
 
     new: bool
@@ -37,23 +37,23 @@ class Turn(NamedTuple):
 
 
 def is_patient(turn: int) -> bool:
-    """Whether the turn, counted from 0, goes by the chance alone."""
+    """Whether this turn, counted from 0, chooses by the chance alone."""
     return turn % EVERY == EVERY - 1
 
 
 def choose(
     chance: Float[np.ndarray, "n"], left: Float[np.ndarray, "n"], spent: float, *, patient: bool, more: bool, delta: float
 ) -> int | None:
-    """Which of n runs to go on with; n, if a new one is to be begun; None if nothing is worth training.
+    """The index of the run to continue, of n runs; n if a new run should begin; None if no run is worth training.
 
     Args:
-        chance: of each run, P(better than the best value so far, its own included), the largest over its later steps; NaN where not
-            known: such a run goes on first.
-        left: steps each still has to its horizon, user's unit; 0 if it is to be left alone.
+        chance: (n,) the largest P(better than the best value so far, also of the run itself) over the later steps of each run; NaN if not
+            known: such a run goes first.
+        left: (n,) remaining steps of each run up to its horizon, user's unit; 0 for a run that must not go on.
         spent: steps taken by all runs together.
-        patient: which turn it is: by the chance alone, or by the chance per step with new runs in the contest.
+        patient: whether to choose by the chance alone, else by the chance per remaining step, with a new run in the comparison.
         more: whether there are new runs to begin.
-        delta: runs of at most this chance are left alone.
+        delta: runs with at most this chance are not continued.
     """
     n, known = len(chance), np.where(np.isnan(chance), 1.0, chance)
     open_ = (left > 0) & (known > delta)
@@ -67,7 +67,7 @@ def choose(
 def told(
     i: int, names: list[Any], at: Float[np.ndarray, "n"], chance: Float[np.ndarray, "n"], best: float, horizon: float, patient: bool
 ) -> Turn:
-    """The choice ``i`` of :func:`choose` among runs of these names, last steps and chances, in words."""
+    """The choice ``i`` of :func:`choose`, with its reason in words; ``at`` are the last steps of the runs."""
     n = len(names)
     if i == n:
         said = f"a new run is the best with chance 1/{n + 1}, and runs took {at.mean():.3g} steps so far" if n else "no run was begun yet"

@@ -1,4 +1,4 @@
-"""What a training loop reports of one run, step by step: the door where odd values and steps are sorted out, not refused."""
+"""The reports of a training loop about one run. Odd values and steps are set aside with a sentence that says so; they raise no error."""
 
 import math
 import operator
@@ -10,8 +10,8 @@ from jaxtyping import Float
 
 from lcx.curves import as_curves
 
-_LARGEST = 1e100  # values beyond it count as not finite, lest their differences overflow
-_LOOKED_AT = 32  # most later steps predicted per decision: predictives change slowly along the horizon
+_LARGEST = 1e100  # larger values count as not finite, because their differences could overflow
+_LOOKED_AT = 32  # most steps predicted per decision; enough, because predictives change slowly from step to step
 
 
 @dataclass
@@ -27,7 +27,7 @@ class Reports:
     agreed: int = 0  # consecutive decisions to stop
 
     def add(self, step: float, value: float, bounds: tuple[float | None, float | None]) -> str | None:
-        """Takes one report; gives a plain sentence if its value cannot be read."""
+        """Takes one report. Returns a sentence if its value cannot be read, else None."""
         if self.steps and step <= self.steps[-1]:
             what = "was reported before" if step in self.steps else f"is not after the last, {self.steps[-1]:g}"
             return f"step {step:g} {what}: this report is ignored"
@@ -45,11 +45,11 @@ class Reports:
         return None
 
     def best(self, mode: str) -> float:
-        """The best value read, user's unit; what anything beats if there is none."""
+        """The best value read, user's unit; if there is none, -inf (mode "min": inf), which every value beats."""
         return self.highest if mode == "max" else self.lowest
 
     def ahead(self, horizon: float) -> Float[np.ndarray, "A"]:
-        """At most 32 steps evenly from the last one read to the horizon; each whole step if that is fewer."""
+        """The steps to predict: each whole step after the last one read up to the horizon, or 32 evenly spaced ones if these are fewer."""
         last = self.read[-1][0]
         left = horizon - last
         n = int(left) if left == int(left) < _LOOKED_AT and last == int(last) else _LOOKED_AT
@@ -58,10 +58,10 @@ class Reports:
 
 
 def as_number(x: Any, name: str) -> float:
-    """A number of any kind, one-element tensors too, as float.
+    """A number of any type, or a tensor with one element, as float.
 
     Raises:
-        TypeError: it is none.
+        TypeError: it is not a number.
     """
     try:
         if isinstance(x, (str, bytes)):
@@ -75,7 +75,7 @@ def as_step(step: Any) -> float:
     """A finite step > 0.
 
     Raises:
-        TypeError, ValueError: it is none.
+        TypeError, ValueError: it is not a finite number > 0.
     """
     number = as_number(step, "step")
     if not (0 < number < math.inf):
@@ -84,20 +84,20 @@ def as_step(step: Any) -> float:
 
 
 def as_value(value: Any) -> float:
-    """A metric: NaN where missing (None) or not finite.
+    """A value of the metric; NaN if it is missing (None) or not finite.
 
     Raises:
-        TypeError: it is no number.
+        TypeError: it is not a number.
     """
     number = math.nan if value is None else as_number(value, "value")
     return number if abs(number) <= _LARGEST else math.nan
 
 
 def as_run(run: Any) -> str | int | None:
-    """The name of a run as JSON can hold it.
+    """The name of a run, as JSON can hold it.
 
     Raises:
-        TypeError: it is no string, whole number or None.
+        TypeError: it is not a string, a whole number or None.
     """
     if run is None or isinstance(run, str):
         return run
@@ -108,7 +108,7 @@ def as_run(run: Any) -> str | int | None:
 
 
 def as_bounds(bounds: Any) -> tuple[float | None, float | None]:
-    """Bounds as ``lcx.predict`` takes them, refused in its words."""
+    """Bounds as ``lcx.predict`` takes them, with the same errors."""
     pair = list(bounds) if np.iterable(bounds) else []
     inside = next((bound for bound in pair if bound is not None), 0.0)
     as_curves([inside], [1], horizon=2, bounds=bounds)

@@ -1,7 +1,8 @@
-"""A limit that follows the leading run: how small a chance did it have, at its worst moment so far, and yet came to lead?
+"""A limit that follows the leading run: how small was its chance at its worst moment, although it came to lead?
 
-On some tasks a model gives every run that ends well a few per cent for long, on others far more; one limit for all is too high here and too
-low there. The leader's own history tells: a run is to stop when its chance is a share of the smallest that the leader had had by then.
+On some tasks, runs that end well have a chance of only a few per cent for a long time; on other tasks far more. A single limit is then too
+high for some tasks and too low for others. The history of the leading run gives a limit that fits: a run should stop if its chance is at
+most a share of the smallest chance that the leading run had had by the same step.
 """
 
 import math
@@ -20,14 +21,15 @@ SHARE, MOST = 0.5, 0.25  # see benchmarks/LOG.md for how they were chosen
 
 @dataclass(frozen=True)
 class below_leader:
-    """Stops when P(y_t better than best) at every later step t is at most the limit of the last step seen. ``probability``: the largest.
+    """Stops a run if P(y_t better than best), at every later step t, is at most the limit for its last observed step.
 
-    Here best is the better of the value to beat and the run's own best: the leading run too is stopped when it is not expected to improve;
-    ``spare_incumbent`` around this rule spares it. The limits come from :meth:`of` and are to be made anew when another run leads.
+    ``probability`` is the largest of these chances. Here ``best`` is the better one of the value to beat and the best value of the run
+    itself, so the leading run is stopped too once it is not expected to improve; wrap this rule in ``spare_incumbent`` to let it go on.
+    The limits come from :meth:`of`; compute them again when another run leads.
 
     Attributes:
         steps: rising, user's unit.
-        limits: one per step, probabilities, never rising. Before the first step nothing is stopped.
+        limits: one per step, probabilities that never rise. Before the first step no run is stopped.
 
     Source: ours.
     """
@@ -49,17 +51,18 @@ class below_leader:
 
     @classmethod
     def of(cls, leader: Extrapolation, runner_up: float, share: float = SHARE, most: float = MOST) -> "below_leader":
-        """The rule by a leading run.
+        """The rule with the limits of a leading run.
 
         Args:
             leader: back-test of the leading run alone, ``Extrapolator.backtest(values, steps, horizon=..., mode=...)``.
-            runner_up: what it had to beat, the best value of all other runs, user's unit; while no other run has been trained to its end,
-                the leading run's own best value.
-            share: of the smallest chance that the leader had had, > 0.
+            runner_up: what the leading run had to beat: the best value of all other runs, user's unit. As long as no other run has been
+                trained to its end, the best value of the leading run itself.
+            share: the limit as a share of the smallest chance that the leading run had had, > 0.
             most: highest limit, a probability < 1.
 
         Raises:
-            ValueError: not the back-test of one curve at all its cut-offs, as it is by default; another argument breaks a rule above.
+            ValueError: ``leader`` is not the back-test of one curve at all its cut-offs (the default of ``backtest``), or another argument
+                breaks a rule above.
         """
         if not (math.isfinite(runner_up) and share > 0 and 0 <= most < 1):
             came = f"runner_up {runner_up}, share {share}, most {most}"
@@ -78,6 +81,14 @@ class below_leader:
 def limits_of(
     chance: Float[np.ndarray, "C"], peaks: Float[np.ndarray, "C"], goal: float, share: float, most: float
 ) -> Float[np.ndarray, "C"]:
-    """The limit at each cut-off of a leader with these chances of beating ``goal`` and these best values so far (larger is better)."""
+    """The limit at each cut-off of a leading run.
+
+    Args:
+        chance: its chance of beating ``goal`` at each cut-off, NaN if not known.
+        peaks: its best value by each cut-off; larger is better.
+        goal: what it had to beat; larger is better.
+        share: as in :meth:`below_leader.of`.
+        most: as in :meth:`below_leader.of`.
+    """
     still_open = np.where((peaks < goal) & ~np.isnan(chance), chance, 1.0)
     return np.minimum(share * np.minimum.accumulate(still_open), most)

@@ -1,7 +1,7 @@
-"""What to ask of an unfinished run: will it beat a value, or another run; when does it reach a target; what is that worth?
+"""Questions about an unfinished run: will it beat a value, or another run? When does it reach a target? What improvement is expected?
 
-Everything here takes the extrapolation of one curve. "The end" is its last step predicted, normally the horizon. A value to beat of -inf
-(mode "min": +inf) is one that anything beats.
+Every function takes the extrapolation of one curve. "The end" is the last predicted step, normally the horizon. A value to beat of -inf
+(mode "min": +inf) is beaten by every value.
 """
 
 import math
@@ -14,11 +14,11 @@ from jaxtyping import Float
 from lcx.extrapolation import Extrapolation
 from lcx.predictive import Predictive
 
-_LEVELS = (np.arange(512) + 0.5) / 512  # midpoints of quadratures over quantiles: off by 1/1024 at most, for a step function
+_LEVELS = (np.arange(512) + 0.5) / 512  # midpoints of a quadrature over quantiles; its error is at most 1/1024, for a step function
 
 
 def largest_prob_better(extrapolation: Extrapolation, best: float) -> tuple[float, float]:
-    """The largest P(y_t better than ``best``) over the steps predicted, and its step; NaN and the last step if ``best`` is NaN."""
+    """The largest P(y_t better than ``best``) over the predicted steps, and its step; NaN and the last step if ``best`` is NaN."""
     _one(extrapolation)
     chances, at = extrapolation.prob_better(best), extrapolation.at
     known = ~np.isnan(chances)
@@ -29,14 +29,14 @@ def largest_prob_better(extrapolation: Extrapolation, best: float) -> tuple[floa
 
 
 def prob_better_at_end(extrapolation: Extrapolation, best: float) -> tuple[float, float]:
-    """P(y better than ``best``) at the end, and the end's step; NaN if ``best`` is NaN."""
+    """P(y better than ``best``) at the end, and the last step; NaN if ``best`` is NaN."""
     law, step = _end(extrapolation)
     below = law.cdf(_number(best)).item()
     return (1 - below if extrapolation.mode == "max" else below), step
 
 
 def prob_ever_better(extrapolation: Extrapolation, best: float, paths: int = 200, seed: int = 0) -> float:
-    """P(y_t better than ``best`` at one or more of the steps predicted), by sample paths; NaN if ``best`` is NaN."""
+    """P(y_t better than ``best`` at one or more predicted steps), from sample paths; NaN if ``best`` is NaN."""
     hit = better(_sampled(extrapolation, paths, seed), best, extrapolation.mode)
     return math.nan if math.isnan(best) else float(hit.any(-1).mean())
 
@@ -44,7 +44,8 @@ def prob_ever_better(extrapolation: Extrapolation, best: float, paths: int = 200
 def expected_improvement(extrapolation: Extrapolation, best: float) -> float:
     """E[max(y - best, 0)] (mode "min": best - y) at the end, user's unit.
 
-    P(better) times the mean improvement given better, over 512 quantiles of that tail, so that small ones are relatively exact too.
+    It is P(better) times the mean improvement given better, the mean over 512 quantiles of that tail. So its relative error is small even
+    if the improvement is.
     """
     law, _ = _end(extrapolation)
     sign = 1 if extrapolation.mode == "max" else -1
@@ -59,16 +60,17 @@ def expected_improvement(extrapolation: Extrapolation, best: float) -> float:
 
 
 def prob_above(a: Extrapolation, b: Extrapolation) -> float:
-    """P(run A ends better than run B), each at its own end; the two are independent given their points.
+    """P(run A ends better than run B), each at its own end. The two are taken as independent given their observed points.
 
-    The mean over A's quantiles of P(B is worse), averaged with the same from B's side: prob_above(a, b) + prob_above(b, a) = 1.
+    The chance is the mean over quantiles of A of P(B is worse), averaged with the same from the side of B, so that
+    prob_above(a, b) + prob_above(b, a) = 1.
 
     Args:
         a: extrapolation of one curve.
-        b: of another, same metric and mode.
+        b: extrapolation of another curve, with the same metric and mode.
 
     Raises:
-        ValueError: not one curve each, or modes that differ.
+        ValueError: one of them is not about a single curve, or their modes differ.
     """
     if a.mode != b.mode:
         raise ValueError(f"expected two extrapolations of the same mode, got {a.mode!r} and {b.mode!r}; compare like with like")
@@ -78,19 +80,19 @@ def prob_above(a: Extrapolation, b: Extrapolation) -> float:
 
 
 def when_reached(extrapolation: Extrapolation, target: float, paths: int = 400, seed: int = 0) -> Float[np.ndarray, "A"]:
-    """P(``target`` reached at or before each step ``at``), by sample paths: the distribution of the step that first reaches it.
+    """P(``target`` is reached at or before each step ``at``), from sample paths: the distribution of the step that first reaches it.
 
     Args:
         extrapolation: of one curve.
-        target: metric, user's unit; a value as good as it reaches it.
+        target: value of the metric, user's unit; an equal or better value reaches it.
         paths: number of sample paths.
-        seed: of the paths.
+        seed: of the sample paths.
 
     Returns:
-        Shape (A,), never falling; all 1 if an observed value has reached the target. 1 minus the last is P(not by the end).
+        Shape (A,), never falling; all 1 if an observed value has reached the target. 1 minus the last entry is P(not reached by the end).
 
     Raises:
-        ValueError: not one curve, a back-test, or ``paths`` < 1.
+        ValueError: the extrapolation is not about a single curve or is a back-test, or ``paths`` < 1.
     """
     if reached(extrapolation, target):
         return np.ones(len(extrapolation.at))
@@ -99,14 +101,14 @@ def when_reached(extrapolation: Extrapolation, target: float, paths: int = 400, 
 
 
 def compute_left(extrapolation: Extrapolation, target: float, cost: float = 1.0, paths: int = 400, seed: int = 0) -> float:
-    """Expected cost until ``target`` is reached or the end, whichever comes first; 0 if it has been reached.
+    """Expected cost until ``target`` or the end is reached, whichever comes first; 0 if the target has been reached.
 
-    cost * sum_k (t_k - t_{k-1}) P(not reached by t_{k-1}), t_0 the last observed step: reaching counts at the steps predicted.
+    cost * sum_k (t_k - t_{k-1}) P(not reached by t_{k-1}), with t_0 the last observed step and t_1, t_2, ... the predicted steps.
 
     Args:
         extrapolation: as in :func:`when_reached`.
         target: as in :func:`when_reached`.
-        cost: of one step, any unit.
+        cost: cost of one step, any unit.
         paths: as in :func:`when_reached`.
         seed: as in :func:`when_reached`.
     """
@@ -129,7 +131,7 @@ def own_best(extrapolation: Extrapolation) -> float:
 
 
 def better(a: Any, b: Any, mode: str) -> Any:
-    """Whether a is strictly better than b; False where either is NaN."""
+    """Whether a is strictly better than b; False if either is NaN."""
     return a > b if mode == "max" else a < b
 
 
@@ -140,7 +142,7 @@ def _one(extrapolation: Extrapolation) -> None:
 
 
 def _end(extrapolation: Extrapolation) -> tuple[Predictive, float]:
-    """The predictive at the last step predicted, batch shape (1,), and that step."""
+    """The predictive at the last predicted step, batch shape (1,), and that step."""
     _one(extrapolation)
     at = extrapolation.at
     last = int(np.nanargmax(at))

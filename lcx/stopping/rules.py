@@ -1,7 +1,8 @@
-"""Stopping rules: functions of one curve's extrapolation and the value to beat; and a limit with a known rate of false stops.
+"""Stopping rules, and a limit with a known rate of false stops.
 
-A rule is any callable ``rule(extrapolation, best) -> Verdict``. Those here are frozen dataclasses: they compare, print and pickle.
-``best`` is the value to beat, user's unit; where there is none, -inf for mode "max" and +inf for "min", which anything beats.
+A rule is a callable ``rule(extrapolation, best) -> Verdict``, where ``extrapolation`` is that of one curve and ``best`` the value to beat,
+user's unit. If there is no value to beat, ``best`` is -inf for mode "max" and +inf for "min", which every value beats. The rules of this
+module are frozen dataclasses, so they can be compared, printed and pickled.
 """
 
 import math
@@ -17,10 +18,10 @@ from lcx.stopping.outlook import better, expected_improvement, largest_prob_bett
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a rule says about one run."""
+    """What a rule decides about one run."""
 
     stop: bool  # whether to stop the run now
-    probability: float  # what the rule compares with its limit; NaN where nothing was predicted
+    probability: float  # what the rule compares with its limit; NaN if nothing was predicted
     reason: str  # a plain sentence with the numbers behind it
 
 
@@ -43,10 +44,10 @@ def _check_delta(rule: Any) -> None:
 
 @dataclass(frozen=True)
 class never_better:
-    """Stops when P(y_t better than best) <= delta at every later step t predicted. ``probability``: the largest of these.
+    """Stops a run if P(y_t better than best) <= delta at every predicted step t. ``probability`` is the largest of these.
 
     Attributes:
-        delta: the limit, < 1; a negative one stops nothing.
+        delta: the limit, < 1; with a negative limit no run is stopped.
 
     Source: the early stopping experiment of Adriaensen et al., NeurIPS 2023.
     """
@@ -63,7 +64,7 @@ class never_better:
 
 @dataclass(frozen=True)
 class not_better_at_horizon:
-    """Stops when P(y better than best) <= delta at the last step predicted, normally the horizon. ``probability``: this one.
+    """Stops a run if P(y better than best) <= delta at the last predicted step, normally the horizon. ``probability`` is this chance.
 
     Attributes:
         delta: as in :class:`never_better`.
@@ -83,14 +84,14 @@ class not_better_at_horizon:
 
 @dataclass(frozen=True)
 class ever_better:
-    """Stops when P(one or more of the steps predicted is better than best) <= delta. ``probability``: this, by sample paths.
+    """Stops a run if P(y_t better than best at one or more predicted steps) <= delta. ``probability`` is this chance, from sample paths.
 
-    Stops less than :class:`never_better`: each noisy step is another chance. Paths cost far more than the other rules.
+    It stops fewer runs than :class:`never_better`, because each noisy step is another chance. Sample paths take far more time.
 
     Attributes:
         delta: as in :class:`never_better`.
         paths: number of sample paths; the probability is a multiple of 1 / paths.
-        seed: of the paths.
+        seed: of the sample paths.
     """
 
     delta: float = 0.05
@@ -107,13 +108,14 @@ class ever_better:
 
 @dataclass(frozen=True)
 class not_worth_it:
-    """Stops when the expected improvement over best at the horizon, per remaining cost, is at most a threshold.
+    """Stops a run if its expected improvement over best, per unit of remaining cost, is at most a threshold.
 
-    E[max(y - best, 0)] (mode "min": best - y) / (cost * steps left) at the last step predicted. ``probability``: P(better than best) there.
+    It compares E[max(y - best, 0)] / (cost * remaining steps) with the threshold, y at the last predicted step (mode "min": best - y).
+    ``probability`` is P(y better than best) at that step.
 
     Attributes:
-        threshold: metric, user's unit, per unit of cost, >= 0.
-        cost: of one step, any unit (GPU-hours, money).
+        threshold: metric in the user's unit per unit of cost, >= 0.
+        cost: cost of one step, any unit (GPU-hours, money).
 
     Source: expected improvement (Mockus et al. 1978), per cost as in Snoek et al., NeurIPS 2012.
     """
@@ -136,12 +138,12 @@ class not_worth_it:
 
 @dataclass(frozen=True)
 class reaches:
-    """Stops when P(y_t at least as good as a target) <= delta at every later step t predicted; best does not matter.
+    """Stops a run if P(y_t at least as good as a target) <= delta at every predicted step t. The rule ignores best.
 
-    A run that has reached the target is not stopped. ``probability``: the largest over the steps, 1 when reached.
+    A run that has reached the target is not stopped. ``probability`` is the largest of these chances; 1 once the target is reached.
 
     Attributes:
-        target: metric to reach, user's unit.
+        target: value of the metric to reach, user's unit.
         delta: as in :class:`never_better`.
     """
 
@@ -160,7 +162,7 @@ class reaches:
 
 @dataclass(frozen=True)
 class after:
-    """Warm-up: asks ``rule`` from the step ``step`` (user's unit) on."""
+    """Warm-up: applies ``rule`` only from the step ``step`` (user's unit) on."""
 
     step: float
     rule: Rule
@@ -173,10 +175,10 @@ class after:
 
 @dataclass(frozen=True)
 class every:
-    """Asks ``rule`` at each ``k``-th observed point only: fewer looks, fewer false stops by repeated looking.
+    """Applies ``rule`` only at every ``k``-th observed point. Fewer looks make fewer false stops.
 
-    For ``confirm`` of ``EarlyStopper`` the points between do not count. In Optuna use ``confirm=1``: a pruner looks at the last
-    ``confirm`` points, of which ``rule`` is asked at one at most.
+    The points in between do not count for ``confirm`` of ``EarlyStopper``. With Optuna use ``confirm=1``: its pruner looks at the last
+    ``confirm`` points, and ``rule`` applies to at most one of them.
     """
 
     k: int
@@ -194,7 +196,7 @@ class every:
 
 @dataclass(frozen=True)
 class spare_incumbent:
-    """Never stops a run whose own best value is at least as good as ``best``; else as ``rule``."""
+    """Applies ``rule``, but never stops a run whose own best value is at least as good as ``best``."""
 
     rule: Rule
 
@@ -217,33 +219,33 @@ class _Joined:
 
 
 def any_of(first: Rule, *others: Rule) -> Rule:
-    """A rule that stops when one of these does, with the verdict of the first that does; else it gives that of the first rule."""
+    """Stops a run if one of these rules does, with the verdict of the first that does; if none does, with that of the first rule."""
     return _Joined((first, *others), needs_all=False)
 
 
 def all_of(first: Rule, *others: Rule) -> Rule:
-    """A rule that stops when all of these do, with the verdict of the last; else it gives that of the first that does not."""
+    """Stops a run if all of these rules do, with the verdict of the last; else its verdict is that of the first that does not stop it."""
     return _Joined((first, *others), needs_all=True)
 
 
 def calibrated_delta(scores: Any, became_best: Any, rate: float) -> tuple[float, float]:
-    """The largest delta at which at most a share ``rate`` of the runs that would become best is stopped, however often one looks.
+    """The largest limit that stops at most a share ``rate`` of the runs that would become the best, however often they are looked at.
 
-    A run is stopped at some look if and only if its score, its smallest probability over all looks, is <= delta. Of m finished runs
-    that became best and a new one exchangeable with them, the new score is below the k-th smallest with probability at most k / (m + 1).
-    So k = floor(rate * (m + 1)), and delta is just below the k-th smallest.
+    The score of a run is its smallest probability over all looks: the run is stopped if and only if its score is <= delta. Take m finished
+    runs that became the best, and a new run that is exchangeable with them. The score of the new run is below the k-th smallest of the m
+    scores with probability at most k / (m + 1). So k = floor(rate * (m + 1)), and delta is just below the k-th smallest score.
 
     Args:
-        scores: (n,) of finished runs, each the smallest ``Verdict.probability`` over its looks (with confirm = c, the smallest of the
-            largest of c in a row); NaN for a run never looked at, which is never stopped.
+        scores: (n,) scores of finished runs: the smallest ``Verdict.probability`` over a run's looks. With confirm = c: the largest of c
+            probabilities in a row, and the smallest of these. NaN for a run that was never looked at, and so is never stopped.
         became_best: (n,) whether the run, trained to the end, became better than ``best``.
-        rate: share allowed, in (0, 1), on average over what runs happened to be finished.
+        rate: the allowed share, in (0, 1), on average over possible sets of finished runs.
 
     Returns:
-        delta, and the bound k / (m + 1) on the share; -1.0 and 0.0, which stops nothing, where m + 1 < 1 / rate.
+        delta, and the bound k / (m + 1) on the share. If m + 1 < 1 / rate there are too few runs: then -1.0, which stops no run, and 0.0.
 
     Raises:
-        ValueError: rate outside (0, 1), or shapes that differ.
+        ValueError: rate outside (0, 1), or scores and became_best of different shapes.
 
     Source: split conformal prediction (Vovk et al., "Algorithmic Learning in a Random World", 2005).
     """

@@ -1,4 +1,4 @@
-"""``EarlyStopper``: one decision per report of any training loop, for one run or many at once."""
+"""``EarlyStopper``: decides after each report of a training loop whether to stop the run; for one run or many."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -21,23 +21,23 @@ RunId = str | int | None
 
 
 class EarlyStopper:
-    """Decides after each report whether a run is worth going on with; the loop does the stopping.
+    """Decides after each report whether to stop a run. Your loop does the stopping.
 
-    By default a run is to stop when P(better than best) <= delta at every later step, unless it holds the best value itself. The best
-    is that of the other runs; a run's own values are never counted into what it has to beat. The state is the reported curves.
-    All methods may be called from several threads. The model runs on the CPU.
+    By default a run should stop if P(better than best) <= delta at every later step, unless the run itself holds the best value. ``best``
+    is the best value of the other runs: a run never has to beat its own values. The state is the reported curves. All methods may be
+    called from several threads. The model runs on the CPU.
 
     Args:
-        horizon: last step of every run (its budget), user's step unit.
+        horizon: last step of every run, its budget; user's step unit.
         mode: "max" if larger is better, "min" if smaller is.
-        delta: limit of the default rule, a probability < 1; a negative one stops nothing. Not used if ``rule`` is given.
-        bounds: known hard limits (lower, upper) of the metric, as in ``lcx.predict``; values outside are not read.
-        model: name of a shipped model or folder of a saved one.
-        min_points: values needed before the first decision, >= 1.
-        confirm: decisions to stop needed in a row, >= 1; a verdict whose probability is NaN is none.
-        rule: a rule of ``lcx.stopping``, or any callable (extrapolation of the run, best) -> Verdict; best is -inf (mode "min": inf)
-            where there is none. The attribute may be set anew between reports; what is said here holds from then on.
-        stop_on_divergence: so many values in a row that are not finite stop a run; None: they never do.
+        delta: limit of the default rule, a probability < 1; with a negative limit no run is stopped. Not used if ``rule`` is given.
+        bounds: limits (lower, upper) that the metric cannot pass, as in ``lcx.predict``; values outside are not read.
+        model: name of a shipped model, or the folder of a model.
+        min_points: number of values needed before the first decision, >= 1.
+        confirm: number of decisions to stop needed in a row, >= 1; verdicts without a probability (NaN) do not count.
+        rule: a rule of ``lcx.stopping``, or any callable (extrapolation of the run, best) -> Verdict. ``best`` is -inf (mode "min": inf)
+            if there is no value to beat. You may set the attribute ``rule`` between reports; the new rule holds from then on.
+        stop_on_divergence: stop a run after this many values in a row that are not finite; None: never stop it for such values.
 
     Raises:
         ValueError, TypeError: an argument breaks a rule above; the message says which and what to do.
@@ -72,34 +72,34 @@ class EarlyStopper:
         self._turns, self._lock = 0, RLock()  # turns of next_run
 
     def update(self, step: Any, value: Any, *, best: Any = None, run: Any = None) -> Verdict:
-        """Takes one report and answers whether to stop the run.
+        """Takes one report and decides whether to stop the run.
 
         Args:
-            step: > 0, user's step unit, later than the run's last; zero-based counters need 1 added. A repeated or earlier step
-                changes nothing, and the verdict says so.
-            value: metric at that step, user's unit. NaN, inf and None are missing values and never raise.
-            best: value to beat for this call, instead of the best of the other runs; it may be this run's own.
-            run: which run, any string or whole number; None is a run too.
+            step: user's step unit, > 0, later than the last step of the run; add 1 to a counter that starts at 0. A repeated or earlier
+                step is ignored, and the verdict says so.
+            value: metric at that step, user's unit. NaN, inf and None are missing values and raise no error.
+            best: value to beat in this call, instead of the best of the other runs; it may be a value of this run.
+            run: name of the run, a string or a whole number; None is a name too.
 
         Returns:
-            The verdict. ``stop`` is False from the horizon on, and where nothing can be predicted, as ``reason`` says.
+            The verdict. ``stop`` is False from the horizon on, and if nothing can be predicted; ``reason`` says which.
 
         Raises:
-            ValueError, TypeError: a step that is no finite number > 0; another argument that is not of its kind.
+            ValueError, TypeError: the step is not a finite number > 0, or another argument is of a wrong type.
         """
         return self.update_many({run: (step, value)}, best=best)[run]
 
     def update_many(self, reports: Mapping[Any, tuple[Any, Any]], best: Any = None) -> dict[Any, Verdict]:
-        """Takes a report of each of many runs and answers for all, with one call of the model.
+        """Takes one report of each of many runs and decides for all of them, with one call of the model.
 
-        All reports are taken in before the first decision: a run's verdict is that of :meth:`update` had it reported last.
+        All reports are read before the first decision, so each run is compared with the newest values of the others.
 
         Args:
-            reports: (step, value) by run, as in :meth:`update`.
+            reports: (step, value) for each run, as in :meth:`update`.
             best: as in :meth:`update`.
 
         Returns:
-            The verdicts by run.
+            The verdict for each run.
         """
         target = None if best is None else as_number(best, "best")
         checked = {run: (as_run(run), as_step(step), as_value(value)) for run, (step, value) in reports.items()}
@@ -109,18 +109,18 @@ class EarlyStopper:
         return {run: taken[run] or answers[checked[run][0]] for run in checked}
 
     def next_run(self, *, more: bool = True, without: Iterable[Any] = ()) -> Turn | None:
-        """Where runs can be paused and resumed: which of them to train next, or to begin a new one (``lcx.stopping.freeze_thaw``).
+        """Which run to train next, or that a new one should begin; for runs that can be paused and resumed (``lcx.stopping.freeze_thaw``).
 
-        Ask again after each stretch of training, whose reports go to :meth:`update` as always. Chances are of beating the best value of all
-        runs, from a run's first value on; ``rule`` has no part in it. Runs at their horizon, or diverged by ``stop_on_divergence``, are
-        left alone. None: no run is left whose chance is above ``delta``, and no new one to begin.
+        Train the run as far as the answer says, give its reports to :meth:`update`, and ask again. The choice rests on each run's chance to
+        beat the best value of all runs, from its first value on; ``rule`` is not used. Runs at their horizon, and runs stopped by
+        ``stop_on_divergence``, are never chosen. None: no run has a chance above ``delta``, and there is no new run to begin.
 
         Args:
             more: whether there are new runs to begin.
             without: runs that cannot go on.
 
         Raises:
-            TypeError: a run of ``without`` is no string, whole number or None.
+            TypeError: an entry of ``without`` is not a string, a whole number or None.
         """
         gone = {as_run(run) for run in without}
         with self._lock:
@@ -137,12 +137,12 @@ class EarlyStopper:
         return None if i is None else told(i, names, at, chance, best, self.horizon, patient)
 
     def predicted_value(self, run: Any = None) -> float:
-        """The run's metric at the horizon, user's unit: the predicted median, or the last value read once the horizon was reached.
+        """The metric of a run at the horizon, user's unit: the predicted median; the last value once the run has reached the horizon.
 
-        It is what to report of a stopped run, to a sampler say, instead of its last value.
+        Report it for a stopped run, for example to a hyperparameter sampler, instead of the last value of the run.
 
         Raises:
-            ValueError: an unknown run, or one of which no value was read.
+            ValueError: the run is unknown, or none of its values could be read.
         """
         with self._lock:
             known = self._runs.get(as_run(run))
@@ -152,7 +152,7 @@ class EarlyStopper:
             return value if step >= self.horizon else float(self._predict([known]).median[0, -1])
 
     def state(self) -> dict[str, Any]:
-        """Everything :meth:`from_state` needs, fit for JSON: the settings and each run's curve."""
+        """The settings and the curve of each run, as JSON can hold them; :meth:`from_state` continues from it."""
         names = ("horizon", "mode", "delta", "model", "min_points", "confirm", "stop_on_divergence")
         settings = {name: getattr(self, name) for name in names} | {"bounds": list(self.bounds)}
         with self._lock:
@@ -164,14 +164,14 @@ class EarlyStopper:
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any], rule: Rule | None = None) -> "EarlyStopper":
-        """A stopper that goes on where the one that gave ``state`` was.
+        """A stopper that continues where the stopper that returned ``state`` was.
 
         Args:
-            state: from :meth:`state`, perhaps by way of JSON.
-            rule: the rule it had if it was given one, since a state holds no code.
+            state: what :meth:`state` returned, also after a round trip through JSON.
+            rule: the rule of that stopper, if it was given one, since a state holds no code.
 
         Raises:
-            ValueError: a rule is missing, or given where there was none; it is no state.
+            ValueError: a rule is missing, or given although the stopper had none; or ``state`` is not a state.
         """
         try:
             if (rule is None) != (state["rule"] is None):
@@ -193,7 +193,7 @@ class EarlyStopper:
         self.__dict__ = type(self).from_state(kept["state"], kept["rule"]).__dict__
 
     def _take(self, run: RunId, step: float, value: float) -> Verdict | None:
-        """Adds a report to the run's curve; the verdict, if it takes no prediction."""
+        """Adds a report to the curve of the run. Returns the verdict if it needs no prediction, else None."""
         known = self._runs.setdefault(run, Reports())
         odd = known.add(step, value, self.bounds)
         limit = self.stop_on_divergence
@@ -208,7 +208,7 @@ class EarlyStopper:
         return None if odd is None else unasked(odd)
 
     def _decide(self, runs: list[RunId], best: float | None) -> dict[RunId, Verdict]:
-        """Verdicts of runs with enough values, before the horizon."""
+        """Verdicts on runs that have enough values and have not reached the horizon."""
         if best is not None and not math.isfinite(best):
             return {run: unasked(f"the value to beat is {best}; give a finite one, or none") for run in runs}
         pick, answers = max if self.mode == "max" else min, {}
@@ -233,7 +233,7 @@ class EarlyStopper:
         return load(self.model, "cpu")(values, steps, horizon=self.horizon, mode=self.mode, at=at, bounds=self.bounds)
 
     def _alone(self, runs: list[RunId]) -> list[Extrapolation]:
-        """Each run's extrapolation, out of one call of the model; paths and notes are made anew when asked for."""
+        """The extrapolation of each run, from one call of the model; sample paths and warnings are computed only when asked for."""
         known = [self._runs[run] for run in runs]
         batch = self._predict(known)
         steps, curves = batch.steps_ahead, batch.curves

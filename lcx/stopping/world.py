@@ -1,4 +1,4 @@
-"""One decision per distributed world: all ranks of a training stop at the same step."""
+"""One decision for all ranks of a distributed training."""
 
 from typing import Any
 
@@ -8,18 +8,19 @@ from lcx.stopping.rules import Verdict
 
 
 def decide_on_rank_zero(verdict: Verdict | None) -> Verdict:
-    """The verdict of rank 0 on every rank of a distributed training, so that all stop at the same step.
+    """Returns the verdict of rank 0 on every rank of a distributed training, so that all ranks stop at the same step.
 
-    Every rank calls it at the same steps; on ranks other than 0 what is given does not matter. Without torch.distributed, or
-    before ``init_process_group``, it gives back what it got.
+    Call it on every rank at the same steps:
 
         verdict = decide_on_rank_zero(stopper.update(step, value) if rank == 0 else None)
 
+    Without torch.distributed, or before ``init_process_group``, it returns its argument.
+
     Args:
-        verdict: on rank 0 the verdict.
+        verdict: the verdict on rank 0; ignored on the other ranks.
 
     Raises:
-        ValueError: no verdict was given on rank 0.
+        ValueError: there was no verdict on rank 0.
     """
     shared: list[Any] = [verdict]
     if distributed.is_available() and distributed.is_initialized():
