@@ -8,7 +8,7 @@ import argparse
 import inspect
 import os
 import re
-from dataclasses import MISSING, fields, replace
+from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any, get_args
 
@@ -29,7 +29,7 @@ def main(arguments: list[str], program: str) -> None:
     from lcx.pretraining.loop import pretrain
     from lcx.pretraining.processes import launched
 
-    config = replace(PretrainConfig(**{n: given[n] for n in training}), model=PFNConfig(**{n: given[n] for n in size}))
+    config = PretrainConfig(**{n: given[n] for n in training}, model=PFNConfig(**{n: given[n] for n in size}))
     about = pretrain(config, given["folder"], device=given["device"], resume=given["resume"], minutes=given["minutes"])
     if launched() and os.environ["RANK"] != "0":
         return

@@ -15,6 +15,7 @@ class PFNConfig:
         decoder_layers: residual MLPs of the decoder.
         components: normals in the predictive mixture.
         chart: "parametric" reads values in model units as they are; "general" scales each token by the points up to it.
+        reader: width of the reader of the study's other runs, a multiple of 4; 0 for a model without one. Only with the chart "general".
     """
 
     width: int = 64
@@ -24,3 +25,4 @@ class PFNConfig:
     decoder_layers: int = 2
     components: int = 16
     chart: str = "parametric"
+    reader: int = 0

@@ -14,7 +14,10 @@ class PretrainConfig:
         prior: name of the prior that makes the curves.
         model: size of the network.
         start: folder of a model whose weights the run begins with; None: random weights. Give such a run another seed than the run of that
-            model had, else it sees the same curves again.
+            model had, else it sees the same curves again. The model may lack the reader, which then starts at random.
+        real: folder of real curves to train on beside those of the general prior; None: none. Its format: :mod:`lcx.pretraining.real`.
+        share: share of the batches that hold real curves, if there are any.
+        studies: share of the other batches that hold studies of the prior, whose runs may read one another; the rest holds single curves.
         curves: number of training curves; the cosine schedule of the learning rate ends there. Every curve is seen once.
         batch: curves per step, of all ranks together. With the general prior this is the number for curves of 64 points: steps with longer
             curves have fewer of them, steps with shorter ones more.
@@ -42,6 +45,9 @@ class PretrainConfig:
     prior: str = "parametric"
     model: PFNConfig = field(default_factory=PFNConfig)
     start: str | None = None
+    real: str | None = None
+    share: float = 0.5
+    studies: float = 0.0
     curves: int = 4_000_000
     batch: int = 64
     pairs: int = 96
@@ -64,6 +70,11 @@ class PretrainConfig:
         for name, lowest in least.items():
             if not getattr(self, name) >= lowest:
                 raise ValueError(f"expected {name} >= {lowest}, got {getattr(self, name)}; the defaults are a good start")
+        for name in ("share", "studies"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"expected {name} within 0 and 1, got {getattr(self, name)}; it is a share of the batches")
+        if (self.real or self.studies) and not self.model.reader:
+            raise ValueError("expected a model with a reader for real curves or studies, got reader=0; write reader=64, say")
         if self.precision not in (None, "bf16", "float32"):
             raise ValueError(f"expected precision bf16 or float32, got {self.precision!r}; leave it out for what suits the device")
 

@@ -32,6 +32,8 @@ from lcx.pfn.features import (
     parametric_query,
     parametric_tokens,
 )
+from lcx.pfn.others import Others, describe
+from lcx.pfn.reader import Reader
 from lcx.predictive import Predictive
 
 _SMALLEST_SPREAD = 1e-3  # of the unit of recent change: a quantised metric repeats values, and density must stay finite
@@ -47,11 +49,13 @@ class PFN(nn.Module):
     def __init__(self, config: PFNConfig) -> None:
         super().__init__()
         sizes = asdict(config)
-        chart = sizes.pop("chart")
+        chart, reader = sizes.pop("chart"), sizes.pop("reader")
         if not all(isinstance(n, int) and n > 0 for n in sizes.values()) or config.width % config.heads:
             raise ValueError(f"expected positive whole numbers and width a multiple of heads, got {sizes}; change what breaks this")
         if chart not in ("parametric", "general"):
             raise ValueError(f"expected chart to be 'parametric' or 'general', got {chart!r}; write one of these")
+        if not isinstance(reader, int) or reader < 0 or reader % 4 or (reader and chart != "general"):
+            raise ValueError(f"expected reader to be 0 or, in the general chart, a multiple of 4, got {reader!r}; write 0 or 64, say")
         self.config, self.general = config, chart == "general"
         width, components = config.width, config.components
         # Built without storage: torch's own initialisation would cost time and draw from the global generator.
@@ -64,6 +68,7 @@ class PFN(nn.Module):
             self.decoder = nn.ModuleList(MLP(width, config.expansion) for _ in range(config.decoder_layers))
             self.head_norm = nn.LayerNorm(width)
             self.head = nn.Linear(width, 3 * components + 1)
+            self.reader = Reader(width, GENERAL_QUERY, reader) if reader else None
         self.to_empty(device="cpu")
         self.initialise(torch.Generator().manual_seed(0))
 
@@ -83,6 +88,9 @@ class PFN(nn.Module):
             else:
                 p.fill_(1.0)
         k = self.config.components
+        if self.reader is not None:  # so that it begins with saying nothing
+            for layer in (self.reader.last, self.reader.gate):
+                layer.weight.zero_()
         self.head.bias[k : 2 * k] = torch.linspace(-1.5, 1.5, k)  # spread the components
         self.head.bias[-1] = 0.0 if self.general else -2.0  # over about the range of the curves, or of the latest changes
 
@@ -170,27 +178,38 @@ class PFN(nn.Module):
             raise ValueError("expected a frame with bounds and fallback scale for a general model, got none; give it to encode")
         return general_tokens(values, steps, seen, frame)
 
-    def decode(self, context: Context, tokens: Int[Tensor, "#B #P"], queries: Float[Tensor, "B P"]) -> Predictive:
+    def decode(
+        self, context: Context, tokens: Int[Tensor, "#B #P"], queries: Float[Tensor, "B P"], others: Others | None = None
+    ) -> Predictive:
         """Predictives, one per pair.
 
         Args:
             context: the encoded curves.
             tokens: index of the last token that may be used, broadcast to the queries; without missing points, cut-off less 1.
             queries: model step to predict, beyond the token's step.
+            others: the study's other runs, which a model with a reader reads; a model without one cannot be given any.
 
         Returns:
             Mixture of normals over the noisy metric, model units, batch shape (B, P).
         """
+        if others is not None and self.reader is None:
+            raise ValueError("expected no other runs for a model without a reader, got some; train one with reader=64, say")
+        told = None if others is None else describe(others, context, tokens.expand(len(queries), -1), queries)
         tokens = tokens.expand(len(queries), -1)
         state = context.states.gather(1, tokens[..., None].expand(-1, -1, self.config.width))
         value, step, base, gap = (x.gather(1, tokens) for x in (context.values, context.steps, context.units, context.gaps))
         asked = general_query(queries, step, gap) if self.general else parametric_query(queries, step)
         x = self.state(state) + self.query(asked)
+        if told is not None and self.reader is not None:
+            added, weights, moves = self.reader(told, state, asked)
+            x = x + added
         for mlp in self.decoder:
             x = mlp(x)
         out = self.head(self.head_norm(x))
         out = out if out.dtype == torch.float64 else out.float()  # bf16 while training
         logits, loc, log_scale, log_unit = out.split([self.config.components] * 3 + [1], dim=-1)
+        if told is not None:
+            loc = loc + (weights * torch.asinh(moves * torch.exp(-log_unit.clamp(-9, 9)))).sum(-1, keepdim=True)
         if self.general:  # loc moves by decades of the unit; near it sinh is linear
             unit = base[..., None] * torch.exp(log_unit.clamp(-9, 9))
             spread = torch.exp(log_scale.clamp(-8, 4)) * torch.cosh(loc.clamp(-12, 12)) * unit

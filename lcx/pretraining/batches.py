@@ -11,6 +11,7 @@ from torch import Tensor
 
 from lcx.config import PretrainConfig
 from lcx.pfn.features import Frame
+from lcx.pfn.others import Others
 from lcx.priors.general import GeneralPrior
 from lcx.priors.parametric import Prior
 
@@ -24,7 +25,7 @@ FEWEST = 4
 class Batch(NamedTuple):
     """Curves with pairs to score: context (B, L), pairs (B, P), targets (B, P, M); model units, NaN where padded.
 
-    ``frame`` is what is known of each curve of the general prior beside its points.
+    ``frame`` is what is known of each curve of the general prior beside its points, ``others`` the other runs of its study.
     """
 
     values: Float[Tensor, "B L"]
@@ -33,6 +34,7 @@ class Batch(NamedTuple):
     queries: Float[Tensor, "B P"]
     targets: Float[Tensor, "B P M"]
     frame: Frame | None = None
+    others: Others | None = None
 
 
 def draw_steps(n: int, irregular: float, generator: torch.Generator) -> Float[Tensor, "n 100"]:
@@ -65,7 +67,7 @@ def draw_batches(
     """
     config = replace(config, batch=config.batch // ranks)
     generator = torch.Generator(device).manual_seed(config.seed * 2**20 + block)
-    own = generator if ranks == 1 else torch.Generator(device).manual_seed(_stream(config.seed, block, rank, ranks))
+    own = generator if ranks == 1 else torch.Generator(device).manual_seed(stream(config.seed, block, rank, ranks))
     if isinstance(prior, GeneralPrior):
         shares = torch.tensor(SHARES, device=device)
         kinds = torch.multinomial(shares, BLOCK, replacement=True, generator=generator)
@@ -95,8 +97,8 @@ def draw_batches(
     return [Batch(*parts) for parts in zip(*(x.split(config.batch) for x in (values, steps, tokens, queries, targets)), strict=True)]
 
 
-def _stream(seed: int, block: int, rank: int, ranks: int) -> int:
-    """Seed of one rank's block; hashed, since of a seed a CPU's generator reads the lowest 32 bits alone."""
+def stream(seed: int, block: int, rank: int, ranks: int) -> int:
+    """Seed of one process's block; hashed, since of a seed a CPU's generator reads the lowest 32 bits alone."""
     return int.from_bytes(hashlib.blake2b(f"{seed} {block} {rank} {ranks}".encode(), digest_size=8).digest())
 
 

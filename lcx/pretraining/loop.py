@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +21,19 @@ from tqdm.auto import tqdm
 from lcx.config import PretrainConfig
 from lcx.pfn.checkpoint import METRICS, STATE, begin_run, forget_after, load, read_tensors, save, write_tensors
 from lcx.pfn.model import PFN
-from lcx.pretraining.batches import BLOCK, draw_batches
+from lcx.pretraining.batches import BLOCK
+from lcx.pretraining.mixture import draw_mixture
 from lcx.pretraining.muon import Muon
 from lcx.pretraining.objective import loss, validate
 from lcx.pretraining.processes import Ranks, ranks
+from lcx.pretraining.real import load_sources
 from lcx.priors.general import GeneralPrior
 from lcx.priors.named import PRIORS
 from lcx.priors.parametric import Prior
 
 _SAVE_EVERY = 120  # seconds
+_READER = 2.0  # times the rates of the rest: it starts at random beside trained weights
+_INNER = ("blocks", "decoder", *(f"reader.{name}" for name in ("looks", "run_up", "run_down", "again_up", "again_down", "pair")))
 
 
 class _Run:
@@ -40,26 +44,27 @@ class _Run:
         self.model, self.curves_before, self.seconds_before = PFN(config.model), 0, 0.0
         self.model.initialise(torch.Generator().manual_seed(config.seed))
         self.model.to(device)
-        inner = [n for n, p in self.model.named_parameters() if p.dim() == 2 and n.startswith(("blocks", "decoder"))]
-        parameters = dict(self.model.named_parameters())
-        muon = [parameters.pop(n) for n in inner]
+        named = dict(self.model.named_parameters())
+        inner = [n for n, p in named.items() if p.dim() == 2 and n.startswith(_INNER)]
+        muon, adam = (_groups({n: named[n] for n in names}) for names in (inner, [n for n in named if n not in inner]))
         self.optimizers = [
             Muon(muon, lr=config.muon_rate),
-            torch.optim.AdamW(parameters.values(), lr=config.adam_rate, betas=(0.9, 0.98), weight_decay=0.0, fused=True),
+            torch.optim.AdamW(adam, lr=config.adam_rate, betas=(0.9, 0.98), weight_decay=0.0, fused=True),
         ]
 
     def start_from(self, folder: Path) -> None:
-        """Takes the weights of a model, and counts what it says it has seen."""
+        """Takes the weights of a model, which may lack the reader, and counts what it says it has seen."""
         model, about = load(folder, torch.device("cpu"))
-        if model.config != self.model.config:
+        if self.model.config not in (model.config, replace(model.config, reader=self.model.config.reader)):
             raise ValueError(f"expected to start from {self.model.config}, got {model.config} in {folder}; ask for that size")
-        self.model.load_state_dict(model.state_dict())
+        self.model.load_state_dict(self.model.state_dict() | model.state_dict())
         self.curves_before, self.seconds_before = about.get("curves_seen", 0), about.get("seconds", 0.0)
 
     def set_rates(self, config: PretrainConfig, progress: float) -> None:
         factor = min(1.0, (self.step + 1) / config.warmup) * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
         for optimizer, rate in zip(self.optimizers, (config.muon_rate, config.adam_rate), strict=True):
-            optimizer.param_groups[0]["lr"] = rate * factor
+            for group in optimizer.param_groups:
+                group["lr"] = rate * factor * group["times"]
 
     def take_step(self, value: Tensor, clip: float, curves: int, together: Ranks) -> None:
         value.backward()
@@ -95,6 +100,15 @@ class _Run:
                     _, _, j, slot = name.split("/")
                     slots.setdefault(int(j), {})[slot] = x
             optimizer.load_state_dict({**optimizer.state_dict(), "state": slots})
+
+
+def _groups(named: dict[str, Tensor]) -> list[dict[str, Any]]:
+    """Parameters for an optimizer, the reader's apart."""
+    parts = {
+        1.0: [p for n, p in named.items() if not n.startswith("reader")],
+        _READER: [p for n, p in named.items() if n.startswith("reader")],
+    }
+    return [{"params": part, "times": times} for times, part in parts.items() if part]
 
 
 def pretrain(
@@ -152,6 +166,7 @@ def _train(config: PretrainConfig, folder: Path, together: Ranks, resume: bool, 
     """See :func:`pretrain`. All ranks take the same turns: what they decide upon, they agreed upon."""
     run, device = _begin(config, folder, together, resume), together.device
     prior = PRIORS[config.prior]
+    sources = load_sources(Path(config.real)) if config.real else []
     on_gpu = device.type == "cuda"
     autocast = config.precision == "bf16" if config.precision else on_gpu
     compiled = on_gpu and not isinstance(prior, GeneralPrior) if config.compile is None else config.compile
@@ -166,7 +181,7 @@ def _train(config: PretrainConfig, folder: Path, together: Ranks, resume: bool, 
                 break
             tick = time.monotonic()
             if run.step % BLOCK == 0 or not recent:
-                batches = draw_batches(prior, config, run.step // BLOCK, device, together.rank, together.size)
+                batches = draw_mixture(prior, config, sources, run.step // BLOCK, device, together.rank, together.size)
             run.set_rates(config, done)
             batch = batches[run.step % BLOCK]
             with torch.autocast(device.type, torch.bfloat16, enabled=autocast):

@@ -42,7 +42,7 @@ def general_scores(model: PFN, batch: Batch) -> tuple[Tensor, Tensor]:
     """
     assert batch.frame is not None
     context = model.encode(batch.values, batch.steps, frame=batch.frame)
-    law = model.decode(context, batch.tokens, batch.queries)
+    law = model.decode(context, batch.tokens, batch.queries, batch.others)
     logits, loc, scale = (x.unsqueeze(-2) for x in (law.logits, law.loc, law.scale))
     score = Predictive(logits, loc, scale).log_prob(batch.targets)
     below, above = (0.5 * (1 + torch.erf((b[:, None, None].clamp(-1e9, 1e9) - law.loc) / law.scale * 0.5**0.5)) for b in batch.frame[:2])

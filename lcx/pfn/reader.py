@@ -1,0 +1,98 @@
+"""The reader: what the study's other runs did between a cut-off and a query, as one vector and one shift for the decoder.
+
+Every other run becomes one token (:mod:`lcx.pfn.others`). The (cut-off, query) pair looks at these tokens twice, and in between each run
+learns how far it is from the mean of the first look. A head also tells mean and spread of the moves of the runs that it attends to, as
+numbers. The answer is a vector, added to the decoder's input, and weights that sum to less than 1 for those mean moves, which draw the locations
+of the mixture along: on the asinh scale on which the decoder places them, so that a small weight on a huge move does little. Both are zero where
+no run is known: then the answer is that of the curve alone, to the bit.
+
+Source: ours; what was tried is in benchmarks/LOG.md. Attention over runs that share a study is in the line of ifBO (Rakotoarison et al.,
+ICML 2024, arXiv 2404.16795), which reads the points of all runs as one context.
+
+Shape letters: B targets, P pairs, N runs looked at, D width of the PFN, W of the reader, H heads.
+"""
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from lcx.pfn.others import FEATURES, MOVES, Described
+
+_HEADS = 4
+_PULLED = [0, 1, 3]  # of the moves, those that may draw locations along: the one in proportion to ranges may be off by a large factor
+_RESERVE = 4.0  # log weight at the start of drawing nothing along
+_RESOLUTIONS = ((1.0, 1.0), (10.0, 0.25), (0.03, 1.0))  # of a mean move in units of change: scale inside asinh, and after
+
+
+class _Look(nn.Module):
+    """A pair looks at its runs: attention whose heads also tell the mean and spread of moves, then an MLP."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm, self.run_norm, self.mlp_norm = (nn.LayerNorm(width) for _ in range(3))
+        self.q, self.kv = nn.Linear(width, width, bias=False), nn.Linear(width, 2 * width, bias=False)
+        self.out = nn.Linear(width, width, bias=False)
+        self.level = nn.Linear((len(_RESOLUTIONS) + 1) * MOVES * _HEADS, width, bias=False)
+        self.up, self.down = nn.Linear(width, 3 * width), nn.Linear(3 * width, width)
+
+    def forward(
+        self, x: Float[Tensor, "B P W"], runs: Float[Tensor, "B P N W"], moves: Float[Tensor, "B P N 4"], known: Bool[Tensor, "B P N"]
+    ) -> tuple[Float[Tensor, "B P W"], Float[Tensor, "B P H 4"], Float[Tensor, "B P H 4"]]:
+        """The pair after its look; mean and spread of the moves that each head attends to."""
+        b, p, n, w = runs.shape
+        q = self.q(self.norm(x)).view(b, p, _HEADS, 1, -1)
+        keys, told = self.kv(self.run_norm(runs)).view(b, p, n, 2, _HEADS, -1).permute(3, 0, 1, 4, 2, 5)
+        scores = (q @ keys.transpose(-1, -2)).squeeze(-2) * (w // _HEADS) ** -0.5
+        weights = scores.masked_fill(~known[:, :, None], -1e9).softmax(-1)
+        with torch.autocast(x.device.type, enabled=False):  # in bf16 the means would lose their digits
+            mean = weights.float() @ moves
+            spread = (weights.float() @ moves**2 - mean**2).clamp(min=1e-12).sqrt()
+        level = [torch.asinh(scale * mean) * after for scale, after in _RESOLUTIONS] + [torch.log(spread.clamp(1e-3, 1e4)) / 3]
+        x = x + self.out((weights[..., None, :] @ told).flatten(2)) + self.level(torch.cat(level, -1).flatten(2))
+        return x + self.down(functional.relu(self.up(self.mlp_norm(x))).square()), mean, spread
+
+
+class Reader(nn.Module):
+    """See the top of this file.
+
+    Args:
+        width: width of the PFN.
+        query: features of a query.
+        inner: width of the reader.
+    """
+
+    def __init__(self, width: int, query: int, inner: int) -> None:
+        super().__init__()
+        self.run, self.state, self.query = nn.Linear(FEATURES, inner), nn.Linear(width, inner), nn.Linear(query, inner)
+        self.run_up, self.run_down = nn.Linear(inner, 2 * inner), nn.Linear(2 * inner, inner)
+        self.looks = nn.ModuleList(_Look(inner) for _ in range(2))
+        self.apart, self.pair = nn.Linear(2 * MOVES * _HEADS, inner), nn.Linear(inner, inner)
+        self.again_norm = nn.LayerNorm(inner)
+        self.again_up, self.again_down = nn.Linear(inner, 2 * inner), nn.Linear(2 * inner, inner)
+        self.last_norm, self.last, self.gate = nn.LayerNorm(inner), nn.Linear(inner, width), nn.Linear(inner, len(_PULLED) * _HEADS)
+
+    def forward(
+        self, told: Described, state: Float[Tensor, "B P D"], asked: Float[Tensor, "B P Q"]
+    ) -> tuple[Float[Tensor, "B P D"], Float[Tensor, "B P J"], Float[Tensor, "B P J"]]:
+        """What to add to the decoder's input; the weights of the mean moves; and these, in units of change.
+
+        Args:
+            told: the runs as the pairs see them.
+            state: state of the target at the cut-off.
+            asked: features of the query.
+        """
+        moves, known = told.moves, told.known
+        x = self.state(state) + self.query(asked)
+        runs = self.run(told.features) + x[:, :, None]
+        runs = runs + self.run_down(functional.relu(self.run_up(runs)).square())
+        x, mean, spread = self.looks[0](x, runs, moves, known)
+        apart = moves[:, :, :, None] - mean[:, :, None]
+        apart = torch.cat([torch.asinh(apart), (apart / (spread[:, :, None] + 1e-3)).clamp(-8, 8) / 2], -1).flatten(3)
+        runs = runs + self.apart(apart) + self.pair(x)[:, :, None]
+        runs = runs + self.again_down(functional.relu(self.again_up(self.again_norm(runs))).square())
+        x, mean, _ = self.looks[1](x, runs, moves, known)
+        x, some = self.last_norm(x), known.any(-1)[..., None]
+        weights = self.gate(x).float()
+        weights = torch.cat([weights, torch.full_like(weights[..., :1], _RESERVE)], -1).softmax(-1)[..., :-1]
+        return self.last(x) * some, weights * some, mean[..., _PULLED].flatten(2)

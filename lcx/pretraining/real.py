@@ -1,0 +1,203 @@
+"""Real curves in training: studies of runs from a folder, as batches in which every source and every study of it has one vote.
+
+The folder holds ``<name>.npz`` files (``values`` (n, length), NaN where missing; ``steps`` (length,) or (n, length); ``group`` (n,), the study of
+each run) and beside each ``<name>.json`` (``direction`` "min" or "max", ``metric``; optionally ``bounds``, a pair).
+``benchmarks/convert.py`` makes such files from public sources, ``lcx pretrain --real`` from a folder of logs.
+
+The curves are varied: earlier horizons, thinner grids, bounds told or not, runs between two runs. Of some runs the others mislead, being of
+any other study, and some of the others end early. Real curves stay a share beside the prior: models trained on real curves alone have lost
+to least squares (FACTS of LCDB 1.1), and small curated shares beside a prior have gained (Real-TabPFN, arXiv 2507.03971; Chronos-2).
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from lcx.pfn.features import Frame
+from lcx.pretraining.batches import Batch, PretrainConfig
+from lcx.pretraining.studies import MISLED, unfinished
+
+LONGEST, SHORTEST, LARGEST = 128, 6, 1e9  # points of a curve, thinned to that, or left out below; and the largest value that is taken
+RUNS, PAIRS = 48, 40  # of a batch of 64 curves; (cut-off, query) pairs of each
+MOST_OTHERS = 30
+# Shares of curves that are varied, by kind.
+MIXED, SHORTENED, THINNED, TOLD, ALONE = 0.15, 0.4, 0.3, 0.6, 0.2
+
+
+class Run(NamedTuple):
+    """Steps > 0, rising, and values, user's units."""
+
+    steps: Float[np.ndarray, "M"]
+    values: Float[np.ndarray, "M"]
+
+    def thin(self, points: int) -> "Run":
+        """At most ``points`` of them, evenly spread, the first and last among them."""
+        kept = np.unique(np.linspace(0, len(self.steps) - 1, min(points, len(self.steps))).round().astype(int))
+        return Run(self.steps[kept], self.values[kept])
+
+
+@dataclass(frozen=True)
+class Source:
+    """Studies of one origin: lists of runs that share task, metric and step unit."""
+
+    name: str
+    sign: int  # 1 if larger is better, else -1
+    bounds: tuple[float, float]  # hard limits of the metric, user's unit; infinite where there is none
+    studies: list[list[Run]]
+
+
+def bounds_of(metric: str) -> tuple[float, float]:
+    """Hard limits that a user would name for a metric, by its description."""
+    text = metric.lower()
+    if "return" in text or "reward" in text:
+        return -np.inf, np.inf
+    return 0.0, np.inf if any(word in text for word in ("loss", "entropy", "error", "perplexity")) else 1.0
+
+
+def load_sources(folder: Path) -> list[Source]:
+    """Every source in a folder; a curve that is there twice counts once.
+
+    Raises:
+        ValueError: there is no source, or a file lacks what the format asks for.
+    """
+    paths = sorted(folder.glob("*.npz"))
+    sources = [source for path in paths if (source := load_source(path)).studies]
+    if not sources:
+        raise ValueError(f"expected <name>.npz files of learning curves in {folder}, got {len(paths)} with a usable one; name their folder")
+    return sources
+
+
+def load_source(path: Path) -> Source:
+    """The studies in one file; runs with fewer than ``SHORTEST`` points or a value beyond ``LARGEST`` are left out.
+
+    Raises:
+        ValueError: the file or the ``.json`` beside it lacks what the format asks for.
+    """
+    try:
+        about = json.loads(path.with_suffix(".json").read_text())
+        metric, sign = about["metric"], {"max": 1, "min": -1}[about["direction"]]
+        with np.load(path, allow_pickle=False) as data:
+            values, steps, groups = data["values"].astype(float), data["steps"].astype(float), data["group"]
+    except (OSError, KeyError, ValueError) as error:
+        raise ValueError(
+            f"expected values, steps and group in {path}, direction and metric in its .json, got {error!r}; see the format"
+        ) from error
+    studies: dict[str, list[Run]] = {}
+    known: set[bytes] = set()
+    for y, t, group in zip(values, np.broadcast_to(steps, values.shape), groups, strict=True):
+        seen = np.isfinite(y) & np.isfinite(t)
+        t, first = np.unique(t[seen], return_index=True)
+        y = y[seen][first]
+        if len(y) < SHORTEST or np.abs(y).max() > LARGEST:
+            continue
+        digest = hashlib.blake2b(t.tobytes() + y.tobytes()).digest()
+        if digest not in known:
+            known.add(digest)
+            t = t - t[0] + (t[1] - t[0]) if t[0] <= 0 else t  # a counter from zero
+            studies.setdefault(str(group), []).append(Run(t, y).thin(LONGEST))
+    lower, upper = about.get("bounds") or bounds_of(metric)
+    bounds = -np.inf if lower is None else float(lower), np.inf if upper is None else float(upper)
+    return Source(path.stem, sign, bounds, list(studies.values()))
+
+
+class _Target(NamedTuple):
+    """One run of a batch in its chart: first value 0, range 1, larger is better; its others, each (steps, values), in the same."""
+
+    values: np.ndarray
+    steps: np.ndarray
+    ends: tuple[float, float, float]  # lower and upper bound as told, fallback scale
+    others: list[Run]
+
+
+def real_batch(sources: list[Source], config: PretrainConfig, seed: int) -> Batch:
+    """Runs of real studies with others to read; a function of its arguments alone."""
+    rng, rows = np.random.default_rng(seed), list[_Target]()
+    while len(rows) < max(1, RUNS * config.batch // 64):
+        source = sources[rng.integers(len(sources))]
+        runs = source.studies[rng.integers(len(source.studies))]
+        if (target := _target(source, runs, sources, rng)) is not None:
+            rows.append(target)
+    lengths = np.array([[len(row.values)] for row in rows])
+    shape = len(rows), min(config.pairs, PAIRS)
+    tokens = np.minimum((rng.random(shape) ** config.cutoff_power * (lengths - 1)).astype(int), lengths - 2)
+    ahead = np.minimum(tokens + 1 + (rng.random(shape) * (lengths - 1 - tokens)).astype(int), lengths - 1)
+    values, steps = (_padded([[row[i]] for row in rows]).squeeze(1).float() for i in (0, 1))
+    tokens, ahead = torch.from_numpy(tokens), torch.from_numpy(ahead)
+    frame = Frame(*torch.tensor([row.ends for row in rows]).float().unbind(1))
+    others = [[run.values for run in row.others] for row in rows], [[run.steps for run in row.others] for row in rows]
+    others = unfinished(*map(_padded, others), torch.Generator().manual_seed(seed))
+    return Batch(values, steps, tokens, steps.gather(1, ahead), values.gather(1, ahead)[..., None], frame, others)
+
+
+def _target(source: Source, runs: list[Run], sources: list[Source], rng: np.random.Generator) -> _Target | None:
+    """One run of a study, varied, and some of the rest; None if too little is left of it."""
+    me = int(rng.integers(len(runs)))
+    run, away = runs[me], {me}
+    two = int(rng.integers(len(runs)))
+    if rng.random() < MIXED and two != me and runs[two].steps[-1] >= 0.9 * run.steps[-1]:
+        weight = rng.uniform(0.2, 0.8)
+        run, away = Run(run.steps, weight * run.values + (1 - weight) * np.interp(run.steps, *runs[two])), {me, two}
+    if rng.random() < SHORTENED and len(run.steps) > 8:
+        points = int(rng.integers(8, len(run.steps) + 1))
+        run = Run(run.steps[:points], run.values[:points])
+    if rng.random() < THINNED and len(run.steps) > 12:
+        run = run.thin(int(rng.integers(8, len(run.steps) + 1)))
+    if len(run.steps) < 4:
+        return None
+    lower, upper = source.bounds if rng.random() < TOLD else (-np.inf, np.inf)
+    lower = -np.inf if run.values.min() < lower else lower
+    upper = np.inf if run.values.max() > upper else upper
+    low, high = (lower, upper) if source.sign > 0 else (-upper, -lower)
+    z = source.sign * run.values
+    start, width, span = z[0], np.ptp(z) or 1.0, 100 / run.steps[-1]
+    near = min(abs(low - start), abs(high - start))
+    fallback = high - low if np.isfinite(high - low) else near if np.isfinite(near) and near > 0 else max(abs(start), 1.0)
+    others = [Run(a, source.sign * b) for a, b in _others(runs, away, rng)]
+    if rng.random() < MISLED:
+        others = _misled(others, Run(runs[me].steps, source.sign * runs[me].values), sources, rng)
+    if rng.random() < 0.2:  # on thinner grids
+        others = [other.thin(max(4, len(other.steps) // int(rng.integers(2, 5)))) for other in others]
+    others = [Run(span * a, np.clip((b - start) / width, -1e9, 1e9)) for a, b in others]
+    return _Target(
+        (z - start) / width, span * run.steps, ((low - start) / width, (high - start) / width, max(fallback / width, 1e-6)), others
+    )
+
+
+def _others(runs: list[Run], away: set[int], rng: np.random.Generator) -> list[Run]:
+    """None, or between 1 and ``MOST_OTHERS`` of the runs, few more often than many."""
+    if rng.random() < ALONE:
+        return []
+    count = int(np.exp(rng.uniform(0, np.log(MOST_OTHERS + 1))))
+    return [runs[i] for i in rng.permutation(len(runs))[: count + len(away)] if i not in away][:count]
+
+
+def _misled(others: list[Run], me: Run, sources: list[Source], rng: np.random.Generator) -> list[Run]:
+    """Some or all of the others replaced by runs of any study, laid into the range of this one."""
+    share, size, out = rng.choice([0.3, 0.6, 1.0]), np.ptp(me.values) or 1.0, []
+    for other in others:
+        if rng.random() < share:
+            source = sources[rng.integers(len(sources))]
+            study = source.studies[rng.integers(len(source.studies))]
+            steps, values = study[rng.integers(len(study))]
+            values = source.sign * (values - values[0])
+            scale = size / (np.ptp(values) or 1.0) * np.exp(rng.normal(0, 0.7))
+            other = Run(steps / steps[-1] * me.steps[-1], values * scale + me.values[0] + rng.normal(0, 0.3) * size)
+        out.append(other)
+    return out
+
+
+def _padded(rows: list[list[np.ndarray]]) -> Float[Tensor, "B K M"]:
+    """Ragged rows of runs, NaN where padded."""
+    most, longest = max(1, *map(len, rows)), max([len(x) for row in rows for x in row] + [1])
+    out = np.full((len(rows), most, longest), np.nan)
+    for i, row in enumerate(rows):
+        for k, x in enumerate(row):
+            out[i, k, : len(x)] = x
+    return torch.from_numpy(out)

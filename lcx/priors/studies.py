@@ -1,0 +1,66 @@
+"""Studies of the general prior: runs that belong together, each of which alone follows the prior's own law.
+
+The latents of two runs of a study are correlated, z_run = sqrt(r) z_study + sqrt(1 - r) z_own, by ingredient: runs of one task are logged on
+one grid, under one schedule and with like noise, while their speed, their size and their accidents differ. r itself varies: some studies hold runs
+that are nearly copies, some hold runs that share the grid and little else.
+
+Source: ours. ifBO (arXiv 2404.16795) draws runs of a study that share first value and limit only.
+"""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from lcx.priors.general import GeneralPrior
+from lcx.priors.laws import PARTS
+
+# Correlation of a latent between two runs of a study of middling likeness; chosen by hand (benchmarks/LOG.md), compared with real studies by
+# benchmarks/studies/prior_studies.py.
+KIND = 0.995  # which kind of curve it is, and whether parts are crossed
+SHARED: dict[float, tuple[str, ...]] = {
+    0.999: ("geometric", "first", "uneven", "dense", "untrained", "untrained_at", "told_upper", "told_lower"),
+    0.98: ("has_upper", "room_above", "has_lower", "room_below", "flat_room", "cut_off", "offset", "anneal", "anneal_start", "anneal_end",
+           "parametric", "link", "power", "walk_told"),
+    0.95: ("heavy", "rounded", "round_to", "flat", "falls", "slow", "spikes", "transient", "walk", "turn_back"),
+    0.85: ("noise", "flat_noise", "noise_early", "noise_rise", "correlated", "correlation", "wander_rough", "wander_length", "walk_size",
+           "walk_growth", "walk_calm", "turn", "turn_at", "transient_tau", "decline", "constant", "spike_chance", "spike_size", "level"),
+    0.7: ("tau", "tau_place", "shape", "steep", "second", "tau_2", "stretch", "anneal_size", "transient_size", "decline_start",
+          "decline_size", "decline_shape", "decline_ends", "turn_size", "wander", "constant_until"),
+    0.4: ("jump", "jump_at", "jump_size", "jump_tau", "diverge", "diverge_at", "diverge_size", "diverge_tau", "recovers", "recover_tau"),
+}  # fmt: skip
+UNRELATED = 0.1  # share of studies whose runs have grid and bounds in common, and nothing else
+
+
+class Places(NamedTuple):
+    """Where the runs of studies lie beside one another, (n, 1) each: run = start + rise * (curve - its first value)."""
+
+    start: Float[Tensor, "n 1"]
+    rise: Float[Tensor, "n 1"]
+
+    def put(self, curve: Tensor, first: Tensor) -> Tensor:
+        """Values (n, ...) of curves on the common scale of their study."""
+        start, rise, first = (x.reshape(-1, *[1] * (curve.dim() - 1)) for x in (self.start, self.rise, first))
+        return start + rise * (curve - first)
+
+
+def draw_study_latents(prior: GeneralPrior, studies: int, runs: int, generator: torch.Generator) -> Float[Tensor, "n dim"]:
+    """Latents of ``studies`` * ``runs`` curves, those of a study one after another; each is N(0, I)."""
+    like = {"generator": generator, "device": generator.device}
+    named = {name: r for r, names in SHARED.items() for name in names}
+    usual = torch.tensor([KIND] * (3 + len(PARTS)) + [named[name] for name in prior.laws], device=generator.device)
+    r = usual ** torch.exp(torch.randn(studies, 1, 1, **like))
+    r = torch.where((torch.rand(studies, 1, 1, **like) < UNRELATED) & (usual < 0.97), 0.0, r)
+    shared, own = torch.randn(studies, 1, prior.dim, **like), torch.randn(studies, runs, prior.dim, **like)
+    return (r.sqrt() * shared + (1 - r).sqrt() * own).flatten(0, 1)
+
+
+def draw_places(studies: int, runs: int, generator: torch.Generator) -> Places:
+    """Starts and rises of ``studies`` * ``runs`` curves, in units of a rise; how much they differ is drawn per study."""
+    like = {"generator": generator, "device": generator.device}
+
+    def spread(median: float, sd: float) -> Tensor:
+        return median * torch.exp(sd * torch.randn(studies, 1, **like)) * torch.randn(studies, runs, **like)
+
+    return Places(spread(0.08, 1.5).reshape(-1, 1), torch.exp(spread(0.3, 0.8)).reshape(-1, 1))
