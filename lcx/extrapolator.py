@@ -1,28 +1,23 @@
 """From a user's partial curves to the posterior predictive of the rest: ``predict``, ``load``, ``Extrapolator``."""
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from jaxtyping import Float, Int
-from torch import Tensor
 
-from lcx.curves import Curves, Scale, as_curves, as_queries, as_scale
+from lcx.curves import Curves, as_curves, as_queries, as_scale
 from lcx.extrapolation import Extrapolation
 from lcx.pfn.checkpoint import as_device
 from lcx.pfn.checkpoint import load as load_checkpoint
-from lcx.pfn.features import Frame
-from lcx.pfn.forks import mind_forks
+from lcx.pfn.decoding import decode, draw_paths, to_user
 from lcx.pfn.model import PFN
+from lcx.pfn.others import Others, as_others
 from lcx.pfn.surprise import surprises
 from lcx.pfn.tokens import GeneralTokens, Tokens, as_cutoffs, model_steps, queries_after
 from lcx.predictive import Predictive
 
 DEFAULT = "general"
-_CHUNK = 1 << 13  # tokens or queries per pass
-_CPU_CHUNK = 1 << 10  # the same on a CPU, in whose cache activations of this size stay
 
 
 def predict(
@@ -34,6 +29,7 @@ def predict(
     at: Any = None,
     bounds: Any = (None, None),
     unit: Any = None,
+    others: Any = None,
     model: str | Path = "default",
     device: str | torch.device | None = None,
 ) -> Extrapolation:
@@ -48,6 +44,10 @@ def predict(
         bounds: known hard limits (lower, upper) of the metric; no predictive mass lies outside them.
         unit: (worst, best), the values the parametric model sees as 0 and 1; default the bounds, else a guess
             (``lcx.curves.as_scale``). The general model takes none.
+        others: the other runs of the same study (same task, metric, direction and step unit), finished or not, that the forecast
+            learns from: a list of (steps, values) pairs, ``Curves``, or "batch", by which each of many curves reads all the rest. They
+            are the same for all curves, their order does not matter, and the curve asked about must not be one of them. None or an empty
+            list: the curve alone.
         model: name of a shipped model or folder of a saved one.
         device: where to compute; default CUDA if there is one.
 
@@ -57,7 +57,7 @@ def predict(
     Raises:
         ValueError, TypeError: input breaks a rule above; the message says which value and what to do.
     """
-    return load(model, device)(values, steps, horizon=horizon, mode=mode, at=at, bounds=bounds, unit=unit)
+    return load(model, device)(values, steps, horizon=horizon, mode=mode, at=at, bounds=bounds, unit=unit, others=others)
 
 
 def load(name_or_path: str | Path = "default", device: str | torch.device | None = None) -> "Extrapolator":
@@ -123,21 +123,22 @@ class Extrapolator:
         at: Any = None,
         bounds: Any = (None, None),
         unit: Any = None,
+        others: Any = None,
     ) -> Extrapolation:
         """See :func:`predict`."""
         curves, one = as_curves(values, steps, horizon=horizon, bounds=bounds)
         queries = as_queries(at, curves)
         read = self._read(curves, mode, bounds, unit)
         ahead = model_steps(queries, curves).clamp(min=read.first_step).float()
-        last = (read.counts - 1)[:, None]
+        last, known = (read.counts - 1)[:, None], self._others(others, curves, read, mode, bounds)
         return Extrapolation(
             steps_ahead=queries,
-            predictive=to_user(self._decode(read, last, ahead), read.scale, bounds),
+            predictive=to_user(decode(self.model, read, last, ahead, known), read.scale, bounds),
             mode=mode,
             one=one,
             curves=curves,
-            paths=lambda n, generator: self._paths(read, ahead, bounds, n, generator),
-            notes=lambda: read.notes(bounds, unit) + surprises(read, self._decode),
+            paths=lambda n, generator: draw_paths(self.model, read, ahead, bounds, n, generator, known),
+            notes=lambda: read.notes(bounds, unit) + surprises(read, partial(decode, self.model)),
         )
 
     def backtest(
@@ -151,6 +152,7 @@ class Extrapolator:
         at: Any = None,
         bounds: Any = (None, None),
         unit: Any = None,
+        others: Any = None,
     ) -> Extrapolation:
         """What would have been predicted at earlier cut-offs of each curve, all from one encoding.
 
@@ -167,6 +169,7 @@ class Extrapolator:
             mode: as in :func:`predict`.
             bounds: as in :func:`predict`.
             unit: as in :func:`predict`.
+            others: as in :func:`predict`; read at every cut-off for what they did later than it.
 
         Returns:
             The extrapolation, shape (C, A) for one curve and (B, C, A) for many, C cut-offs; NaN where a step is not after the
@@ -183,7 +186,9 @@ class Extrapolator:
             cut = int(cuts[(last < 0).any(0)].max())
             raise ValueError(f"expected cut-offs from 1 % of the horizon on, got {cut} points before it; leave the early cut-offs out")
         ahead = model_steps(queries, curves).clamp(min=read.first_step).float()
-        pairs = self._decode(read, last.clamp(min=0)[..., None].expand(ahead.shape).flatten(1), ahead.flatten(1))
+        known = self._others(others, curves, read, mode, bounds)
+        tokens = last.clamp(min=0)[..., None].expand(ahead.shape).flatten(1)
+        pairs = decode(self.model, read, tokens, ahead.flatten(1), known)
         logits, loc, spread = (x.unflatten(1, ahead.shape[1:]) for x in (pairs.logits, pairs.loc, pairs.scale))
         return Extrapolation(
             steps_ahead=queries,
@@ -192,7 +197,7 @@ class Extrapolator:
             one=one,
             curves=curves,
             paths=None,
-            notes=lambda: read.notes(bounds, unit) + surprises(read, self._decode),
+            notes=lambda: read.notes(bounds, unit) + surprises(read, partial(decode, self.model)),
         )
 
     def _read(self, curves: Curves, mode: str, bounds: Any, unit: Any) -> Tokens | GeneralTokens:
@@ -203,53 +208,11 @@ class Extrapolator:
             raise ValueError(f"Expected no unit for a general model, which scales by itself; got {unit!r}. Leave it out.")
         return GeneralTokens(curves, mode=mode, bounds=bounds)
 
-    @torch.inference_mode()
-    def _decode(self, read: Tokens | GeneralTokens, last: Int[Tensor, "B #P"], ahead: Float[Tensor, "B P"]) -> Predictive:
-        """Predictives in model units, batch shape (B, P), float32 on the CPU, computed a chunk of curves at a time."""
-        mind_forks()
-        size = max(1, (_CPU_CHUNK if self.device.type == "cpu" else _CHUNK) // max(read.values.shape[1], ahead.shape[1]))
-        laws = []
-        for at in range(0, len(last), size):
-            rows = slice(at, at + size)
-            values, steps, tokens, queries = (x[rows].to(self.device) for x in (read.values, read.steps, last, ahead))
-            only = tokens[:, 0] if tokens.shape[1] == 1 else None
-            context = self.model.encode(values, steps, frame=self._frame(read, rows), only=only)
-            laws.append(self.model.decode(context, tokens, queries))
-        logits, loc, scale = (torch.cat([getattr(law, name).cpu() for law in laws]) for name in ("logits", "loc", "scale"))
-        return Predictive(logits, loc, scale)
-
-    def _frame(self, read: Tokens | GeneralTokens, rows: Any) -> Frame | None:
-        return None if read.frame is None else Frame(*(x[rows].to(self.device) for x in read.frame))
-
-    @torch.inference_mode()
-    def _paths(
-        self, read: Tokens | GeneralTokens, ahead: Float[Tensor, "B A"], bounds: Any, n: int, generator: torch.Generator
-    ) -> Float[Tensor, "B n A"]:
-        """Joint draws in user units: each drawn value is appended as if observed, thinned to what the model can read."""
-        mind_forks()
-        room = max(read.most - read.values.shape[1], read.most // 3)
-        fed_back = set(np.linspace(0, ahead.shape[1] - 1, min(room, ahead.shape[1])).round().astype(int).tolist())
-        curves_at_once = max(1, _CHUNK // n)
-        paths = []
-        for start in range(0, len(ahead), curves_at_once):
-            rows = torch.arange(start, min(start + curves_at_once, len(ahead))).repeat_interleave(n)
-            values, steps, queries = (x[rows].to(self.device) for x in (read.values, read.steps, ahead))
-            part = Scale(read.scale.worst[rows], read.scale.best[rows])
-            context = self.model.encode(values, steps, cache=True, frame=self._frame(read, rows))
-            draws = []
-            for i in range(ahead.shape[1]):
-                law = self.model.decode(context, context.last[:, None], queries[:, i : i + 1])
-                draws.append(to_user(law, part, bounds).sample(1, generator)[0])
-                if i in fed_back:
-                    value = part.to_model(draws[-1]).squeeze(1).to(values)
-                    context = self.model.append(context, value, queries[:, i])
-            paths.append(torch.cat(draws, 1).unflatten(0, (-1, n)))
-        return torch.cat(paths)
-
-
-def to_user(law: Predictive, scale: Scale, bounds: Any) -> Predictive:
-    """A predictive in model units, batch shape (B, ...), as float64 on the CPU in user units inside the bounds."""
-    logits, loc, spread = (x.cpu().double() for x in (law.logits, law.loc, law.scale))
-    slope, worst = (x.reshape(-1, *[1] * (loc.dim() - 1)) for x in (scale.slope, scale.worst))
-    lower, upper = (None if bound is None else torch.tensor(float(bound), dtype=torch.float64) for bound in bounds)
-    return Predictive(logits, worst + slope * loc, slope.abs() * spread, lower, upper)
+    def _others(self, others: Any, curves: Curves, read: Tokens | GeneralTokens, mode: str, bounds: Any) -> Others | None:
+        """The other runs as the model reads them."""
+        known = as_others(others, curves, read.scale, mode=mode, bounds=bounds)
+        if known is not None and self.model.reader is None:
+            raise ValueError(
+                f"Expected no others for a model that reads one curve; got {len(known.values[0])} runs. Use the model general."
+            )
+        return known

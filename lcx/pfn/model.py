@@ -32,7 +32,8 @@ from lcx.pfn.features import (
     parametric_query,
     parametric_tokens,
 )
-from lcx.pfn.others import Others, describe
+from lcx.pfn.moves import describe
+from lcx.pfn.others import Others
 from lcx.pfn.reader import Reader
 from lcx.predictive import Predictive
 

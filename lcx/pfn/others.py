@@ -1,18 +1,16 @@
-"""The study's other runs, and what they did between a cut-off and a query as the target sees it, in numbers for the network."""
+"""The study's other runs: from a user's to those that the network reads."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from lcx.pfn.context import Context
-from lcx.pfn.tracks import Place, Tracks
+from lcx.curves import Curves, Scale, as_curves, direction
 
-MOST = 16  # runs that a (cut-off, query) pair looks at: of more, the closest so far
-FEATURES, MOVES = 34, 4
-_FAR = 1e4  # moves in units of change count as this at most
-_TINY = 1e-12
+LONGEST = 256  # points of another run that are read: of more, so many evenly spaced ones
+_LARGEST, _LATEST = 1e200, 1e300  # sizes of values and steps that differences and integrals stay finite with
 
 
 class Others(NamedTuple):
@@ -50,114 +48,57 @@ class Others(NamedTuple):
         return Others(*(x.to(device) for x in self))
 
 
-class Described(NamedTuple):
-    """What each pair is told of N <= ``MOST`` runs, the closest first.
-
-    Attributes:
-        features: (B, P, N, FEATURES) float32.
-        moves: (B, P, N, MOVES) float32, in units of change: to the run's value at the query from the target's at the cut-off, from the
-            run's own at the cut-off, the same in proportion to the range of each so far, and between smoothed values.
-        known: (B, P, N) False where there is no run, or none with a point after the cut-off.
-    """
-
-    features: Float[Tensor, "B P N F"]
-    moves: Float[Tensor, "B P N 4"]
-    known: Bool[Tensor, "B P N"]
-
-
-def describe(others: Others, context: Context, tokens: Int[Tensor, "B T"], queries: Float[Tensor, "B P"]) -> Described:
-    """What the other runs did between the step of each cut-off and that of its query.
+def as_others(others: Any, curves: Curves, scale: Scale, *, mode: str, bounds: Any) -> Others | None:
+    """Checks a user's other runs.
 
     Args:
-        others: the runs.
-        context: the encoded targets.
-        tokens: last token that may be used; T is P, or 1 where all pairs of a target have the same cut-off.
-        queries: model steps asked for.
+        others: pairs (steps, values), steps None for 1, 2, ...; or ``Curves``; or "batch": each curve's others are the rest of ``curves``.
+        curves: the targets, user's units.
+        scale: from the targets' charts to the user's values, of a general model.
+        mode: "max" or "min".
+        bounds: closed limits (lower, upper) of the metric.
+
+    Returns:
+        The runs, shared by all targets; None if there are none.
+
+    Raises:
+        TypeError: something is not numbers. ValueError: neither pairs nor ``Curves`` nor "batch", or a run breaks a rule of ``as_curves``.
     """
-    tracks = Tracks(others.values, others.steps)
-    values, units = ((x.double() * others.size[:, None]) for x in (context.values, context.units))
-    values, steps, asked = values + others.origin[:, None], context.steps * others.span[:, None], queries * others.span[:, None]
-    itself = torch.arange(tracks.runs, device=values.device) == others.own[:, None]
-    beside = _Beside(tracks, values, steps, context.seen, tokens)
-    if tokens.shape[1] == 1 and tracks.runs > 2 * MOST:
-        # Of very many runs the closest are looked at in detail. Only with one cut-off: else each pair has runs of its own.
-        open_ = (tracks.per_run(tracks.last_step) > 1.001 * steps.gather(1, tokens)[:, None]).squeeze(-1) & ~itself
-        closest = beside.late.squeeze(-1).masked_fill(~open_, torch.inf).sort(1).indices[:, : 2 * MOST]
-        tracks, itself = tracks.only(closest), itself.gather(1, closest)
-        beside = _Beside(tracks, values, steps, context.seen, tokens)
-    high = values.masked_fill(~context.seen, -torch.inf).cummax(1).values
-    low = values.masked_fill(~context.seen, torch.inf).cummin(1).values
-    y, t, unit, width = (x.gather(1, tokens)[:, None] for x in (values, steps, units, high - low))
-    return _told(tracks, beside, itself, y, t, unit, torch.maximum(width, unit), asked[:, None])
+    if others is None or (not isinstance(others, (str, Curves)) and not len(others)):
+        return None
+    own = torch.full((len(curves),), -1)
+    if isinstance(others, str):
+        if others != "batch":
+            raise ValueError(f"Expected others as (steps, values) pairs, Curves or 'batch'; got {others!r}. Leave it out for none.")
+        if len(curves) == 1:
+            return None
+        runs, own = curves, torch.arange(len(curves))
+    else:
+        runs = as_curves(*_columns(others), horizon=_LATEST, bounds=bounds, finished=True)[0]
+    values, steps = (_thinned(x, runs.counts) for x in (runs.values, runs.steps))
+    sign = direction(mode)
+    values = (sign * values.double()).clamp(-_LARGEST, _LARGEST)
+    origin, size = (sign * x.double() for x in (scale.worst, scale.slope))
+    return Others(values[None], steps.double()[None], origin, size, curves.horizon.double() / 100, own)
 
 
-class _Beside:
-    """The target so far beside each run, at the target's own points: (B, K, T) each.
-
-    Attributes:
-        number: points the two have in common.
-        near, late: mean distance of the two over these, and over the later half of the target's points.
-        offset, spread: mean and standard deviation of run less target.
-    """
-
-    def __init__(self, tracks: Tracks, values: Tensor, steps: Tensor, seen: Tensor, tokens: Tensor) -> None:
-        k, first, last = tracks.runs, tracks.per_run(tracks.first_step), tracks.per_run(tracks.last_step)
-        at = steps[:, None].expand(-1, k, -1)
-        common = seen[:, None] & (at >= 0.999 * first) & (at <= 1.001 * last)
-        apart = (tracks.locate(at).value - values[:, None]).masked_fill(~common, 0.0)
-        sums = torch.stack([common.double(), apart.abs(), apart, apart**2]).cumsum(-1)
-        so_far, half = (sums.gather(3, i[None, :, None].expand(4, -1, k, -1)) for i in (tokens, tokens // 2))
-        self.number, size, total, square = so_far
-        late, late_size = (so_far - half)[:2]
-        some, n = self.number > 0, self.number.clamp(min=1)
-        now = (tracks.locate(steps.gather(1, tokens)[:, None].expand(-1, k, -1)).value - values.gather(1, tokens)[:, None]).abs()
-        self.near = torch.where(some, size / n, now)
-        self.late = torch.where(late > 0, late_size / late.clamp(min=1), self.near)
-        self.offset = torch.where(some, total / n, 0.0)
-        self.spread = (square / n - self.offset**2).clamp(min=0).sqrt()
+def _columns(others: Any) -> tuple[list[Any], list[Any]]:
+    """Values and steps of each run."""
+    if isinstance(others, Curves):
+        rows = [(steps[:n], values[:n]) for steps, values, n in zip(others.steps, others.values, others.counts.tolist(), strict=True)]
+        return [values.numpy(force=True) for _, values in rows], [steps.numpy(force=True) for steps, _ in rows]
+    pairs = list(others)
+    for i, pair in enumerate(pairs):
+        if isinstance(pair, (str, bytes)) or not hasattr(pair, "__len__") or len(pair) != 2:
+            raise ValueError(f"Expected each of the others as a pair (steps, values); got {type(pair).__name__} as number {i}. Pair them.")
+    values = [pair[1] for pair in pairs]
+    return values, [np.arange(1, len(y) + 1) if t is None else t for (t, _), y in zip(pairs, values, strict=True)]
 
 
-def _told(tracks: Tracks, beside: _Beside, itself: Tensor, y: Tensor, t: Tensor, unit: Tensor, width: Tensor, q: Tensor) -> Described:
-    """Features, moves and which runs are known; y, t, unit, width are (B, 1, T), the queries ``q`` (B, 1, P)."""
-    whole = (itself.shape[0], tracks.runs, q.shape[-1])
-    last_step = tracks.per_run(tracks.last_step)
-    known = ((last_step > 1.001 * t) & ~itself[..., None]).expand(whole)
-    progress = ((torch.minimum(last_step, q) - t) / (q - t).clamp(min=_TINY)).clamp(0, 1).expand(whole)
-    nearest = (beside.late * (1 + 3 * (1 - progress))).masked_fill(~known, torch.inf)
-    kept = nearest.sort(1).indices[:, :MOST]
-
-    def pick(x: Tensor) -> Tensor:
-        return x.expand(whole).gather(1, kept).movedim(1, 2)
-
-    here, there = (tracks.locate(x.expand(whole[0], tracks.runs, -1)) for x in (t, q))
-    back: Place = tracks.locate((2 * t - q).clamp(min=0.0).expand(whole))
-    now, then, before = pick(here.value), pick(there.value), pick(back.value)
-    smooth_now, smooth_then = (pick(tracks.smooth(x.expand(whole[0], tracks.runs, -1))) for x in (t, q))
-    own, travel = pick(here.range), pick(there.travel - here.travel)
-    near, late, offset, spread, number = (pick(x) for x in (beside.near, beside.late, beside.offset, beside.spread, beside.number))
-    progress, reach = pick(progress), pick((last_step / q).clamp(1e-3, 1e3))
-    last, peak = pick(tracks.per_run(tracks.values[:, -1:])), pick(tracks.per_run(tracks.extremes[0][:, -1:]))
-    begun, count = pick((t >= 0.999 * tracks.per_run(tracks.first_step)).double()), known.sum(1).double()[..., None]
-    y, unit, width = (x.movedim(1, 2) for x in (y, unit, width))
-    move, gone = (then - now) / unit, (then - y) / unit
-    features = [
-        *(_asinh((now - y) / unit, s) for s in (1, 0.03)),
-        _asinh(move), _asinh(move, 10) / 4, _asinh(move, 0.03),
-        *(_asinh(gone, s) for s in (1, 0.03)),
-        _asinh((then - now) / torch.maximum(own, _TINY * width), 3), _asinh((now - y) / width, 3), _asinh((then - y) / width, 3),
-        _asinh((then - now) / width, 10), torch.log((own / width).clamp(1e-4, 1e4)) / 3,
-        *(_asinh(x / scale, s) for x in (near, late, offset, spread) for scale, s in ((unit, 1), (width, 10))),
-        *(_asinh(x / unit) for x in (now - before, smooth_then - smooth_now, smooth_then - y, smooth_now - y, last - then, peak - then)),
-        torch.log((travel / unit).clamp(1e-4, 1e5)) / 4, (then - now).abs() / travel.clamp(min=_TINY),
-        2 * progress - 1, torch.log(reach) / 2, 2 * begun - 1, (number > 0).double(),
-        torch.log1p(number) / 3, torch.log1p(count.expand_as(now)) / 3,
-    ]  # fmt: skip
-    scaled = move * (width / torch.maximum(own, 1e-3 * width)).clamp(0.01, 100)
-    moves = torch.stack([gone, move, scaled, (smooth_then - smooth_now) / unit], -1).clamp(-_FAR, _FAR)
-    known = known.gather(1, kept).movedim(1, 2)
-    features = torch.stack(features, -1).clamp(-12, 12)
-    return Described(*(torch.where(known[..., None], x, 0.0).float() for x in (features, moves)), known)
-
-
-def _asinh(x: Tensor, scale: float = 1.0) -> Tensor:
-    return torch.asinh((x * scale).clamp(-1e6, 1e6))
+def _thinned(x: Float[Tensor, "K M"], counts: Int[Tensor, "K"]) -> Float[Tensor, "K N"]:
+    """At most ``LONGEST`` points of each run, evenly spread, the first and last among them."""
+    if x.shape[1] <= LONGEST:
+        return x
+    index = torch.arange(LONGEST)
+    even = (index * ((counts - 1) / (LONGEST - 1))[:, None]).round().long()
+    return x.gather(1, torch.where(counts[:, None] > LONGEST, even, index))

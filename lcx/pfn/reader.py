@@ -1,10 +1,10 @@
 """The reader: what the study's other runs did between a cut-off and a query, as one vector and one shift for the decoder.
 
-Every other run becomes one token (:mod:`lcx.pfn.others`). The (cut-off, query) pair looks at these tokens twice, and in between each run
+Every other run becomes one token (:mod:`lcx.pfn.moves`). The (cut-off, query) pair looks at these tokens twice, and in between each run
 learns how far it is from the mean of the first look. A head also tells mean and spread of the moves of the runs that it attends to, as
-numbers. The answer is a vector, added to the decoder's input, and weights that sum to less than 1 for those mean moves, which draw the locations
-of the mixture along: on the asinh scale on which the decoder places them, so that a small weight on a huge move does little. Both are zero where
-no run is known: then the answer is that of the curve alone, to the bit.
+numbers. The answer has two parts: a vector, added to the decoder's input, and weights, of a sum below 1, for those mean moves. By these the
+locations of the mixture are drawn along, on the asinh scale on which the decoder places them: there a small weight on a huge move does
+little. Where no run is known both are zero, and the answer is that of the curve alone, to the bit.
 
 Source: ours; what was tried is in benchmarks/LOG.md. Attention over runs that share a study is in the line of ifBO (Rakotoarison et al.,
 ICML 2024, arXiv 2404.16795), which reads the points of all runs as one context.
@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lcx.pfn.others import FEATURES, MOVES, Described
+from lcx.pfn.moves import FEATURES, MOVES, Described
 
 _HEADS = 4
 _PULLED = [0, 1, 3]  # of the moves, those that may draw locations along: the one in proportion to ranges may be off by a large factor
@@ -47,7 +47,7 @@ class _Look(nn.Module):
         weights = scores.masked_fill(~known[:, :, None], -1e9).softmax(-1)
         with torch.autocast(x.device.type, enabled=False):  # in bf16 the means would lose their digits
             mean = weights.float() @ moves
-            spread = (weights.float() @ moves**2 - mean**2).clamp(min=1e-12).sqrt()
+            spread = (weights.float() @ moves.square() - mean.square()).clamp(min=1e-12).sqrt()
         level = [torch.asinh(scale * mean) * after for scale, after in _RESOLUTIONS] + [torch.log(spread.clamp(1e-3, 1e4)) / 3]
         x = x + self.out((weights[..., None, :] @ told).flatten(2)) + self.level(torch.cat(level, -1).flatten(2))
         return x + self.down(functional.relu(self.up(self.mlp_norm(x))).square()), mean, spread

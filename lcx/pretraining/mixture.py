@@ -46,5 +46,6 @@ def draw_mixture(
 
 def _on(device: torch.device, batch: Batch) -> Batch:
     frame, others = batch.frame, batch.others
-    assert frame is not None and others is not None
+    assert frame is not None
+    assert others is not None
     return Batch(*(x.to(device) for x in batch[:5]), Frame(*(x.to(device) for x in frame)), Others.to(others, device))

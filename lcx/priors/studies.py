@@ -1,8 +1,8 @@
 """Studies of the general prior: runs that belong together, each of which alone follows the prior's own law.
 
-The latents of two runs of a study are correlated, z_run = sqrt(r) z_study + sqrt(1 - r) z_own, by ingredient: runs of one task are logged on
-one grid, under one schedule and with like noise, while their speed, their size and their accidents differ. r itself varies: some studies hold runs
-that are nearly copies, some hold runs that share the grid and little else.
+The latents of two runs of a study are correlated, z_run = sqrt(r) z_study + sqrt(1 - r) z_own, with r by ingredient: runs of one task share
+grid, schedule and kind of noise, while speed, size and accidents differ. r also varies from study to study: some hold runs that are nearly
+copies of one another, some hold runs that share the grid and little else.
 
 Source: ours. ifBO (arXiv 2404.16795) draws runs of a study that share first value and limit only.
 """
@@ -16,8 +16,7 @@ from torch import Tensor
 from lcx.priors.general import GeneralPrior
 from lcx.priors.laws import PARTS
 
-# Correlation of a latent between two runs of a study of middling likeness; chosen by hand (benchmarks/LOG.md), compared with real studies by
-# benchmarks/studies/prior_studies.py.
+# Correlation of a latent between two runs of a study of middling likeness; chosen by hand (benchmarks/LOG.md).
 KIND = 0.995  # which kind of curve it is, and whether parts are crossed
 SHARED: dict[float, tuple[str, ...]] = {
     0.999: ("geometric", "first", "uneven", "dense", "untrained", "untrained_at", "told_upper", "told_lower"),

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from lcx.curves import Scale, as_curves, as_queries, as_scale
 from lcx.extrapolation import Extrapolation
-from lcx.extrapolator import to_user
 from lcx.pfn.checkpoint import as_device
+from lcx.pfn.decoding import to_user
 from lcx.pfn.tokens import Tokens, model_steps
 from lcx.predictive import Predictive
 from lcx.priors.named import PRIORS
