@@ -73,7 +73,7 @@ class Reader(nn.Module):
         self.last_norm, self.last, self.gate = nn.LayerNorm(inner), nn.Linear(inner, width), nn.Linear(inner, len(_PULLED) * _HEADS)
 
     def forward(
-        self, told: Described, state: Float[Tensor, "B P D"], asked: Float[Tensor, "B P Q"]
+        self, told: Described, state: Float[Tensor, "B #P D"], asked: Float[Tensor, "B P Q"]
     ) -> tuple[Float[Tensor, "B P D"], Float[Tensor, "B P J"], Float[Tensor, "B P J"]]:
         """What to add to the decoder's input; the weights of the mean moves; and these, in units of change.
 

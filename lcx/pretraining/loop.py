@@ -4,111 +4,31 @@ Runs from a source tree with torch, numpy, safetensors, jaxtyping and tqdm alone
 """
 
 import json
-import math
 import signal
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 from tqdm.auto import tqdm
 
 from lcx.config import PretrainConfig
-from lcx.pfn.checkpoint import METRICS, STATE, begin_run, forget_after, load, read_tensors, save, write_tensors
-from lcx.pfn.model import PFN
+from lcx.pfn.checkpoint import METRICS, STATE, begin_run, forget_after, read_tensors, save
 from lcx.pretraining.batches import BLOCK
 from lcx.pretraining.mixture import draw_mixture
-from lcx.pretraining.muon import Muon
 from lcx.pretraining.objective import loss, validate
 from lcx.pretraining.processes import Ranks, ranks
 from lcx.pretraining.real import load_sources
+from lcx.pretraining.state import Run
 from lcx.priors.general import GeneralPrior
 from lcx.priors.named import PRIORS
 from lcx.priors.parametric import Prior
 
 _SAVE_EVERY = 120  # seconds
-_READER = 2.0  # times the rates of the rest: it starts at random beside trained weights
-_INNER = ("blocks", "decoder", *(f"reader.{name}" for name in ("looks", "run_up", "run_down", "again_up", "again_down", "pair")))
-
-
-class _Run:
-    """What changes while training: weights, optimizers, step count, seconds trained; saved and restored as one file."""
-
-    def __init__(self, config: PretrainConfig, device: torch.device) -> None:
-        self.step, self.seconds, self.curves = 0, 0.0, 0
-        self.model, self.curves_before, self.seconds_before = PFN(config.model), 0, 0.0
-        self.model.initialise(torch.Generator().manual_seed(config.seed))
-        self.model.to(device)
-        named = dict(self.model.named_parameters())
-        inner = [n for n, p in named.items() if p.dim() == 2 and n.startswith(_INNER)]
-        muon, adam = (_groups({n: named[n] for n in names}) for names in (inner, [n for n in named if n not in inner]))
-        self.optimizers = [
-            Muon(muon, lr=config.muon_rate),
-            torch.optim.AdamW(adam, lr=config.adam_rate, betas=(0.9, 0.98), weight_decay=0.0, fused=True),
-        ]
-
-    def start_from(self, folder: Path) -> None:
-        """Takes the weights of a model, which may lack the reader, and counts what it says it has seen."""
-        model, about = load(folder, torch.device("cpu"))
-        if self.model.config not in (model.config, replace(model.config, reader=self.model.config.reader)):
-            raise ValueError(f"expected to start from {self.model.config}, got {model.config} in {folder}; ask for that size")
-        self.model.load_state_dict(self.model.state_dict() | model.state_dict())
-        self.curves_before, self.seconds_before = about.get("curves_seen", 0), about.get("seconds", 0.0)
-
-    def set_rates(self, config: PretrainConfig, progress: float) -> None:
-        factor = min(1.0, (self.step + 1) / config.warmup) * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
-        for optimizer, rate in zip(self.optimizers, (config.muon_rate, config.adam_rate), strict=True):
-            for group in optimizer.param_groups:
-                group["lr"] = rate * factor * group["times"]
-
-    def take_step(self, value: Tensor, clip: float, curves: int, together: Ranks) -> None:
-        value.backward()
-        together.average_gradients(self.model)
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), clip)
-        for optimizer in self.optimizers:
-            if norm.isfinite():  # one curve that overflows must not end a run
-                optimizer.step()
-            optimizer.zero_grad()
-        self.step += 1
-        self.curves += curves * together.size
-
-    def save(self, folder: Path) -> None:
-        write_tensors(self.tensors(), folder / STATE)
-
-    def tensors(self) -> dict[str, Tensor]:
-        """Everything to go on from."""
-        tensors = {f"model/{name}": p for name, p in self.model.state_dict().items()}
-        for i, optimizer in enumerate(self.optimizers):
-            for j, slots in optimizer.state_dict()["state"].items():
-                tensors |= {f"optimizer/{i}/{j}/{name}": x for name, x in slots.items()}
-        tensors["progress"] = torch.tensor([self.step, self.seconds, self.curves_before, self.seconds_before, self.curves]).double()
-        return {name: x.detach().cpu().contiguous() for name, x in tensors.items()}
-
-    def restore(self, tensors: dict[str, Tensor]) -> None:
-        step, self.seconds, before, self.seconds_before, seen = tensors["progress"].tolist()
-        self.step, self.curves_before, self.curves = int(step), int(before), int(seen)
-        self.model.load_state_dict({n.removeprefix("model/"): x for n, x in tensors.items() if n.startswith("model/")})
-        for i, optimizer in enumerate(self.optimizers):
-            slots: dict[int, dict[str, Tensor]] = {}
-            for name, x in tensors.items():
-                if name.startswith(f"optimizer/{i}/"):
-                    _, _, j, slot = name.split("/")
-                    slots.setdefault(int(j), {})[slot] = x
-            optimizer.load_state_dict({**optimizer.state_dict(), "state": slots})
-
-
-def _groups(named: dict[str, Tensor]) -> list[dict[str, Any]]:
-    """Parameters for an optimizer, the reader's apart."""
-    parts = {
-        1.0: [p for n, p in named.items() if not n.startswith("reader")],
-        _READER: [p for n, p in named.items() if n.startswith("reader")],
-    }
-    return [{"params": part, "times": times} for times, part in parts.items() if part]
 
 
 def pretrain(
@@ -142,13 +62,13 @@ def pretrain(
     return _train(config, folder, ranks(device), resume, minutes, progress)
 
 
-def _begin(config: PretrainConfig, folder: Path, together: Ranks, resume: bool) -> _Run:
+def _begin(config: PretrainConfig, folder: Path, together: Ranks, resume: bool) -> Run:
     """The run as rank 0 makes or finds it, on every rank."""
     if config.batch % together.size:
         raise ValueError(f"expected a batch that {together.size} ranks can share alike, got {config.batch}; give a multiple of the ranks")
     if config.prior not in PRIORS:
         raise ValueError(f"expected a prior out of {sorted(PRIORS)}, got {config.prior!r}; check the spelling, or add it to PRIORS")
-    run = _Run(config, together.device)
+    run = Run(config, together.device)
     if together.first:
         folder.mkdir(parents=True, exist_ok=True)
         begin_run(folder, asdict(config), resume)
@@ -210,7 +130,7 @@ def _train(config: PretrainConfig, folder: Path, together: Ranks, resume: bool, 
     return together.from_first(_finish(run, config, prior, folder) if together.first else None)
 
 
-def _finish(run: _Run, config: PretrainConfig, prior: Prior | GeneralPrior, folder: Path) -> dict[str, Any]:
+def _finish(run: Run, config: PretrainConfig, prior: Prior | GeneralPrior, folder: Path) -> dict[str, Any]:
     """Leaves the model; what goes into ``config.json`` beside the size of the network."""
     scores = validate(run.model, prior, config.validation_curves)
     about = {

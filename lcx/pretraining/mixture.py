@@ -2,9 +2,10 @@
 
 import torch
 
+from lcx.config import PretrainConfig
 from lcx.pfn.features import Frame
 from lcx.pfn.others import Others
-from lcx.pretraining.batches import BLOCK, LENGTHS, SHARES, Batch, PretrainConfig, draw_batches, general_batch, stream
+from lcx.pretraining.batches import BLOCK, LENGTHS, SHARES, Batch, draw_batches, general_batch, stream
 from lcx.pretraining.real import Source, real_batch
 from lcx.pretraining.studies import LONGEST, RUNS, study_batch
 from lcx.priors.general import GeneralPrior

@@ -16,11 +16,11 @@ class Muon(torch.optim.Optimizer):
     ``torch.optim.Muon`` does the same in bf16; on a CPU without bf16 units that took 0.3 s of a step of 0.5 s (benchmarks/LOG.md).
 
     Args:
-        params: matrices.
+        params: matrices, or groups of them as dicts with the key ``params``.
         lr: learning rate; a step changes entries by about 0.2 of it in root mean square.
     """
 
-    def __init__(self, params: Iterable[Tensor], lr: float) -> None:
+    def __init__(self, params: Iterable[Tensor] | Iterable[dict[str, Any]], lr: float) -> None:
         super().__init__(list(params), {"lr": lr})
 
     @torch.no_grad()

@@ -1,12 +1,12 @@
-"""Real curves in training: studies of runs from a folder, as batches in which every source and every study of it has one vote.
+"""Real curves in training: batches in which every source, and every study of a source, has one vote.
 
-The folder holds ``<name>.npz`` files (``values`` (n, length), NaN where missing; ``steps`` (length,) or (n, length); ``group`` (n,), the study of
-each run) and beside each ``<name>.json`` (``direction`` "min" or "max", ``metric``; optionally ``bounds``, a pair).
-``benchmarks/convert.py`` makes such files from public sources, ``lcx pretrain --real`` from a folder of logs.
+The folder holds ``<name>.npz`` files: ``values`` (n, length), NaN where missing; ``steps`` (length,) or (n, length); ``group`` (n,), the
+study of each run. Beside each lies ``<name>.json`` with ``direction`` ("min" or "max"), ``metric`` and, if known, ``bounds``, a pair, null
+for none. ``benchmarks/forecasts/convert.py`` makes such files from public sources.
 
-The curves are varied: earlier horizons, thinner grids, bounds told or not, runs between two runs. Of some runs the others mislead, being of
-any other study, and some of the others end early. Real curves stay a share beside the prior: models trained on real curves alone have lost
-to least squares (FACTS of LCDB 1.1), and small curated shares beside a prior have gained (Real-TabPFN, arXiv 2507.03971; Chronos-2).
+The curves are varied: earlier horizons, thinner grids, bounds told or not, runs between two runs. For some curves the others mislead, being
+runs of any other study, and some of the others end early. Real curves stay a share beside the prior, as in Real-TabPFN (arXiv 2507.03971)
+and Chronos-2: a model trained on real curves alone lost to least squares (LCDB 1.1).
 """
 
 import hashlib
@@ -20,8 +20,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from lcx.config import PretrainConfig
 from lcx.pfn.features import Frame
-from lcx.pretraining.batches import Batch, PretrainConfig
+from lcx.pretraining.batches import Batch
 from lcx.pretraining.studies import MISLED, unfinished
 
 LONGEST, SHORTEST, LARGEST = 128, 6, 1e9  # points of a curve, thinned to that, or left out below; and the largest value that is taken

@@ -6,9 +6,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from lcx.config import PretrainConfig
 from lcx.pfn.features import Frame
 from lcx.pfn.others import Others
-from lcx.pretraining.batches import FEWEST, LENGTHS, Batch, PretrainConfig, range_of
+from lcx.pretraining.batches import FEWEST, LENGTHS, Batch, range_of
 from lcx.priors.general import GeneralPrior
 from lcx.priors.studies import Places, draw_places, draw_study_latents
 

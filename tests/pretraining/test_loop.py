@@ -365,7 +365,7 @@ def test_validation_scores_each_point_after_the_cutoff():
 
 
 def test_learning_rates_warm_up_and_fall_to_zero():
-    training = pretraining._Run(TINY, CPU)
+    training = pretraining.Run(TINY, CPU)
 
     def rates(step: int, progress: float) -> list[float]:
         training.step = step
@@ -382,7 +382,7 @@ def test_learning_rates_warm_up_and_fall_to_zero():
 
 
 def test_every_weight_is_trained_once_by_one_optimizer():
-    training = pretraining._Run(TINY, CPU)
+    training = pretraining.Run(TINY, CPU)
     owned = [id(p) for optimizer in training.optimizers for group in optimizer.param_groups for p in group["params"]]
     assert sorted(owned) == sorted(id(p) for p in training.model.parameters())
 
@@ -528,13 +528,13 @@ def test_a_finished_training_resumes_to_itself(monkeypatch, tmp_path):
 
 def test_a_budget_of_minutes(monkeypatch, tmp_path):
     """The clock ends the run and moves the schedule; a resumed part goes on from the time already spent."""
-    rates, plain = [], pretraining._Run.set_rates
+    rates, plain = [], pretraining.Run.set_rates
 
     def recording(self, config, progress):
         rates.append(progress)
         plain(self, config, progress)
 
-    monkeypatch.setattr(pretraining._Run, "set_rates", recording)
+    monkeypatch.setattr(pretraining.Run, "set_rates", recording)
     endless = replace(TINY, curves=10**9)
     about = run(endless, tmp_path, minutes=0.02)
     assert 1.0 < about["seconds"] < 20
@@ -677,13 +677,13 @@ def test_the_clock_saves_a_state_on_the_way(monkeypatch, tmp_path):
     """The state is written every two minutes, here at a clock that runs faster."""
     ticking = iter(float(100 * i) for i in range(10**6))
     monkeypatch.setattr(pretraining.time, "monotonic", lambda: next(ticking))
-    saved, plain = [], pretraining._Run.save
+    saved, plain = [], pretraining.Run.save
 
     def recording(self, folder):
         saved.append(self.step)
         plain(self, folder)
 
-    monkeypatch.setattr(pretraining._Run, "save", recording)
+    monkeypatch.setattr(pretraining.Run, "save", recording)
     run(replace(TINY, curves=8 * 6), tmp_path)
     assert saved[-1] == 6
     assert len(saved) >= 3

@@ -110,7 +110,7 @@ from lcx.pretraining.batches import PretrainConfig
 from lcx.pfn.model import PFN, PFNConfig
 
 folder, event, steps, resume, seeds = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[4] == "resume", json.loads(sys.argv[5])
-rank, weights, plain = os.environ["RANK"], [], pretraining._Run.take_step
+rank, weights, plain = os.environ["RANK"], [], pretraining.Run.take_step
 
 def watched(self, *rest):
     plain(self, *rest)
@@ -118,7 +118,7 @@ def watched(self, *rest):
     if self.step == steps and event.endswith(rank):
         os.kill(os.getpid(), signal.SIGKILL if event.startswith("kill") else signal.SIGTERM)
 
-pretraining._Run.take_step = watched
+pretraining.Run.take_step = watched
 pretraining._SAVE_EVERY = 0  # after every step
 for seed in seeds:
     config = {config}
@@ -152,14 +152,14 @@ def torchrun(folder: Path, event: str = "none", step: int = -1, *, resume: bool 
 def alone(folder: Path, monkeypatch, seed: int = 0, stop_after: int | None = None, **options) -> dict:
     """The same by one process, stopped by a signal after a step."""
     if stop_after:
-        plain = pretraining._Run.take_step
+        plain = pretraining.Run.take_step
 
         def watched(self, *rest):
             plain(self, *rest)
             if self.step == stop_after:
                 os.kill(os.getpid(), 15)
 
-        monkeypatch.setattr(pretraining._Run, "take_step", watched)
+        monkeypatch.setattr(pretraining.Run, "take_step", watched)
     about = pretrain(replace(TINY, seed=seed), folder / str(seed), device="cpu", progress=False, **options)
     monkeypatch.undo()
     return about

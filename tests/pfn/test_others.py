@@ -1,0 +1,192 @@
+"""Forecasts that read the study's other runs: what must change them, and what must not."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import lcx
+from lcx.pfn.features import Frame
+from lcx.pfn.model import PFN
+from lcx.pfn.moves import MOST, describe
+from lcx.pfn.others import LONGEST, Others
+
+ASKED = {"horizon": 100, "mode": "max", "at": [40, 70, 100]}
+
+
+@pytest.fixture(scope="module")
+def model():
+    """The shipped network with a reader that says something whatever the training: random where it begins with zeros."""
+    shipped = lcx.load("general", "cpu")
+    net = PFN(replace(shipped.model.config, reader=64))
+    weights = {n: p for n, p in shipped.model.state_dict().items() if not n.startswith("reader")}
+    net.load_state_dict(net.state_dict() | weights)
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for layer in (net.reader.last, net.reader.gate):
+            layer.weight.copy_(0.3 * torch.randn(layer.weight.shape, generator=generator))
+    return lcx.Extrapolator(net.eval(), shipped.about)
+
+
+def run(a, points=100, seed=0):
+    t = np.arange(1.0, points + 1)
+    return t, 1 - a * t**-0.5 + 0.01 * np.random.default_rng(seed).normal(size=points)
+
+
+TARGET = run(0.6, 30)[1]
+OTHERS = [run(a, n, i) for i, (a, n) in enumerate([(0.3, 100), (0.5, 100), (0.7, 60), (0.9, 100)])]
+
+
+def same(one, two, tolerance=0.0):
+    for name in ("logits", "loc", "scale"):
+        np.testing.assert_allclose(getattr(one.predictive, name), getattr(two.predictive, name), rtol=tolerance, atol=tolerance)
+
+
+def test_other_runs_change_the_answer(model):
+    alone, told = model(TARGET, **ASKED), model(TARGET, **ASKED, others=OTHERS)
+    assert np.abs(alone.median - told.median).max() > 1e-3
+
+
+@pytest.mark.parametrize("nobody", [None, [], (), "batch"])
+def test_without_other_runs_the_answer_is_that_of_the_curve_alone_to_the_bit(model, nobody):
+    same(model(TARGET, **ASKED), model(TARGET, **ASKED, others=nobody))
+
+
+def test_runs_without_a_point_after_the_cut_off_change_nothing(model):
+    same(model(TARGET, **ASKED), model(TARGET, **ASKED, others=[(t[:20], y[:20]) for t, y in OTHERS]))
+
+
+def test_the_order_of_the_others_does_not_matter_to_the_bit(model):
+    same(model(TARGET, **ASKED, others=OTHERS), model(TARGET, **ASKED, others=OTHERS[::-1]))
+
+
+@settings(deadline=None, max_examples=20)
+@given(slope=st.floats(0.01, 1e4), origin=st.floats(-1e3, 1e3), flip=st.booleans())
+def test_an_affine_map_of_the_whole_study_maps_the_answer(model, slope, origin, flip):
+    sign, mode = (-1, "min") if flip else (1, "max")
+    mapped = [(t, origin + sign * slope * y) for t, y in OTHERS]
+    one = model(TARGET, **ASKED, others=OTHERS)
+    two = model(origin + sign * slope * TARGET, horizon=100, mode=mode, at=ASKED["at"], others=mapped)
+    np.testing.assert_allclose(two.median, origin + sign * slope * one.median, atol=1e-4 * slope + 1e-9 * abs(origin))
+
+
+def test_steps_count_in_the_users_unit(model):
+    thousand = [(1000 * t, y) for t, y in OTHERS]
+    two = model(TARGET, 1000 * np.arange(1.0, 31), horizon=100_000, mode="max", at=[40_000, 70_000, 100_000], others=thousand)
+    same(model(TARGET, **ASKED, others=OTHERS), two, 1e-5)
+
+
+def test_in_a_batch_each_curve_reads_all_the_rest_and_never_itself(model):
+    curves = [y[:n] for (_, y), n in zip([*OTHERS, run(0.4, 80, 9)], (30, 50, 60, 90, 20), strict=True)]
+    asked = {"horizon": 100, "mode": "max", "at": [95, 100]}
+    together = model(curves, **asked, others="batch").median
+    for i, curve in enumerate(curves):
+        rest = [(None, other) for k, other in enumerate(curves) if k != i]
+        np.testing.assert_allclose(together[i], model(curve, **asked, others=rest).median, rtol=1e-5)
+
+
+def test_curves_serve_as_others(model):
+    values = np.full((len(OTHERS), 100), np.nan)
+    for row, (_, y) in zip(values, OTHERS, strict=True):
+        row[: len(y)] = y
+    curves = lcx.Curves(torch.from_numpy(values), torch.arange(1.0, 101).double().expand(4, -1).clone(), torch.full((4,), 100.0).double())
+    same(model(TARGET, **ASKED, others=OTHERS), model(TARGET, **ASKED, others=curves))
+
+
+def test_every_cut_off_of_a_back_test_answers_as_a_prediction_from_there(model):
+    told = model.backtest(TARGET, **ASKED, cutoffs=[5, 12, 30], others=OTHERS)
+    for i, cut in enumerate((5, 12, 30)):
+        np.testing.assert_allclose(told.median[i], model(TARGET[:cut], **ASKED, others=OTHERS).median, rtol=1e-4)
+
+
+def test_an_appended_point_reads_as_if_encoded_anew(model):
+    net, steps = model.model, torch.arange(1.0, 31)[None]
+    values = torch.from_numpy(TARGET)[None].float()
+    frame = Frame(torch.tensor([-torch.inf]), torch.tensor([torch.inf]), torch.ones(1))
+    padded = torch.full((1, 4, 100), torch.nan).double()
+    theirs = padded.clone()
+    for k, (t, y) in enumerate(OTHERS):
+        padded[0, k, : len(t)], theirs[0, k, : len(y)] = torch.from_numpy(t), torch.from_numpy(y)
+    others = Others.in_chart(theirs, padded)
+    with torch.inference_mode():
+        whole = net.decode(net.encode(values, steps, frame=frame), torch.tensor([[29]]), torch.tensor([[50.0, 100.0]]), others)
+        begun = net.encode(values[:, :29], steps[:, :29], cache=True, frame=frame)
+        grown = net.append(begun, values[:, 29], steps[:, 29])
+        appended = net.decode(grown, torch.tensor([[29]]), torch.tensor([[50.0, 100.0]]), others)
+    torch.testing.assert_close(whole.loc, appended.loc, rtol=1e-4, atol=1e-5)
+
+
+def test_later_points_of_the_target_are_not_read(model):
+    changed = np.concatenate([TARGET[:15], TARGET[15:] + 5])
+    one, two = (model.backtest(y, **ASKED, cutoffs=[15], others=OTHERS) for y in (TARGET, changed))
+    np.testing.assert_allclose(one.median, two.median, atol=1e-4)
+
+
+def told(model, others, queries=(50.0, 100.0)):
+    """What the reader is told of others (steps, values), after the target's 30 points."""
+    frame = Frame(torch.tensor([-torch.inf]), torch.tensor([torch.inf]), torch.ones(1))
+    context = model.model.encode(torch.from_numpy(TARGET)[None].float(), torch.arange(1.0, 31)[None], frame=frame)
+    values, steps = (torch.full((1, len(others), max(len(t) for t, _ in others)), torch.nan).double() for _ in range(2))
+    for k, (t, y) in enumerate(others):
+        steps[0, k, : len(t)], values[0, k, : len(y)] = torch.from_numpy(t), torch.from_numpy(y)
+    return describe(Others.in_chart(values, steps), context, torch.tensor([[29]]), torch.tensor([list(queries)])), context
+
+
+def test_of_many_runs_the_closest_so_far_are_read(model):
+    near = [run(0.6, 100, seed) for seed in range(100, 100 + MOST)]
+    far = [(t, y + 5) for t, y in (run(0.1, 100, seed) for seed in range(3 * MOST))]
+    (one, _), (two, _) = told(model, near), told(model, far[:20] + near + far[20:])
+    torch.testing.assert_close(one.moves, two.moves)
+    torch.testing.assert_close(one.features[..., :-1], two.features[..., :-1])  # the last is how many there are
+
+
+def test_paths_read_the_others_too(model):
+    alone, told = (model(TARGET, **ASKED, others=others).sample(200) for others in (None, OTHERS))
+    assert told.shape == (200, 3)
+    assert np.abs(np.median(told, 0) - model(TARGET, **ASKED, others=OTHERS).median).max() < 0.1
+    assert np.abs(np.median(told, 0) - np.median(alone, 0)).max() > 1e-3
+
+
+def test_long_runs_are_thinned_and_read(model):
+    fine = [(np.linspace(t[0], t[-1], 20 * LONGEST), np.interp(np.linspace(t[0], t[-1], 20 * LONGEST), t, y)) for t, y in OTHERS]
+    one, two = model(TARGET, **ASKED, others=OTHERS).median, model(TARGET, **ASKED, others=fine).median
+    np.testing.assert_allclose(one, two, atol=0.02)
+
+
+@pytest.mark.parametrize(
+    ("others", "error", "said"),
+    [
+        ("study", ValueError, "pairs, Curves or 'batch'"),
+        ([np.arange(5.0)], ValueError, "pair"),
+        ([("a", "b")], TypeError, "numbers"),
+        ([([1, 2], [0.1, np.inf])], ValueError, "finite"),
+        ([([2, 1], [0.1, 0.2])], ValueError, "increasing"),
+        ([([1, 2], [0.1])], ValueError, "as many steps"),
+    ],
+)
+def test_odd_others_are_refused_with_what_to_do(model, others, error, said):
+    with pytest.raises(error, match=said):
+        model(TARGET, **ASKED, others=others)
+
+
+def test_a_model_that_reads_one_curve_refuses_others():
+    with pytest.raises(ValueError, match="Expected no others"):
+        lcx.predict(TARGET, **ASKED, bounds=(0, 1), model="parametric", others=[OTHERS[0]])
+
+
+def test_moves_are_those_of_the_runs_in_units_of_change(model):
+    t, y = OTHERS[0]
+    answer, context = told(model, [(t, y)])
+    unit = context.units[0, 29].item()
+    np.testing.assert_allclose(answer.moves[0, :, 0, 0], (y[[49, 99]] - TARGET[29]) / unit, rtol=1e-3)
+    np.testing.assert_allclose(answer.moves[0, :, 0, 1], (y[[49, 99]] - y[29]) / unit, rtol=1e-3)
+    assert answer.known.all()
+
+
+def test_chunks_of_curves_give_what_single_ones_do(model):
+    curves = [run(a, 30, i)[1] for i, a in enumerate(np.linspace(0.2, 1, 40))]
+    together = model(curves, **ASKED, others=OTHERS).median
+    np.testing.assert_allclose(together[37], model(curves[37], **ASKED, others=OTHERS).median, rtol=1e-4)
