@@ -80,13 +80,13 @@ def started(folder: Path, config: PretrainConfig, done: mmap) -> int:
     child = os.fork()  # of a process with one thread, to save the time of the imports
     if child:
         return child
-    plain = pretraining._Run.take_step
+    plain = pretraining.Run.take_step
 
-    def watched(run: pretraining._Run, *rest: Any) -> None:
+    def watched(run: pretraining.Run, *rest: Any) -> None:
         plain(run, *rest)
         done[:] = struct.pack("q", run.step)
 
-    pretraining._Run.take_step = watched  # type: ignore
+    pretraining.Run.take_step = watched  # type: ignore
     pretraining._SAVE_EVERY = -1
     pretrain(replace(config), folder, device="cpu", resume=(folder / STATE).exists(), progress=False)
     os._exit(0)

@@ -21,9 +21,9 @@ import torch
 from benchmarks.provenance import provenance, write_result
 from lcx.pfn.model import PFNConfig
 from lcx.pretraining.batches import BLOCK, PretrainConfig, draw_batches
-from lcx.pretraining.loop import _Run
 from lcx.pretraining.objective import loss
 from lcx.pretraining.processes import Ranks, ranks
+from lcx.pretraining.state import Run
 from lcx.priors.named import PRIORS
 
 
@@ -47,7 +47,7 @@ def main() -> None:
 def compare(prior: str, batch: int, options: argparse.Namespace, together: Ranks) -> dict[str, Any]:
     """Medians over turns: seconds a curve, by the clock and of CPU, alone and together; and what a step spends on what is not shared."""
     config = PretrainConfig(prior=prior, batch=batch, model=PFNConfig(width=96, layers=4, chart=prior))
-    run, alone = _Run(config, together.device), Ranks(0, 1, together.device)
+    run, alone = Run(config, together.device), Ranks(0, 1, together.device)
     taken: dict[str, list[tuple[float, float]]] = {"together": [], "alone": []}
     for turn in range(options.turns + 1):  # the first is to warm up
         for name, who in (("together", together), ("alone", alone)):
@@ -72,7 +72,7 @@ def compare(prior: str, batch: int, options: argparse.Namespace, together: Ranks
     return row
 
 
-def train(run: _Run, config: PretrainConfig, who: Ranks, block: int, steps: int) -> None:
+def train(run: Run, config: PretrainConfig, who: Ranks, block: int, steps: int) -> None:
     """So many steps as pretraining takes them."""
     for step in range(steps):
         who.largest(0.0, 0.0)
@@ -82,7 +82,7 @@ def train(run: _Run, config: PretrainConfig, who: Ranks, block: int, steps: int)
         run.take_step(loss(run.model, batch, config.relative), config.clip, len(batch.values), who)
 
 
-def apart(run: _Run, together: Ranks, times: int = 20) -> dict[str, float]:
+def apart(run: Run, together: Ranks, times: int = 20) -> dict[str, float]:
     """CPU milliseconds a step of what every rank repeats or adds: the optimizers, and averaging the gradients."""
     for p in run.model.parameters():
         p.grad = torch.full_like(p, 1e-4)

@@ -121,8 +121,9 @@ def _told(tracks: Tracks, beside: _Beside, itself: Tensor, y: Tensor, t: Tensor,
     scaled = move * (width / torch.maximum(own, 1e-3 * width)).clamp(0.01, 100)
     moves = torch.stack([gone, move, scaled, (smooth_then - smooth_now) / unit], -1).clamp(-_FAR, _FAR)
     known = known.gather(1, kept).movedim(1, 2)
-    features = torch.stack(features, -1).clamp(-12, 12)
-    return Described(*(torch.where(known[..., None], x, 0.0).float() for x in (features, moves)), known)
+    described = torch.stack(features, -1).clamp(-12, 12)
+    described, moves = (torch.where(known[..., None], x, 0.0).float() for x in (described, moves))
+    return Described(described, moves, known)
 
 
 def _asinh(x: Tensor, scale: float = 1.0) -> Tensor:

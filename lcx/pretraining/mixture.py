@@ -4,7 +4,6 @@ import torch
 
 from lcx.config import PretrainConfig
 from lcx.pfn.features import Frame
-from lcx.pfn.others import Others
 from lcx.pretraining.batches import BLOCK, LENGTHS, SHARES, Batch, draw_batches, general_batch, stream
 from lcx.pretraining.real import Source, real_batch
 from lcx.pretraining.studies import LONGEST, RUNS, study_batch
@@ -49,4 +48,6 @@ def _on(device: torch.device, batch: Batch) -> Batch:
     frame, others = batch.frame, batch.others
     assert frame is not None
     assert others is not None
-    return Batch(*(x.to(device) for x in batch[:5]), Frame(*(x.to(device) for x in frame)), Others.to(others, device))
+    lower, upper, fallback = (x.to(device) for x in frame)
+    values, steps, tokens, queries, targets = (x.to(device) for x in batch[:5])
+    return Batch(values, steps, tokens, queries, targets, Frame(lower, upper, fallback), others.to(device))

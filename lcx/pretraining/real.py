@@ -129,12 +129,12 @@ def real_batch(sources: list[Source], config: PretrainConfig, seed: int) -> Batc
     shape = len(rows), min(config.pairs, PAIRS)
     tokens = np.minimum((rng.random(shape) ** config.cutoff_power * (lengths - 1)).astype(int), lengths - 2)
     ahead = np.minimum(tokens + 1 + (rng.random(shape) * (lengths - 1 - tokens)).astype(int), lengths - 1)
-    values, steps = (_padded([[row[i]] for row in rows]).squeeze(1).float() for i in (0, 1))
+    values, steps = (_padded([[x] for x in column]).squeeze(1).float() for column in ([r.values for r in rows], [r.steps for r in rows]))
     tokens, ahead = torch.from_numpy(tokens), torch.from_numpy(ahead)
-    frame = Frame(*torch.tensor([row.ends for row in rows]).float().unbind(1))
+    lower, upper, fallback = torch.tensor([row.ends for row in rows]).float().unbind(1)
     others = [[run.values for run in row.others] for row in rows], [[run.steps for run in row.others] for row in rows]
     others = unfinished(*map(_padded, others), torch.Generator().manual_seed(seed))
-    return Batch(values, steps, tokens, steps.gather(1, ahead), values.gather(1, ahead)[..., None], frame, others)
+    return Batch(values, steps, tokens, steps.gather(1, ahead), values.gather(1, ahead)[..., None], Frame(lower, upper, fallback), others)
 
 
 def _target(source: Source, runs: list[Run], sources: list[Source], rng: np.random.Generator) -> _Target | None:

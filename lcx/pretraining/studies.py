@@ -62,7 +62,8 @@ def _frame(frame: Frame, places: Places, first: Tensor, studies: int, origin: Te
         ends.append(torch.where(told.isfinite(), (side * farthest).expand(-1, len(told) // studies).reshape(-1, 1), told))
     both = ends[0].isfinite() & ends[1].isfinite()
     fallback = torch.where(both, ends[1] - ends[0], places.rise * frame.fallback[:, None])
-    return Frame(*(((x - origin) / width)[:, 0] for x in ends), (fallback / width)[:, 0])
+    lower, upper = (((x - origin) / width)[:, 0] for x in ends)
+    return Frame(lower, upper, (fallback / width)[:, 0])
 
 
 def _misled(values: Tensor, steps: Tensor, runs: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:

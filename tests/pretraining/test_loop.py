@@ -26,7 +26,7 @@ from lcx.pfn.context import Context
 from lcx.pfn.model import PFN, PFNConfig
 from lcx.predictive import Predictive
 from lcx.pretraining import loop as pretraining
-from lcx.pretraining import objective
+from lcx.pretraining import objective, state
 from lcx.pretraining.batches import BLOCK, LENGTH, Batch, PretrainConfig, draw_batches, draw_steps
 from lcx.pretraining.loop import pretrain
 from lcx.pretraining.objective import CUTOFFS, validate
@@ -698,7 +698,7 @@ def test_a_run_may_start_from_a_model_and_counts_what_that_has_seen(monkeypatch,
     assert told["seconds"] >= about["seconds"]
     before, after = (load(folder, CPU)[0].state_dict() for folder in (first, tmp_path / "second"))
     assert all(torch.equal(before[name], after[name]) for name in before)  # at a rate of zero nothing else may change them
-    monkeypatch.setattr(pretraining, "load", None)  # resuming needs the model no more
+    monkeypatch.setattr(state, "load", None)  # resuming needs the model no more
     assert pretrain(config, tmp_path / "second", device="cpu", progress=False, resume=True)["curves_seen"] == told["curves_seen"]
 
 
