@@ -11,7 +11,7 @@ from lcx.pfn.features import Frame
 from lcx.pfn.others import Others
 from lcx.pretraining.batches import FEWEST, LENGTHS, Batch, range_of
 from lcx.priors.general import GeneralPrior
-from lcx.priors.studies import Places, draw_places, draw_study_latents
+from lcx.priors.studies import Places, draw_study
 
 RUNS, LONGEST = (3, 6, 12), (16, 32, 64, 128)  # runs of a study and most points of a run, drawn per batch
 MISLED = 0.25  # of the curves, for how many some or all of the others are of another study
@@ -30,9 +30,10 @@ def study_batch(prior: GeneralPrior, config: PretrainConfig, longest: int, runs:
     lengths = (fewest + uniform(studies, 1) * (longest + 1 - fewest)).long().clamp(max=longest).expand(-1, runs)
     varied = (lengths * torch.exp(0.3 * torch.randn(studies, runs, generator=generator, device=device))).long().clamp(FEWEST, longest)
     lengths = torch.where(uniform(studies, 1) < 0.2, varied, lengths).flatten()
-    drawn = prior.simulate(draw_study_latents(prior, studies, runs, generator), lengths, generator)
+    latents, places = draw_study(prior, studies, runs, generator)
+    drawn = prior.simulate(latents, lengths, generator)
     curve, padding = drawn.observe(drawn.base, drawn.sd, generator), drawn.steps.isnan()
-    places, first = draw_places(studies, runs, generator), curve[:, :1]
+    first = curve[:, :1]
     values = places.put(curve, first)
     origin, width = values[:, :1], range_of(values, padding)
     pairs = (n, min(config.pairs, _PAIRS, max(1, 3 * longest // 4)))

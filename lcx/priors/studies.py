@@ -1,8 +1,7 @@
 """Studies of the general prior: runs that belong together, each of which alone follows the prior's own law.
 
 The latents of two runs of a study are correlated, z_run = sqrt(r) z_study + sqrt(1 - r) z_own, with r by ingredient: runs of one task share
-grid, schedule and kind of noise, while speed, size and accidents differ. r also varies from study to study: some hold runs that are nearly
-copies of one another, some hold runs that share the grid and little else.
+grid, schedule and kind of noise, while speed, size and accidents differ.
 
 Source: ours. ifBO (arXiv 2404.16795) draws runs of a study that share first value and limit only.
 """
@@ -29,7 +28,9 @@ SHARED: dict[float, tuple[str, ...]] = {
           "decline_size", "decline_shape", "decline_ends", "turn_size", "wander", "constant_until"),
     0.4: ("jump", "jump_at", "jump_size", "jump_tau", "diverge", "diverge_at", "diverge_size", "diverge_tau", "recovers", "recover_tau"),
 }  # fmt: skip
+LOOSENESS = (-0.5, 1.7)  # log-normal
 UNRELATED = 0.1  # share of studies whose runs have grid and bounds in common, and nothing else
+START, RISE = (0.08, 1.0), (0.3, 0.7)  # spread of starts, in rises, and of the log of rises: median at looseness 1, sd of its logarithm
 
 
 class Places(NamedTuple):
@@ -44,22 +45,23 @@ class Places(NamedTuple):
         return start + rise * (curve - first)
 
 
-def draw_study_latents(prior: GeneralPrior, studies: int, runs: int, generator: torch.Generator) -> Float[Tensor, "n dim"]:
-    """Latents of ``studies`` * ``runs`` curves, those of a study one after another; each is N(0, I)."""
+def draw_study(prior: GeneralPrior, studies: int, runs: int, generator: torch.Generator) -> tuple[Float[Tensor, "n dim"], Places]:
+    """Latents and places of ``studies`` * ``runs`` curves, those of a study one after another; each latent is N(0, 1).
+
+    Each study draws how loose it is: r becomes r**looseness, and the spreads of starts and rises grow with its root, so that some studies
+    hold runs that are nearly copies of one another and others hold runs that are hardly alike.
+    """
     like = {"generator": generator, "device": generator.device}
     named = {name: r for r, names in SHARED.items() for name in names}
     usual = torch.tensor([KIND] * (3 + len(PARTS)) + [named[name] for name in prior.laws], device=generator.device)
-    r = usual ** torch.exp(torch.randn(studies, 1, 1, **like))
+    looseness = torch.exp(LOOSENESS[0] + LOOSENESS[1] * torch.randn(studies, 1, 1, **like))
+    r = usual**looseness
     r = torch.where((torch.rand(studies, 1, 1, **like) < UNRELATED) & (usual < 0.97), 0.0, r)
     shared, own = torch.randn(studies, 1, prior.dim, **like), torch.randn(studies, runs, prior.dim, **like)
-    return (r.sqrt() * shared + (1 - r).sqrt() * own).flatten(0, 1)
 
+    def differing(size: float, sd: float) -> Tensor:
+        spread = size * looseness[..., 0].sqrt() * torch.exp(sd * torch.randn(studies, 1, **like))
+        return (spread * torch.randn(studies, runs, **like)).reshape(-1, 1)
 
-def draw_places(studies: int, runs: int, generator: torch.Generator) -> Places:
-    """Starts and rises of ``studies`` * ``runs`` curves, in units of a rise; how much they differ is drawn per study."""
-    like = {"generator": generator, "device": generator.device}
-
-    def spread(median: float, sd: float) -> Tensor:
-        return median * torch.exp(sd * torch.randn(studies, 1, **like)) * torch.randn(studies, runs, **like)
-
-    return Places(spread(0.08, 1.5).reshape(-1, 1), torch.exp(spread(0.3, 0.8)).reshape(-1, 1))
+    places = Places(differing(*START), torch.exp(differing(*RISE)))
+    return (r.sqrt() * shared + (1 - r).sqrt() * own).flatten(0, 1), places
