@@ -1,4 +1,4 @@
-"""Numbers as users give them: lists, arrays or tensors, one row or many, as padded float64; refused by name and place."""
+"""Numbers as users give them (lists, arrays, tensors; one row or many) as padded float64. Errors name the argument and the place."""
 
 import math
 from numbers import Real
@@ -9,16 +9,16 @@ from torch import Tensor
 
 
 class Numbers(NamedTuple):
-    """Rows of numbers and what to call them."""
+    """Rows of numbers, and their name in error messages."""
 
     numbers: np.ndarray  # (rows, length) float64, NaN on the right of short rows
     name: str
-    one: bool  # of one curve, or serving all: messages name no curve
-    flat: bool = False  # one flat array came
+    one: bool  # one curve, or a row that serves all: messages name no curve
+    flat: bool = False  # a flat array was given
     lengths: np.ndarray = np.empty((0, 1))  # (rows, 1) as given
 
     def refuse(self, bad: Any, rule: str, advice: str, **beside: np.ndarray) -> None:
-        """Raises in three parts at the first True of `bad`, (rows, length or 1), quoting numbers `beside` it."""
+        """Raises an error in three parts about the first True of `bad`, (rows, length or 1); it quotes the numbers `beside` that place."""
         if bad.any():
             row, i = divmod(int(bad.argmax()), bad.shape[1])
             came = self.name + (f"[{i}]" if self.numbers.shape[1] > 1 else "") + f" = {self.numbers[row, i]}"
@@ -28,7 +28,7 @@ class Numbers(NamedTuple):
 
 
 def as_rows(data: Any, name: str) -> Numbers:
-    """User numbers with a row per curve."""
+    """Numbers from a user, one row per curve."""
     first = data[0] if isinstance(data, (list, tuple)) and data else None
     nested = getattr(first, "ndim", isinstance(first, (list, tuple)))
     parts = [as_floats(row, name, f" in curve {i}") for i, row in enumerate(data)] if nested else [as_floats(data, name)]
@@ -45,7 +45,7 @@ def as_rows(data: Any, name: str) -> Numbers:
 
 
 def as_step_rows(data: Any, name: str, curves: Numbers) -> Numbers:
-    """Finite steps > 0, strictly increasing up to their NaN tail: a row per curve, or a flat row that serves all."""
+    """Finite steps > 0, strictly increasing up to the padding: one row per curve, or a flat row that serves all."""
     given, count = as_rows(data, name), len(curves.numbers)
     numbers, later = given.numbers, given.numbers[:, 1:]
     if not given.flat and len(numbers) != count:
@@ -59,14 +59,14 @@ def as_step_rows(data: Any, name: str, curves: Numbers) -> Numbers:
 
 
 def as_floats(data: Any, name: str, place: str = "") -> np.ndarray:
-    """Float64 array, perhaps sharing memory with `data`; None in a list, as in JSON logs, becomes NaN."""
+    """An array of float64, which may share memory with `data`. None in a list, as in JSON logs, becomes NaN."""
     try:
-        if isinstance(data, Tensor):  # numpy knows no bfloat16 and refuses gradients and other devices
+        if isinstance(data, Tensor):  # numpy has no bfloat16, and refuses tensors with gradients or on other devices
             data = (data.detach().cpu().double() if data.is_floating_point() else data.cpu()).numpy()
         array = np.ma.filled(data.astype(float), np.nan) if isinstance(data, np.ma.MaskedArray) else np.asarray(data)
         if array.dtype.kind == "O" and array.ndim and not any(isinstance(x, (str, bytes, bool)) for x in array.flat):
             array = array.astype(float)
-    except (TypeError, ValueError, OverflowError, RuntimeError):  # ragged, or an entry that is no number: named below
+    except (TypeError, ValueError, OverflowError, RuntimeError):  # ragged, or an entry that is not a number: named below
         array = np.empty(0, dtype=object)
     if array.dtype.kind in "fiu":
         return array.astype(np.float64, copy=False)
@@ -77,7 +77,7 @@ def as_floats(data: Any, name: str, place: str = "") -> np.ndarray:
 
 
 def as_pair(pair: Any, name: str, sign: int = 1) -> tuple[float, float]:
-    """Bounds (lower, upper), infinite where None, or unit (worst, best), finite: rising if sign is 1, falling if -1."""
+    """Bounds (lower, upper), infinite where None; or unit (worst, best), finite, rising if sign is 1 and falling if it is -1."""
     ends, unit = as_floats(pair, name), name == "unit"
     if ends.shape == (2,) and all(math.isfinite(y) or (x is None and not unit) for x, y in zip(pair, ends, strict=True)):
         low, high = np.where(np.isnan(ends), (-math.inf, math.inf), ends)

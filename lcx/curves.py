@@ -1,4 +1,4 @@
-"""The only door for user data: raw learning curves (annotated `Any`) come in, checked and padded tensors go out."""
+"""Checks users' learning curves and packs them into padded tensors; every function that takes curves from users does it here."""
 
 import math
 from dataclasses import dataclass
@@ -18,9 +18,9 @@ SMALLEST_RANGE = 1e-280  # below it values count as equal: float64 must hold a t
 
 @dataclass(frozen=True)
 class Curves:
-    """A padded batch of learning curves in the user's units: float64 from `as_curves`, float32 from a prior."""
+    """A batch of learning curves, padded with NaN, in the user's units: float64 from `as_curves`, float32 from a prior."""
 
-    values: Float[Tensor, "batch length"]  # metric; observed points first, NaN padding on the right only
+    values: Float[Tensor, "batch length"]  # metric; observed points first, padding on the right
     steps: Float[Tensor, "batch length"]  # user's step unit, > 0, strictly increasing; NaN where padded
     horizon: Float[Tensor, " batch"]  # last step of the run (its budget), user's step unit
 
@@ -44,7 +44,7 @@ class Curves:
 
 @dataclass(frozen=True)
 class Scale:
-    """Per curve, the user values that the model sees as 0 (`worst`) and 1 (`best`). Affine: nothing is clipped."""
+    """For each curve, the user values that the model reads as 0 (`worst`) and 1 (`best`). The map is affine: nothing is clipped."""
 
     worst: Float[Tensor, " batch"]
     best: Float[Tensor, " batch"]
@@ -55,30 +55,30 @@ class Scale:
         return self.best - self.worst
 
     def to_model(self, values: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch ..."]:
-        """Model numbers (values - worst) / slope of user values."""
+        """Model units from user values: (values - worst) / slope."""
         return ((values.movedim(0, -1) - self.worst) / self.slope).movedim(-1, 0)
 
     def to_user(self, values: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch ..."]:
-        """User values worst + slope * values of model numbers."""
+        """User values from model units: worst + slope * values."""
         return (self.worst + self.slope * values.movedim(0, -1)).movedim(-1, 0)
 
 
 def as_curves(values: Any, steps: Any = None, *, horizon: Any, bounds: Any = (None, None), finished: bool = False) -> tuple[Curves, bool]:
-    """Checks a user's curves and packs them into a batch; a missing point is squeezed out together with its step.
+    """Checks a user's curves and packs them into a batch. A missing value is left out together with its step.
 
     Args:
-        values: metric, user's unit: one curve (1-D) or many (list of 1-D, or 2-D padded with NaN). NaN, None: missing.
-        steps: step of each value, user's step unit, > 0, strictly increasing. A flat array serves all curves, by its
-            first entries; a list of 1-D or a 2-D array has one row per curve. None: 1, 2, ... by position.
+        values: metric, user's unit: one curve (1-D) or many (list of 1-D, or 2-D padded with NaN). NaN and None are missing values.
+        steps: step of each value, user's step unit, > 0, strictly increasing. A flat array serves all curves: each takes as many of its
+            first entries as it has values. A list of 1-D or a 2-D array has one row per curve. None: 1, 2, ... by position.
         horizon: last step of the run, user's step unit, beyond the last observed step; one number or one per curve.
-        bounds: closed limits (lower, upper) of the metric, user's unit; None where there is none.
+        bounds: limits (lower, upper) of the metric, user's unit, which are possible values themselves; None where there is none.
         finished: whether a run may have reached its horizon, as in a back-test.
 
     Returns:
-        The curves in float64, sharing no memory with the input; True if one curve came (answers have no batch axis).
+        The curves in float64, sharing no memory with the input; and whether one curve was given, so that answers have no batch axis.
 
     Raises:
-        TypeError: something is not numbers. ValueError: the numbers break a rule above.
+        TypeError: an argument is not made of numbers. ValueError: the numbers break a rule above.
     """
     given = as_rows(values, "values")
     numbers, seen = given.numbers, ~np.isnan(given.numbers)
@@ -106,19 +106,19 @@ def as_curves(values: Any, steps: Any = None, *, horizon: Any, bounds: Any = (No
 
 
 def as_queries(at: Any, curves: Curves) -> Float[Tensor, "batch queries"]:
-    """Checks the steps to predict, or makes the default grid.
+    """Checks the steps to predict, or returns the default ones.
 
     Args:
         at: query steps, user's step unit, strictly increasing, within (last observed step, horizon]. A number or a flat
             array serves all curves; a list of 1-D or a 2-D array padded with NaN has one row per curve. None: every
-            integer step, then the horizon if it is no integer; if these are over 512, 512 evenly spaced steps instead.
+            integer step, and the horizon if it is not an integer; or 512 evenly spaced steps if these are more than 512.
         curves: the curves to be extrapolated, each ending before its horizon.
 
     Returns:
         Query steps, user's step unit, NaN-padded on the right, with dtype and device of `curves`.
 
     Raises:
-        TypeError: `at` is not numbers. ValueError: empty, out of order or range, or a wrong number of rows.
+        TypeError: `at` is not made of numbers. ValueError: it is empty, out of order, out of range, or has a wrong number of rows.
     """
     last, horizon = np.fmax.reduce(curves.steps.cpu().numpy(), 1, keepdims=True), curves.horizon.cpu().numpy()[:, None]
     if at is None:
@@ -138,9 +138,9 @@ def as_queries(at: Any, curves: Curves) -> Float[Tensor, "batch queries"]:
 
 
 def as_scale(curves: Curves, *, mode: str, bounds: Any, unit: Any) -> Scale:
-    """Chooses the user values that the parametric model sees as 0 (worst) and 1 (best); ours, until the general model.
+    """Chooses the user values that the parametric model reads as 0 (worst) and 1 (best).
 
-    The first line that applies, for mode "max" ("min" is its mirror image: lower for upper, smallest for largest):
+    The first line that applies, for mode "max". Mode "min" is the mirror image: read lower for upper, and smallest for largest.
         unit            worst = unit[0], best = unit[1]
         both bounds     worst = lower, best = upper
         upper known     worst = first value, best = upper; with fewer than two distinct values, or the first at the
@@ -158,7 +158,9 @@ def as_scale(curves: Curves, *, mode: str, bounds: Any, unit: Any) -> Scale:
         A scale of finite, non-zero slope, with dtype and device of `curves`.
 
     Raises:
-        TypeError: not a pair of numbers. ValueError: unknown mode, a pair out of order, differences that overflow.
+        TypeError: not a pair of numbers. ValueError: unknown mode, a pair out of order, or differences that overflow.
+
+    Source: ours.
     """
     sign = direction(mode)
     low, high = as_pair(bounds, "bounds")[::sign] if unit is None else as_pair(unit, "unit", sign)

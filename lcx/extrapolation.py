@@ -1,4 +1,4 @@
-"""``Extrapolation``: the answer to every question about the rest of a curve, whoever computed it (PFN or MCMC)."""
+"""``Extrapolation``: the predicted rest of one or many curves, computed by a PFN or by MCMC."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,19 +24,19 @@ _CHUNK = 1 << 19  # components evaluated at once: bounds memory at some 100 MB
 
 @dataclass(frozen=True, eq=False)
 class Extrapolation:
-    """Posterior predictive of one or many curves at later steps, in the user's units; all results are float64 NumPy arrays.
+    """Posterior predictive of one or many curves at later steps, in the user's units. Results are NumPy arrays of float64.
 
-    In the shapes below (\\*S, A) is (A,) for one curve, (B, A) for many, with a cut-off axis C before A for a back-test.
-    Results are NaN where ``at`` is NaN, that is padded.
+    Below, (\\*S, A) stands for (A,) for one curve and (B, A) for many; a back-test has an axis of cut-offs C before A. Results are NaN
+    where ``at`` is NaN, which is padding.
 
     Attributes:
-        steps_ahead: (B, [C,] A) steps predicted, user's unit; NaN is padding.
-        predictive: mixture per step, user's units, float64, batch shape (B, [C,] A).
-        mode: "max" or "min", the direction of better.
-        one: whether one curve was given, so that results have no batch axis.
+        steps_ahead: (B, [C,] A) predicted steps, user's unit; NaN is padding.
+        predictive: the distribution at each step, user's units, float64, batch shape (B, [C,] A).
+        mode: "max" if larger is better, "min" if smaller is.
+        one: whether one curve was given; results then have no batch axis.
         curves: the observed points.
-        paths: (n, generator) -> (B, n, A) joint draws at the steps, user's units; None for a back-test.
-        notes: () -> plain sentences about what in the input lies outside what the model can know.
+        paths: (n, generator) -> (B, n, A) joint draws at the predicted steps, user's units; None for a back-test.
+        notes: () -> sentences about input that the prior of the model cannot produce.
     """
 
     steps_ahead: Float[Tensor, "*batch A"]
@@ -49,7 +49,7 @@ class Extrapolation:
 
     @property
     def at(self) -> np.ndarray:
-        """Steps predicted, user's unit, (\\*S, A)."""
+        """Predicted steps, user's unit, (\\*S, A)."""
         return self._out(self.steps_ahead.clone())
 
     @cached_property
@@ -69,7 +69,7 @@ class Extrapolation:
 
     @cached_property
     def warnings(self) -> list[str]:
-        """Plain sentences where the input lies outside what the model's prior can produce; empty if it does not."""
+        """Sentences about points that were not read, and about input that the prior of the model cannot produce; else empty."""
         return self.notes()
 
     def quantile(self, q: Any) -> np.ndarray:
@@ -79,7 +79,7 @@ class Extrapolation:
             q: level or levels, each in (0, 1).
 
         Returns:
-            (\\*S, A) for a scalar level, else (\\*S, A, levels); rising with q for either mode.
+            (\\*S, A) for a single level, else (\\*S, A, levels); a higher level gives a larger value, whatever the mode.
 
         Raises:
             ValueError: a level is not inside (0, 1).
@@ -93,28 +93,28 @@ class Extrapolation:
         return parts[0] if levels.ndim == 0 else np.stack(parts, axis=-1)
 
     def log_prob(self, y: Any) -> np.ndarray:
-        """Log density of the noisy observation ``y`` in nats per user unit, (\\*S, A); ``y`` broadcasts to it, NaN gives NaN."""
+        """Log density of the noisy observation ``y``, nats per user unit, (\\*S, A). ``y`` is broadcast to this shape; NaN gives NaN."""
         return self._evaluate(lambda p, y: p.log_prob(y), y)
 
     def cdf(self, y: Any) -> np.ndarray:
-        """P(observation <= y), (\\*S, A); ``y`` broadcasts to it, NaN gives NaN."""
+        """P(observation <= y), (\\*S, A). ``y`` is broadcast to this shape; NaN gives NaN."""
         return self._evaluate(lambda p, y: p.cdf(y), y)
 
     def crps(self, y: Any) -> np.ndarray:
-        """Continuous ranked probability score of ``y``, user's unit, lower is better, (\\*S, A); NaN gives NaN."""
+        """Continuous ranked probability score of ``y``, user's unit, (\\*S, A). Lower is better; NaN gives NaN."""
         return self._evaluate(lambda p, y: p.crps(y), y)
 
     def prob_better(self, best: Any) -> np.ndarray:
-        """P(observation better than ``best``) at each step, in the direction of ``mode``, (\\*S, A); ``best`` broadcasts to it."""
+        """P(observation better than ``best``) at each step, (\\*S, A). ``best`` is broadcast to it; ``mode`` says what is better."""
         below = self.cdf(best)
         return 1 - below if self.mode == "max" else below
 
     def sample(self, n: int, seed: int = 0) -> np.ndarray:
-        """``n`` whole paths through all steps ``at``, user's unit, (n, A) or (B, n, A).
+        """Draws ``n`` whole curves through all steps ``at``, user's unit, (n, A) or (B, n, A).
 
-        Values of a path belong together, so statements about several steps ("ever better than best") come out right. A PFN
-        draws step by step, each value fed back as if observed (of more steps than it can read, evenly spaced ones); of MCMC
-        each path is one draw's mean curve with fresh noise.
+        The values of a curve belong together, so use them for questions about several steps ("ever better than best?"). A PFN draws one
+        step after the other and reads each drawn value as if it had been observed; if there are more steps than it can read, it reads
+        evenly spaced ones. With MCMC, each curve is the mean curve of one draw plus new noise.
 
         Raises:
             ValueError: ``n`` < 1, or this is a back-test.
@@ -127,7 +127,7 @@ class Extrapolation:
         return self._out(draws)
 
     def to_frame(self) -> "pd.DataFrame":
-        """Long table with columns run, step, mean, "0.05", "0.25", "0.5", "0.75", "0.95" (and cutoff for a back-test); no padding."""
+        """Table with a row per step: columns run, step, mean, "0.05", "0.25", "0.5", "0.75", "0.95", and cutoff for a back-test."""
         import pandas as pd
 
         shape = self.steps_ahead.shape
@@ -144,14 +144,14 @@ class Extrapolation:
     def plot(
         self, ax: "Axes | None" = None, *, curve: int = 0, best: float | None = None, metric: str = "metric", label: str = ""
     ) -> "Axes":
-        """Fan chart of one curve: observed points, median, 50/80/95 % bands, and the value to beat if given.
+        """Draws a fan chart of one curve: observed points, median, bands of 50, 80 and 95 %, and the value to beat if given.
 
         Args:
-            ax: where to draw; default new axes.
-            curve: which curve of a batch.
+            ax: axes to draw on; default new ones.
+            curve: index of the curve in a batch.
             best: value to beat, user's unit.
             metric: label of the vertical axis.
-            label: put before the legend's entries, to tell the answer from one laid over it.
+            label: put before the entries of the legend, to tell this answer from another one on the same axes.
 
         Raises:
             ImportError: matplotlib is missing; install lcx[plot].
@@ -166,12 +166,12 @@ class Extrapolation:
         return fan_chart(observed, ahead, bands, horizon=horizon, best=best, metric=metric, label=label, ax=ax)
 
     def overlay(self, ax: "Axes", label: str, *, curve: int = 0) -> None:
-        """Median and edges of the 50/80/95 % bands as lines, over the fan chart of another answer for the same curve.
+        """Draws median and edges of the bands as lines over the fan chart of another answer for the same curve.
 
         Args:
-            ax: axes that the other's :meth:`plot` has drawn on.
-            label: put before the legend's entries.
-            curve: which curve of a batch.
+            ax: axes on which :meth:`plot` of the other answer has drawn.
+            label: put before the entries of the legend.
+            curve: index of the curve in a batch.
 
         Raises:
             ValueError: this is a back-test, or there is no such curve.
@@ -181,7 +181,7 @@ class Extrapolation:
         overlay(ax, *self._bands(curve), label)
 
     def _bands(self, curve: int) -> tuple[np.ndarray, np.ndarray]:
-        """Steps (A,) and quantiles (A, 7) of one curve's fan, padding left out."""
+        """Steps (A,) and quantiles (A, 7) of the bands of one curve, without padding."""
         if self.steps_ahead.dim() != 2 or not -len(self.curves) <= curve < len(self.curves):
             came = f"curve={curve} of {len(self.curves)}" if self.steps_ahead.dim() == 2 else "a back-test"
             raise ValueError(f"expected one curve of a prediction to plot, got {came}; choose curve within the batch")
@@ -193,9 +193,9 @@ class Extrapolation:
         return (x[0] if self.one else x).numpy()
 
     def _evaluate(self, question: Callable[..., Tensor], *given: Any) -> np.ndarray:
-        """``question`` put to the predictive in chunks that bound memory, NaN where padded."""
+        """``question`` of the predictive, in chunks that bound memory; NaN at padding."""
         shape = self.steps_ahead.shape
-        # Copied: torch warns of read-only arrays, as pandas hands them out.
+        # Copied, because pandas returns read-only arrays and torch warns of them.
         given = tuple(torch.from_numpy(np.array(y, dtype=np.float64)).expand(shape).reshape(-1) for y in given)
         size = max(1, _CHUNK // self.predictive.loc.shape[-1])
         pieces = zip(self.predictive.split(size), *(y.split(size) for y in given), strict=True)

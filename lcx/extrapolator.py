@@ -1,4 +1,4 @@
-"""From a user's partial curves to the posterior predictive of the rest: ``predict``, ``load``, ``Extrapolator``."""
+"""From the first part of a curve to the posterior predictive of the rest: ``predict``, ``load``, ``Extrapolator``."""
 
 from functools import lru_cache, partial
 from pathlib import Path
@@ -33,15 +33,16 @@ def predict(
     model: str | Path = "default",
     device: str | torch.device | None = None,
 ) -> Extrapolation:
-    """Posterior predictive of the rest of one or many partial learning curves.
+    """Predicts the rest of one or many learning curves: the posterior predictive of each later step.
 
     Args:
-        values: metric so far, user's unit: one curve (1-D) or many (list of 1-D, or 2-D padded with NaN); NaN is missing.
+        values: metric so far, user's unit: one curve (1-D) or many (list of 1-D, or 2-D padded with NaN); NaN is a missing value.
         steps: step of each value (epoch, iteration, tokens, sample size), > 0, strictly increasing; default 1, 2, ...
-        horizon: last step of the run (its budget), one number or one per curve, beyond the last finite step.
+        horizon: last step of the run, its budget: one number or one per curve, beyond the last step that has a value.
         mode: "max" if larger is better, "min" if smaller is.
-        at: steps to predict, within (last finite step, horizon]; default every integer step of it, or 512 evenly spaced ones.
-        bounds: known hard limits (lower, upper) of the metric; no predictive mass lies outside them.
+        at: steps to predict, after the last step that has a value, up to the horizon; default every integer step there, or 512 evenly
+            spaced ones if there are more.
+        bounds: limits (lower, upper) that the metric cannot pass, None where there is none; the predictive has no mass outside them.
         unit: (worst, best), the values the parametric model sees as 0 and 1; default the bounds, else a guess
             (``lcx.curves.as_scale``). The general model takes none.
         others: the other runs of the same study (same task, metric, direction and step unit), finished or not, that the forecast
@@ -52,23 +53,23 @@ def predict(
         device: where to compute; default CUDA if there is one.
 
     Returns:
-        The extrapolation, shape (A,) for one curve and (B, A) for many, A steps ``at``.
+        The extrapolation. Its results have shape (A,) for one curve and (B, A) for B curves, A the number of steps ``at``.
 
     Raises:
-        ValueError, TypeError: input breaks a rule above; the message says which value and what to do.
+        ValueError, TypeError: an argument breaks a rule above; the message says which value, and what to do.
     """
     return load(model, device)(values, steps, horizon=horizon, mode=mode, at=at, bounds=bounds, unit=unit, others=others)
 
 
 def load(name_or_path: str | Path = "default", device: str | torch.device | None = None) -> "Extrapolator":
-    """A model ready to extrapolate; cached per path and device.
+    """Loads a model for many predictions. Loaded models are cached per path and device.
 
     Args:
-        name_or_path: name of a shipped model ("default" is the recommended one) or the folder of a saved one.
+        name_or_path: name of a shipped model ("default" is the recommended one), or the folder of a model.
         device: where to compute; default CUDA if there is one.
 
     Raises:
-        ValueError: unknown name, or a damaged or foreign model folder.
+        ValueError: there is no such model, or the folder is damaged or not that of a model.
     """
     device = as_device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     return _load(_folder(str(name_or_path)), device)
@@ -91,18 +92,20 @@ def _load(folder: Path, device: torch.device) -> "Extrapolator":
 
 
 def models_folder() -> Path:
-    """Where the shipped models lie: beside this file in a wheel, beside the package in a source tree."""
+    """The folder of the shipped models: beside this file in a wheel, beside the package in a source tree."""
     inside = Path(__file__).parent / "models"
     return inside if inside.is_dir() else Path(__file__).parents[1] / "models"
 
 
 class Extrapolator:
-    """A loaded model; called with :func:`predict`'s arguments except ``model`` and ``device``.
+    """A loaded model. Call it with the arguments of :func:`predict` except ``model`` and ``device``.
 
-    Both models see t = 100 * step / horizon. The general one sees the metric in units of what was observed up to each point, and at
-    most 512 points: of more, the last 128 and 384 spread evenly before them. The parametric one sees
-    (value - worst) / (best - worst). Its prior knows curves from t = 1 on: earlier points are left out (if there are no others, the last
-    one stands in at t = 1). Of more than 100 points, 100 evenly spaced ones with the last among them are read.
+    Both models read a step as t = 100 * step / horizon.
+
+    The general model reads the metric in units of what was observed up to each point. If a curve has more than 512 points, it reads the
+    last 128 and 384 spread evenly before them. The parametric model reads (value - worst) / (best - worst). Its prior begins at t = 1, so
+    earlier points are not read; if there are no others, the last one is read as if it were at t = 1. If a curve has more than 100 points,
+    it reads 100 evenly spaced ones, the last among them.
     """
 
     def __init__(self, model: PFN, about: dict[str, Any]) -> None:
@@ -154,29 +157,30 @@ class Extrapolator:
         unit: Any = None,
         others: Any = None,
     ) -> Extrapolation:
-        """What would have been predicted at earlier cut-offs of each curve, all from one encoding.
+        """Predicts each curve from earlier cut-offs, all from one encoding.
 
-        The scale is that of the whole curve, unless given by ``unit`` or two bounds; thinning likewise (class docstring).
+        The parametric model takes its scale from the whole curve, unless ``unit`` or two bounds give it. Which points of a long curve are
+        read (see the class) also depends on the whole curve.
 
         Args:
             values: as in :func:`predict`.
             steps: as in :func:`predict`.
-            cutoffs: numbers of context points, strictly increasing, the same for all curves; default 1, 2, ... up to one point
-                less than the longest curve has.
-            at: steps to predict, as in :func:`predict` but after the step of the first cut-off; default the observed
-                steps of each curve and those after them as in :func:`predict`.
-            horizon: as in :func:`predict`, but it may equal the last step here.
+            cutoffs: numbers of observed points, strictly increasing, the same for all curves; default 1, 2, ... up to one less than
+                the longest curve has.
+            at: steps to predict, after the step of the first cut-off; default the steps of each curve, and after them those of
+                :func:`predict`.
+            horizon: as in :func:`predict`, but here it may equal the last step.
             mode: as in :func:`predict`.
             bounds: as in :func:`predict`.
             unit: as in :func:`predict`.
             others: as in :func:`predict`; read at every cut-off for what they did later than it.
 
         Returns:
-            The extrapolation, shape (C, A) for one curve and (B, C, A) for many, C cut-offs; NaN where a step is not after the
-            cut-off's last point, or the curve has no more points than the cut-off.
+            The extrapolation. Its results have shape (C, A) for one curve and (B, C, A) for many, C the number of cut-offs. They are NaN
+            at steps up to the last point of the cut-off, and for curves with no more points than the cut-off.
 
         Raises:
-            ValueError, TypeError: as :func:`predict`; a cut-off outside 1..points, or before 1 % of the horizon.
+            ValueError, TypeError: as in :func:`predict`; or a cut-off is outside 1..points, or before 1 % of the horizon.
         """
         curves, one = as_curves(values, steps, horizon=horizon, bounds=bounds, finished=True)
         read, cuts = self._read(curves, mode, bounds, unit), as_cutoffs(cutoffs, curves)

@@ -1,4 +1,4 @@
-"""Files written atomically: whole or not at all, whatever fails in between."""
+"""Writes files atomically: whole or not at all, whatever fails in between."""
 
 import os
 import tempfile
@@ -13,13 +13,13 @@ def write_text(text: str, path: Path, *, name: tuple[str, str] | None = None) ->
 
 
 def write_atomically(path: Path, write: Callable[[str], Any], *, name: tuple[str, str] | None = None) -> None:
-    """Lets ``write`` fill a temporary file, which then takes the place of ``path``; if it fails, nothing changes.
+    """Lets ``write`` fill a temporary file, which then replaces ``path``. If ``write`` fails, ``path`` stays as it was.
 
     Args:
         path: the file.
-        write: called with the path of the temporary file, which is there and empty.
-        name: how the name of the temporary file, in the same folder, begins and ends; default as that of ``path``, with .part before the
-            ending, by which libraries tell the format.
+        write: called with the path of the temporary file, which exists and is empty.
+        name: beginning and ending of the name of the temporary file, which lies in the same folder. Default: those of ``path``, with .part
+            before the suffix, because libraries tell the format by the suffix.
     """
     prefix, suffix = name or (path.name, ".part" + path.suffix)
     # In the same folder, so that the final rename never crosses a file system.
@@ -27,7 +27,7 @@ def write_atomically(path: Path, write: Callable[[str], Any], *, name: tuple[str
     os.close(handle)
     try:
         write(temporary)
-        with open(temporary, "rb+") as written:  # on the disk before it has its name, should the machine fail
+        with open(temporary, "rb+") as written:  # flushed to the disk before it gets its name, in case the machine fails
             os.fsync(written.fileno())
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)

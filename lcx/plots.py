@@ -1,4 +1,4 @@
-"""Fan charts, and regret against compute; matplotlib only, and only loaded when a picture is asked for (extra ``plot``)."""
+"""Fan charts, and regret against compute. matplotlib (extra ``plot``) is loaded only when a picture is drawn."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -25,7 +25,7 @@ def fan_chart(
     label: str = "",
     ax: "Axes | None" = None,
 ) -> "Axes":
-    """Observed points, then the median inside bands of 50, 80 and 95 %.
+    """Draws observed points, then the median inside bands of 50, 80 and 95 %.
 
     Args:
         observed: steps and values of the points seen, user's units.
@@ -34,7 +34,7 @@ def fan_chart(
         horizon: last step of the run, the right end of the chart.
         best: value to beat, drawn as a dashed line if given.
         metric: label of the vertical axis.
-        label: whose answer it is, before the legend's entries for median and bands.
+        label: put before the entries of the legend for median and bands.
         ax: where to draw; default new axes.
 
     Returns:
@@ -63,13 +63,13 @@ def fan_chart(
 
 
 def overlay(ax: "Axes", ahead: np.ndarray, quantiles: np.ndarray, label: str) -> None:
-    """Another answer on top of a fan chart: its median and the edges of its bands as lines.
+    """Draws another answer over a fan chart: its median and the edges of its bands as lines.
 
     Args:
         ax: axes with a fan chart.
         ahead: (A,) steps predicted, user's unit.
         quantiles: (A, 7) as for :func:`fan_chart`.
-        label: whose answer it is, before the legend's entries.
+        label: put before the entries of the legend.
     """
     alone = len(ahead) == 1
     edges = ax.plot(ahead, np.delete(quantiles, 3, axis=1), color=_ORANGE, lw=1, ls="--", marker="_" if alone else None)
@@ -81,9 +81,9 @@ def overlay(ax: "Axes", ahead: np.ndarray, quantiles: np.ndarray, label: str) ->
 
 
 def regret_chart(costs: np.ndarray, regrets: Mapping[str, np.ndarray], *, own: str = "lcx", ax: "Axes | None" = None) -> "Axes":
-    """Regret against compute, one line per method; those whose name starts with ``own`` are drawn over the others.
+    """Draws regret against compute, one line per method; methods whose name starts with ``own`` are drawn over the others.
 
-    The axis of the regret is logarithmic above 1 % of the largest and linear below, so that 0 is on it.
+    The axis of the regret is logarithmic above 1 % of the largest value and linear below, so that it contains 0.
 
     Args:
         costs: (C,) steps spent.
@@ -104,7 +104,7 @@ def regret_chart(costs: np.ndarray, regrets: Mapping[str, np.ndarray], *, own: s
     for i, name in enumerate(name for name in regrets if name not in others):
         ax.plot(costs, regrets[name], color=_OWN[i % len(_OWN)], lw=2.4, zorder=3, label=name)
     for line in ax.lines:
-        line.set_clip_on(False)  # lest half of a line at 0 is cut off
+        line.set_clip_on(False)  # else half of a line at 0 is cut off
     ax.set_yscale("symlog", linthresh=0.01 * max(1e-9, *(float(np.max(regret)) for regret in regrets.values())), linscale=0.3)
     ax.yaxis.set_major_formatter("{x:g}")
     ax.set_ylim(bottom=0)

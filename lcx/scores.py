@@ -1,4 +1,4 @@
-"""Scores of a predictive against what was observed, each one value per point: log score, CRPS, PIT, coverage."""
+"""Scores of a predictive, given what was observed, one value per point: log score, CRPS, PIT, coverage."""
 
 import torch
 from jaxtyping import Bool, Float
@@ -23,7 +23,7 @@ def pit(predictive: Predictive, y: Float[Tensor, "*batch"]) -> Float[Tensor, "*b
 
 
 def covered(pit_values: Float[Tensor, "*batch"], level: float) -> Bool[Tensor, "*batch"]:
-    """Whether the central interval of probability ``level`` holds the observation whose PIT is given; its mean is the coverage."""
+    """Whether the central interval of probability ``level`` contains the observation with this PIT; the mean is the coverage."""
     return (pit_values - 0.5).abs() <= level / 2
 
 
@@ -33,11 +33,11 @@ def pit_band(n: int, bins: int, confidence: float = 0.99) -> tuple[float, float]
     Args:
         n: number of values.
         bins: number of equal bins.
-        confidence: probability that all bins of a calibrated predictive lie inside the band.
+        confidence: probability that all bins lie inside the band if the predictive is calibrated.
 
     Returns:
-        Lowest and highest relative frequency times ``bins`` (1 is uniform), by Bonferroni over the two sides of each bin with
-        the normal limit of the binomial.
+        Lowest and highest relative frequency times ``bins`` (1 is uniform): Bonferroni over the two sides of each bin, with the normal
+        approximation of the binomial.
 
     Source: ours; Bonferroni costs little here since bins are nearly independent.
     """
@@ -48,9 +48,9 @@ def pit_band(n: int, bins: int, confidence: float = 0.99) -> tuple[float, float]
 
 
 def paired_log_score(score: Float[Tensor, "n"], own: Float[Tensor, "n"], expected: float) -> tuple[float, float]:
-    """Mean log score of ``n`` curves and its standard error, with each curve's score under its own truth as control variate.
+    """Mean log score of ``n`` curves and its standard error; the score of each curve under its own truth is the control variate.
 
-    The difference to the truth varies far less between curves than the score itself, which mostly reflects each curve's sigma.
+    The difference between the two varies far less from curve to curve than the score, which mostly depends on the sigma of the curve.
 
     Args:
         score: log score of each curve, nats per point.
