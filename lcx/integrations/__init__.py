@@ -1,1 +1,1 @@
-"""Adapters for training frameworks and tuners, one file each; each loads its own framework, and lcx loads none of them."""
+"""Adapters for training frameworks and tuners, one file each. Importing one loads its framework; nothing inside lcx imports them."""

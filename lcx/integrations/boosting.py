@@ -1,4 +1,4 @@
-"""What the callbacks of XGBoost and LightGBM share: one training as a run of which some rounds are read. Loads no framework."""
+"""What the callbacks of XGBoost and LightGBM share: a training is a run, and every few rounds are read. Loads no framework."""
 
 import math
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ _READ = 50  # rounds read by default: a round often takes less time than a predi
 
 @dataclass(frozen=True)
 class past_its_best:
-    """Stops when P(y_t better than the run's own best) <= delta at every later step t predicted: early stopping without patience.
+    """Stops a run if P(y_t better than its own best) <= delta at every predicted step t: early stopping without patience.
 
     Attributes:
-        delta: the limit, < 1; a negative one stops nothing.
+        delta: the limit, < 1; with a negative limit no run is stopped.
     """
 
     delta: float = 0.05
@@ -26,7 +26,7 @@ class past_its_best:
         never_better(self.delta)  # refuses a wrong limit
 
     def __call__(self, extrapolation: Extrapolation, best: float) -> Verdict:
-        """Gives the verdict; ``best`` does not matter."""
+        """Gives the verdict; it ignores ``best``."""
         own = own_best(extrapolation)
         chance, step = largest_prob_better(extrapolation, own)
         said = f"P(better than its own best, {own:.6g}) is at most {chance:.3g}, at step {step:g}; the limit is {self.delta:g}"
@@ -34,15 +34,15 @@ class past_its_best:
 
 
 class Training:
-    """One training: its best round, and what lcx says of it.
+    """One training: its best round, its verdicts and its predicted final value.
 
     Args:
         metric: name of the metric.
         mode: "max" if larger is better, "min" if smaller is.
         horizon: number of the last round.
-        done: rounds done before, when a training is continued.
-        every: read each ``every``-th round; default: such that about 50 are read.
-        options: of :class:`lcx.integrations.one_run.OneRun`; with neither best, shared nor rule, the rule is :class:`past_its_best`.
+        done: rounds done before, if a training is continued.
+        every: read one round in ``every``; default: about 50 rounds are read.
+        options: of :class:`lcx.integrations.one_run.OneRun`; without best, shared and rule, the rule is :class:`past_its_best`.
     """
 
     def __init__(self, metric: str, mode: str, horizon: float, *, done: int = 0, every: int | None = None, **options: Any) -> None:
@@ -73,5 +73,5 @@ class Training:
         return self.verdict.stop
 
     def predicted_value(self) -> float:
-        """The metric at the horizon: predicted after the last round read, or its own where it was reached; NaN if unknown."""
+        """The metric at the horizon: as predicted after the last round read, or as measured if it was reached; NaN if unknown."""
         return self._run.forecast()[f"{self._metric}_predicted"] if math.isnan(self._end) else self._end

@@ -6,7 +6,7 @@ from typing import Any
 try:
     import keras  # pyright: ignore[reportMissingImports]
 except ModuleNotFoundError as error:
-    if error.name != "keras":  # the backend is missing, as Keras says
+    if error.name != "keras":  # the backend is missing, and Keras says so
         raise
     raise ImportError("expected the package keras, got none; pip install 'lcx[keras]'") from error
 
@@ -16,25 +16,25 @@ from lcx.stopping.rules import Verdict
 
 
 class LCXCallback(keras.callbacks.Callback):  # pyright: ignore
-    """Stops ``fit`` when the run is unlikely to become better than the value to beat.
+    """Stops ``fit`` if the run is unlikely to beat the value to beat.
 
-    Steps are epochs, counted from 1, and the horizon is ``epochs`` of ``fit``. Each ``fit`` from epoch 0 is a new run; with
-    ``initial_epoch`` the curve goes on where it was, of this object or, in another process, of the shared folder.
+    Steps are epochs, counted from 1, and the horizon is ``epochs`` of ``fit``. Each ``fit`` from epoch 0 is a new run. With
+    ``initial_epoch`` the run continues: the earlier curve is that of this object, or in another process that in the shared folder.
 
         model.fit(..., epochs=50, callbacks=[LCXCallback("val_accuracy", "max", best=0.91, bounds=(0, 1))])
 
     Args:
         monitor: name of a metric in the logs.
         mode: "max" if larger is better, "min" if smaller is.
-        restore_best_weights: at the end of ``fit``, stopped or not, set the weights of the epoch with the best value.
+        restore_best_weights: at the end of ``fit``, whether stopped or not, restore the weights of the epoch with the best value.
         options: best, shared, run, horizon, rule, delta, log_forecast, bounds, model, min_points, confirm, stop_on_divergence: see
-            :class:`lcx.integrations.one_run.OneRun`. What ``log_forecast`` predicts is added to the logs, so that the progress bar and
-            the history show it.
+            :class:`lcx.integrations.one_run.OneRun`. Predictions of ``log_forecast`` are added to the logs, so the progress bar and
+            the history show them.
 
     Attributes:
-        verdict: the last one, with its reason; None before the first.
+        verdict: the last verdict, with its reason; None before the first.
         stopped_epoch: epoch (from 0) at which the training was stopped; 0 if it was not.
-        stopping_reason_message: why; None if it was not.
+        stopping_reason_message: the reason; None if it was not.
     """
 
     def __init__(self, monitor: str, mode: str, *, restore_best_weights: bool = False, **options: Any) -> None:
@@ -53,7 +53,7 @@ class LCXCallback(keras.callbacks.Callback):  # pyright: ignore
         self._reset()
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Starts the run, or resumes it: only here is the first epoch known."""
+        """Starts or resumes the run, because the first epoch is known only here."""
         if not self._begun:
             self._run.begin(self.params["epochs"], done=epoch)
             self._begun = True

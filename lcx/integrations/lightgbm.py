@@ -1,4 +1,4 @@
-"""LightGBM: a callback that stops a training which is past its best, or hopeless beside others."""
+"""LightGBM: a callback that stops a training which will not improve any more, or not beat others."""
 
 import logging
 from typing import Any
@@ -15,33 +15,33 @@ log = logging.getLogger("lcx")
 
 
 class LCXCallback:
-    """Stops ``lightgbm.train``, ``lightgbm.cv`` or the ``fit`` of an estimator by prediction, instead of patience.
+    """Stops ``lightgbm.train``, ``lightgbm.cv`` or the ``fit`` of an estimator, by prediction instead of patience.
 
-    By default when no later round is likely to become better than the training's own best one. With ``best`` or ``shared``, when it
-    is unlikely to become better than that value, or than the other trainings of the folder: for a search over settings. The horizon
-    is LightGBM's number of rounds, and LightGBM says in which direction a metric is better.
+    By default a training is stopped if no later round is likely to beat its own best round. With ``best`` or ``shared``, for a search over
+    settings, it is stopped if it is unlikely to beat that value, or the other trainings in the folder. The horizon is the number of
+    rounds, and LightGBM knows in which direction a metric is better.
 
         callback = LCXCallback()
         lightgbm.train(params, dtrain, 500, valid_sets=[dvalid], callbacks=[callback])
         print(callback.verdict.reason, callback.predicted_value)
 
-    As with LightGBM's own early stopping, ``best_iteration`` and ``best_score`` of the model are those of the best round, stopped or not,
-    predictions use the rounds up to it, and ``cv`` returns these; and in dart mode, which changes earlier trees, nothing is stopped.
-    A new training forgets the last one; one continued with ``init_model`` counts its rounds on.
+    As with the early stopping of LightGBM, ``best_iteration`` and ``best_score`` of the model are those of the best round, whether stopped
+    or not; predictions use the rounds up to it, and ``cv`` returns these. In dart mode, which changes earlier trees, no training is
+    stopped. A new training starts afresh; a training continued with ``init_model`` goes on counting rounds.
 
     Args:
         data: name of the validation set; default: the first that is not the training set.
         metric: name of the metric; default: the first.
-        every: read each ``every``-th round; default: such that about 50 are read, as a prediction takes about 0.02 s.
+        every: read one round in ``every``; default: about 50 rounds are read, because a prediction takes about 0.02 s.
         options: best, shared, run, rule, delta, log_forecast, bounds, model, min_points, confirm, stop_on_divergence: see
             :class:`lcx.integrations.one_run.OneRun`.
 
     Attributes:
-        verdict: the last one, with its reason; None before the first.
-        predicted_value: predicted metric at the last round, after the last round read; what to tell a search of a stopped training.
+        verdict: the last verdict, with its reason; None before the first.
+        predicted_value: the metric at the horizon as predicted after the last round read; report it to a search for a stopped training.
 
     Raises:
-        ValueError, TypeError: a wrong argument; in training, no such data set or metric.
+        ValueError, TypeError: an argument is wrong; in training, there is no such data set or metric.
     """
 
     def __init__(self, *, data: str | None = None, metric: str | None = None, every: int | None = None, **options: Any) -> None:

@@ -11,7 +11,7 @@ from lcx.stopping.rules import Verdict
 
 
 def _callback_classes() -> list[Any]:
-    """The Callback class of the package imported, else of those installed: the two are different classes, and either may come later."""
+    """The Callback classes of the packages imported, else of those installed. Each package has its own, and either may come later."""
     packages = {"lightning.pytorch": "lightning", "pytorch_lightning": "pytorch_lightning"}
     found = [name for name in packages if name in sys.modules] or [name for name, top in packages.items() if find_spec(top) is not None]
     if not found:
@@ -20,27 +20,27 @@ def _callback_classes() -> list[Any]:
 
 
 class LCXCallback(*_callback_classes()):
-    """Stops the training when it is unlikely to become better than the value to beat.
+    """Stops the training if it is unlikely to beat the value to beat.
 
-    Steps and horizon are epochs and ``max_epochs``, validations within an epoch counting as parts of it; if the Trainer has
-    ``max_steps``, they are optimizer steps and the last of them. With neither (-1), give ``horizon`` in epochs. Nothing is read in
-    sanity checks and fast_dev_run, and nothing is stopped before ``min_epochs`` and ``min_steps``. In a distributed training rank 0
-    decides for all, on its own value: log the metric with ``sync_dist=True``. A checkpoint keeps the curve; from processes that it
-    spawned (``ddp_spawn``) Lightning brings nothing else back, this object included.
+    Steps are epochs and the horizon is ``max_epochs``; a validation within an epoch counts as a fraction of it. If the Trainer has
+    ``max_steps``, steps are optimizer steps and the horizon is ``max_steps``. With neither (-1), give ``horizon`` in epochs. Sanity checks
+    and fast_dev_run are ignored, and no training is stopped before ``min_epochs`` and ``min_steps``. In distributed training rank 0
+    decides for all, from its own value: log the metric with ``sync_dist=True``. Checkpoints keep the curve. With ``ddp_spawn``, only
+    checkpoints come back from the spawned processes, not this object.
 
         Trainer(max_epochs=50, callbacks=[LCXCallback("val_acc", "max", best=0.91, bounds=(0, 1))])
 
     Args:
-        monitor: name of a metric that the module logs, in a step or at the end of the validation; its on_train_epoch_end comes too late.
+        monitor: name of a metric that the module logs in a step or at the end of the validation; on_train_epoch_end comes too late.
         mode: "max" if larger is better, "min" if smaller is.
-        check_on_train_epoch_end: decide at the end of the training epoch, not of the validation; default: as Lightning's EarlyStopping.
+        check_on_train_epoch_end: decide at the end of the training epoch, not of the validation; default: as in Lightning's EarlyStopping.
         options: best, shared, run, horizon, rule, delta, log_forecast, bounds, model, min_points, confirm, stop_on_divergence: see
-            :class:`lcx.integrations.one_run.OneRun`. What ``log_forecast`` predicts goes to the Trainer's loggers too.
+            :class:`lcx.integrations.one_run.OneRun`. Predictions of ``log_forecast`` also go to the loggers of the Trainer.
 
     Attributes:
-        verdict: the last one, with its reason; None before the first.
+        verdict: the last verdict, with its reason; None before the first.
         stopped_epoch: epoch (from 0) at which the training was stopped; 0 if it was not.
-        stopping_reason_message: why; None if it was not.
+        stopping_reason_message: the reason; None if it was not.
     """
 
     def __init__(self, monitor: str, mode: str, *, check_on_train_epoch_end: bool | None = None, **options: Any) -> None:
@@ -60,7 +60,7 @@ class LCXCallback(*_callback_classes()):
         return {"points": self._run.points}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Keeps the curve for the training that is about to go on."""
+        """Keeps the curve of the training that is about to be resumed."""
         self._loaded = state_dict["points"]
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
@@ -106,7 +106,7 @@ class LCXCallback(*_callback_classes()):
 
 
 def _clock(trainer: Any) -> tuple[float, float | None]:
-    """Steps done, and the last one: optimizer steps if they are limited, else epochs."""
+    """Steps done, and the last step: optimizer steps if their number is limited, else epochs."""
     if trainer.max_steps != -1:
         return trainer.global_step, trainer.estimated_stepping_batches
     batches = trainer.num_training_batches  # infinite where the data has no length: there the end of an epoch is all that is known

@@ -1,4 +1,4 @@
-"""One training run as the callback of a trainer sees it: its stopper, what it has to beat, its predicted end. Loads no framework."""
+"""What every callback of a trainer does for its run: stopper, value to beat, predicted final value. Loads no framework."""
 
 import json
 import logging
@@ -21,26 +21,26 @@ log = logging.getLogger("lcx")
 
 
 class OneRun:
-    """An ``EarlyStopper`` for one run, behind every callback of a trainer.
+    """An ``EarlyStopper`` for one run. Every callback of a trainer has one.
 
-    A run by itself has nothing to beat, so say what it is for: ``best``, ``shared`` or a ``rule`` of its own, such as
-    ``lcx.stopping.reaches(0.9)`` for a target. In a distributed training all ranks call :meth:`report` and get the verdict of rank 0.
+    A single run has no other run to beat, so give one of ``best``, ``shared``, or a ``rule`` that needs no other run, such as
+    ``lcx.stopping.reaches(0.9)``. In distributed training all ranks call :meth:`report` and get the verdict of rank 0.
 
     Args:
         metric: name of the metric, as the framework logs it.
         mode: "max" if larger is better, "min" if smaller is.
-        best: value to beat, user's unit: of an earlier run, or a baseline. With ``shared``, the better of it and of the runs there.
-        shared: folder that the runs of a sweep share, at once or one after the other. Each run keeps its curve there in a JSON Lines
-            file of its own, so none overwrites another's; ``lcx runs`` and the like read the folder.
-        run: name of this run in the folder, the same when it is resumed; needed with ``shared``.
-        horizon: last step of a full run; default: what the framework says.
+        best: value to beat, user's unit, for example that of an earlier run. With ``shared``, the run has to beat this and the other runs.
+        shared: folder in which the runs of a study keep their curves for each other, whether they run at the same time or not. Each run
+            writes a JSON Lines file of its own; ``lcx runs`` and the other commands can read the folder.
+        run: name of this run in the folder; use the same name when it is resumed. Needed with ``shared``.
+        horizon: last step of a full run; default: that of the framework.
         rule: as in ``EarlyStopper``; default: its rule, with ``delta``.
         delta: limit of the default rule, a probability < 1.
-        log_forecast: log the predicted value at the horizon, its median and 90 % interval, after each report.
+        log_forecast: after each report, log the predicted value at the horizon: its median and 90 % interval.
         options: bounds, model, min_points, confirm, stop_on_divergence of ``EarlyStopper``.
 
     Raises:
-        ValueError, TypeError: nothing to beat, ``shared`` without ``run``, or an argument that ``EarlyStopper`` refuses.
+        ValueError, TypeError: there is nothing to beat, ``shared`` is given without ``run``, or ``EarlyStopper`` refuses an argument.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class OneRun:
             raise ValueError(f"expected a finite best, got {self.best}; give the value to beat, or leave it out")
         self.extrapolation: Extrapolation | None = None  # of the last report; None where nothing was predicted
         self._judge = spare_incumbent(never_better(delta)) if rule is None else rule
-        self._skips = rule is not None  # perhaps not asked at every report, as by ``every``
+        self._skips = rule is not None  # a rule such as ``every`` may skip reports
         self._options, self._missed = options, None  # the first step without the metric; infinite when that was said
         self._file = None if shared is None else Path(shared) / f"{quote(str(run), safe=' =,+')}.jsonl"
         self._bests: dict[Path, tuple[int, float]] = {}  # of the other runs' files: when written, best value
@@ -79,9 +79,9 @@ class OneRun:
         """Starts the run, or resumes it.
 
         Args:
-            horizon: what the framework knows of the last step; None, negative or infinite where it knows nothing.
-            done: steps done before; later points of a resumed run are dropped, as they will be measured again.
-            points: (step, value) of a resumed run; default: its file in the shared folder, else those reported to this object.
+            horizon: last step according to the framework; None, negative or infinite if it does not know.
+            done: steps done before. Later points of a resumed run are dropped, because they will be measured again.
+            points: (step, value) of a resumed run; default: from its file in the shared folder, else those reported to this object.
 
         Raises:
             ValueError: neither the user nor the framework gave a horizon.
@@ -102,7 +102,7 @@ class OneRun:
             self._stopper.update(step, value, best=self._to_beat())
 
     def report(self, step: Any, value: Any) -> Verdict:
-        """The verdict after one report, the same on every rank; all ranks call it, and rank 0's value counts."""
+        """The verdict after one report. All ranks call it; the value of rank 0 counts, and every rank gets the same verdict."""
         first = not (dist.is_available() and dist.is_initialized()) or dist.get_rank() == 0
         verdict = decide_on_rank_zero(self._decide(step, value) if first else None)
         # Warnings, since nothing milder is seen where nobody has set up logging.
@@ -115,13 +115,13 @@ class OneRun:
         return verdict
 
     def forecast(self) -> dict[str, float]:
-        """The predicted value at the horizon after the last report: median, 5 % and 95 % quantile, user's unit; NaN where none is."""
+        """The predicted value at the horizon after the last report: median, 5 % and 95 % quantile, user's unit; NaN if there is none."""
         levels = {"": 0.5, "_0.05": 0.05, "_0.95": 0.95}
         values = [math.nan] * 3 if self.extrapolation is None else self.extrapolation.quantile(list(levels.values()))[-1].tolist()
         return {f"{self.metric}_predicted{name}": value for name, value in zip(levels, values, strict=True)}
 
     def missing(self, step: float, logged: Iterable[str]) -> None:
-        """Takes it that the metric was not logged at a step; says so once, if it was not at an earlier one and has never been."""
+        """Takes note that the metric was not logged at a step. Warns once, at the second such step of a run that has never logged it."""
         if self._missed is None:
             self._missed = step
         elif self._missed < step and not self.points:
@@ -130,7 +130,7 @@ class OneRun:
 
     @property
     def points(self) -> list[list[Any]]:
-        """[step, value] of each report, None where it was not finite: all that is needed to resume the run."""
+        """[step, value] of each report, value None if it was not finite. This is all that is needed to resume the run."""
         return [[s, y] for run in self._stopper.state()["runs"] for s, y in zip(run["steps"], run["values"], strict=True)]
 
     def __getstate__(self) -> dict[str, Any]:
@@ -153,7 +153,7 @@ class OneRun:
         return verdict
 
     def _to_beat(self) -> float | None:
-        """The best of ``best`` and the other runs; None if there is neither."""
+        """The value to beat: the best of ``best`` and of the other runs; None if there is neither."""
         bests = [] if self.best is None else [self.best]
         for path in self._file.parent.glob("*.jsonl") if self._file is not None else ():
             if path != self._file:

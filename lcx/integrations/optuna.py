@@ -1,4 +1,4 @@
-"""Optuna: a pruner, and a way to prune in studies with several objectives, where Optuna has none."""
+"""Optuna: a pruner, and a function that prunes in studies with several objectives, for which Optuna has no pruners."""
 
 import logging
 import math
@@ -19,16 +19,16 @@ except ImportError as error:
     raise ImportError("expected the package optuna for this pruner, got none; pip install 'lcx[optuna]'") from error
 
 log = logging.getLogger("lcx")
-_COUNTED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)  # a failed trial's values cannot be had again
+_COUNTED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)  # the values of a failed trial cannot be obtained again
 _REMEMBERED = 1000  # trials whose last answer is kept
 _Curve = list[tuple[float, float]]
 
 
 class LCXPruner(BasePruner):
-    """Prunes a trial when it is unlikely to become better than the best value that any other trial of the study has reported.
+    """Prunes a trial if it is unlikely to beat the best value that any other trial of the study has reported.
 
-    Like every pruner it is not stored with the study: hand it over again when a study is loaded. All that counts is read from the
-    study, its direction too, so threads, processes and restarts get the same answers.
+    Like every pruner it is not stored with the study: give it again when you load a study. It reads everything, also the direction, from
+    the study, so threads, processes and restarts get the same answers.
 
         study = optuna.create_study(direction="maximize", pruner=LCXPruner(horizon=50, bounds=(0, 1)))
 
@@ -41,17 +41,18 @@ class LCXPruner(BasePruner):
             return accuracy
 
     A pruned trial has the user attributes ``lcx:reason``, a sentence, and ``lcx:predicted``, the predicted value at the horizon. If it
-    raises ``TrialPruned`` the sampler learns its last value, if it returns the prediction the better guess; it then counts as complete,
-    and if the metric can get worse again ``study.best_trial`` may be such a trial.
+    raises ``TrialPruned``, the sampler learns its last value. If it returns the prediction, the sampler learns a better guess; the trial
+    then counts as complete, and ``study.best_trial`` may be such a trial if the metric can get worse again.
 
-    Steps that start at 0 get 1 added. Of a step reported twice Optuna keeps the first value. NaN and infinite values are missing ones.
+    If steps start at 0, 1 is added to them. If a step is reported twice, Optuna keeps the first value. NaN and infinite values count as
+    missing.
 
     Args:
         horizon: number of steps of a full trial.
         options: delta, bounds, model, min_points, confirm, rule, stop_on_divergence of ``lcx.EarlyStopper``.
 
     Raises:
-        ValueError, TypeError: an argument that ``EarlyStopper`` refuses.
+        ValueError, TypeError: ``EarlyStopper`` refuses an argument.
     """
 
     def __init__(self, horizon: float, **options: Any) -> None:
@@ -60,7 +61,7 @@ class LCXPruner(BasePruner):
         EarlyStopper(horizon, "max", **options)  # refuses a wrong argument now rather than in the middle of a study
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
-        """What ``trial.should_prune()`` calls. The same number of values gets the same answer."""
+        """Called by ``trial.should_prune()``. The answer changes only with the number of values reported."""
         key, count = (study.study_name, trial.number, trial.datetime_start), len(trial.intermediate_values)
         known = self._answers.get(key)
         if known is not None and known[0] == count:
@@ -78,7 +79,7 @@ class LCXPruner(BasePruner):
         return verdict.stop
 
     def verdict(self, study: Study, trial: FrozenTrial) -> Verdict:
-        """The verdict on a trial and the reason for it, whether to prune or not: why is nothing pruned? Changes nothing."""
+        """The verdict on a trial, with its reason, whether to prune or not. Use it to see why a trial is not pruned; it changes nothing."""
         return self._asked(study, trial)[1]
 
     def _asked(self, study: Study, trial: FrozenTrial) -> tuple[EarlyStopper, Verdict]:
@@ -106,29 +107,29 @@ def should_prune(
     rule: Rule | None = None,
     **options: Any,
 ) -> bool:
-    """Takes the values at one step and says whether to stop a trial of a study with several objectives.
+    """Takes the values at one step and decides whether to stop a trial of a study with several objectives.
 
-    A trial is to stop when there is a complete trial in the Pareto front that it is unlikely to beat in any objective: with that
-    trial's final values to beat, the rule says stop for every objective. Curves are kept in the trial's user attribute ``lcx:curve``,
-    ``{objective: [[step, value], ...]}``; a stopped trial has ``lcx:reason``, and ``lcx:predicted``, a list of the predicted values at the
-    horizon. ``Trial.report`` and ``Trial.should_prune`` are not used: Optuna refuses them here.
+    A trial should stop if there is a complete trial in the Pareto front that it is unlikely to beat in any objective: the rule stops it in
+    every objective when the final value of that trial is the value to beat. The curves are kept in the user attribute ``lcx:curve`` of the
+    trial, ``{objective: [[step, value], ...]}``. A stopped trial has ``lcx:reason``, and ``lcx:predicted``, a list of the predicted values
+    at the horizon. Do not use ``Trial.report`` and ``Trial.should_prune``: Optuna refuses them in such studies.
 
         if should_prune(trial, {"loss": loss, "accuracy": accuracy}, epoch, horizon=50, bounds={"accuracy": (0, 1)}):
             return trial.user_attrs["lcx:predicted"]  # or raise optuna.TrialPruned(), and the trial has no values
 
     Args:
-        trial: of a study, whose directions hold.
-        values: metric by objective, named as in ``study.metric_names``, or else in the order in which the objective function returns
-            them; NaN and None are missing values.
-        step: as for ``Trial.report``: steps that start at 0 get 1 added, and of a step reported twice the first values count.
+        trial: the running trial; its study has the directions.
+        values: {objective: value}, with the names in ``study.metric_names``; without such names, in the order in which the objective
+            function returns them. NaN and None are missing values.
+        step: as in ``Trial.report``: if steps start at 0, 1 is added; if a step is reported twice, the first values count.
         horizon: number of steps of a full trial.
-        bounds: known hard limits (lower, upper) by objective.
+        bounds: {objective: (lower, upper)}, limits that the metric cannot pass.
         delta: limit of the default rule, a probability < 1.
         rule: as in ``lcx.EarlyStopper``.
-        options: model, min_points, confirm, stop_on_divergence of ``lcx.EarlyStopper``; if one objective diverges, the trial is to stop.
+        options: model, min_points, confirm, stop_on_divergence of ``lcx.EarlyStopper``; a trial also stops if one objective diverges.
 
     Raises:
-        ValueError, TypeError: other objectives than the study's, or an argument that ``EarlyStopper`` refuses.
+        ValueError, TypeError: the objectives are not those of the study, or ``EarlyStopper`` refuses an argument.
     """
     study, judge = trial.study, spare_incumbent(never_better(delta)) if rule is None else rule
     names = study.metric_names or list(values)
@@ -155,7 +156,7 @@ def should_prune(
 
 
 class _Looks:
-    """As the rule of a stopper: keeps the verdicts against each of some values to beat, and never stops."""
+    """A rule that never stops a run: it keeps the verdicts against each of several values to beat."""
 
     def __init__(self, bests: list[float], rule: Rule) -> None:
         self.verdicts: list[list[Verdict]] = []
@@ -166,12 +167,12 @@ class _Looks:
         return unasked("kept")
 
     def agree(self, k: int, confirm: int) -> bool:
-        """Whether so many looks were had, and all say stop against the k-th value."""
+        """Whether there were this many looks, and all of them say stop against the k-th value."""
         return len(self.verdicts) == confirm and all(verdicts[k].stop for verdicts in self.verdicts)
 
 
 def _kept(trial: Trial, values: Mapping[str, float | None], step: int) -> dict[str, _Curve]:
-    """The curves by objective with the values at this step, unless it has some, kept in the trial."""
+    """The curves by objective, kept in the trial, with the values at this step added unless the step has values."""
     curves = {name: [] for name in values} | trial.user_attrs.get("lcx:curve", {})  # a copy
     for name, value in values.items():
         if all(known != step for known, _ in curves[name]):
@@ -182,7 +183,7 @@ def _kept(trial: Trial, values: Mapping[str, float | None], step: int) -> dict[s
 
 
 def _feed(stopper: EarlyStopper, curve: _Curve, best: float | None) -> Verdict:
-    """The verdict at the end of a curve; only the looks that can count are had."""
+    """The verdict at the end of a curve. Earlier points are predicted only if their verdict can count."""
     points, verdict = sorted(curve), unasked("no value was reported")
     first = any(step == 0 for step, _ in points)
     finite = [i for i, (_, value) in enumerate(points) if math.isfinite(value)]

@@ -1,4 +1,4 @@
-"""Ray Tune: a Stopper, and a scheduler that takes metric and mode from ``TuneConfig``."""
+"""Ray Tune: a Stopper, and a scheduler that reads metric and mode from ``TuneConfig``."""
 
 import logging
 import math
@@ -18,22 +18,22 @@ log = logging.getLogger("lcx")
 
 
 class LCXStopper(Stopper):
-    """Stops a trial when it is unlikely to become better than the best value that any other trial has reported.
+    """Stops a trial if it is unlikely to beat the best value that any other trial has reported.
 
         stop = LCXStopper(50, "max", "accuracy", bounds=(0, 1))
         Tuner(train, run_config=RunConfig(stop=stop), ...).fit()
         print(stop.reasons)
 
-    It goes together with other stoppers in a ``CombinedStopper``, and with any scheduler. Ray saves its curves with the experiment, so
-    ``Tuner.restore`` goes on with them. It runs in the driver, which asks one trial after the other: with many trials that report more
-    often than every few seconds, give ``every``.
+    You can combine it with other stoppers in a ``CombinedStopper``, and use it with any scheduler. Ray saves its curves with the
+    experiment, so they are there after ``Tuner.restore``. It runs in the driver, which predicts one trial after the other: if many trials
+    report more often than every few seconds, give ``every``.
 
     Args:
         horizon: last value of ``time_attr`` in a full trial.
         mode: "max" if larger is better, "min" if smaller is.
         metric: key of the results; parts of a nested key are joined by "/".
         time_attr: key of the step; if a trial's first step is 0, 1 is added to its steps.
-        every: ask the model at each ``every``-th result of a trial only; values in between are read too.
+        every: predict only at every ``every``-th result of a trial; the values in between are kept.
         options: delta, bounds, model, min_points, confirm, rule, stop_on_divergence of ``lcx.EarlyStopper``.
 
     Attributes:
@@ -42,7 +42,7 @@ class LCXStopper(Stopper):
         stopper: the ``EarlyStopper``; its runs are the trial ids.
 
     Raises:
-        ValueError, TypeError: an argument that ``EarlyStopper`` refuses, or ``every`` < 1.
+        ValueError, TypeError: ``EarlyStopper`` refuses an argument, or ``every`` < 1.
     """
 
     def __init__(
@@ -57,16 +57,16 @@ class LCXStopper(Stopper):
         self._warned = False
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
-        """Whether to stop the trial; what Ray calls at each result. A result without the metric or the step is passed over."""
+        """Whether to stop the trial; Ray calls this at each result. A result without the metric or the step is ignored."""
         self._results[trial_id] = self._results.get(trial_id, 0) + 1
         return self.report(trial_id, result, ask=self._results[trial_id] % self._every == 0).stop
 
     def stop_all(self) -> bool:
-        """Never: the experiment goes on with other trials."""
+        """Always False: the experiment goes on with other trials."""
         return False
 
     def report(self, trial_id: str, result: dict[str, Any], *, ask: bool = True) -> Verdict:
-        """Takes in a result and gives the verdict; with ``ask`` False the model is not asked."""
+        """Takes a result and returns the verdict; with ``ask`` False nothing is predicted."""
         step, value = _found(result, self._time_attr), _found(result, self.metric)
         if step is None or value is None:
             reason = f"{self.metric!r} or {self._time_attr!r} is missing from a result, which has {', '.join(sorted(result))}"
@@ -81,27 +81,27 @@ class LCXStopper(Stopper):
         return verdict
 
     def predicted_value(self, trial_id: str) -> float:
-        """The trial's metric at the horizon: what to tell a search of a stopped trial; see ``lcx.EarlyStopper.predicted_value``."""
+        """The metric at the horizon, to report to a search for a stopped trial; see ``lcx.EarlyStopper.predicted_value``."""
         return self.stopper.predicted_value(trial_id)
 
 
 class LCXScheduler(FIFOScheduler):
-    """Runs trials in their order and stops one when it is unlikely to become better than the best value of any other.
+    """Runs trials in their order and stops one if it is unlikely to beat the best value of any other.
 
         scheduler = LCXScheduler(50, bounds=(0, 1))
         Tuner(train, tune_config=TuneConfig(metric="accuracy", mode="max", scheduler=scheduler), ...).fit()
 
-    ``Tuner.restore`` gives a scheduler no state back: of the trials that it brings back, this one then knows the best value of those that
-    have ended and the last value of those that go on, as Ray keeps these; or use :class:`LCXStopper`, which loses nothing.
+    ``Tuner.restore`` does not restore the state of schedulers. Of the restored trials, this scheduler then knows what Ray keeps: the best
+    value of each trial that has ended, and the last value of each that goes on. :class:`LCXStopper` keeps all curves.
 
     Args:
         horizon: as in :class:`LCXStopper`.
         metric: as in :class:`LCXStopper`; default: that of ``TuneConfig``.
         mode: as in :class:`LCXStopper`; default: that of ``TuneConfig``.
-        options: as in :class:`LCXStopper`, time_attr and every included.
+        options: as in :class:`LCXStopper`, also time_attr and every.
 
     Attributes:
-        stop: the :class:`LCXStopper` that decides, with the reasons and the predicted values; None before metric and mode are known.
+        stop: the :class:`LCXStopper` that decides; it has the reasons and the predicted values. None until metric and mode are known.
     """
 
     def __init__(self, horizon: float, metric: str | None = None, mode: str | None = None, **options: Any) -> None:
@@ -111,7 +111,7 @@ class LCXScheduler(FIFOScheduler):
         LCXStopper(horizon, mode or "max", metric or "", **options)  # refuses a wrong argument at once
 
     def set_search_properties(self, metric: str | None, mode: str | None, **spec: Any) -> bool:
-        """Takes metric and mode of ``TuneConfig``; False, which Ray makes an error, if they are given in both places or in none."""
+        """Takes metric and mode of ``TuneConfig``. Returns False, on which Ray raises, if they are given twice or not at all."""
         if (self._metric and metric) or (self._mode and mode) or not (self._metric or metric) or not (self._mode or mode):
             return False
         self._metric, self._mode = self._metric or metric, self._mode or mode
@@ -119,7 +119,7 @@ class LCXScheduler(FIFOScheduler):
         return True
 
     def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
-        """Takes in what Ray knows of a trial that a restored experiment brings back."""
+        """Takes what Ray knows of a trial that was restored."""
         stop, known = self._ready(), trial.last_result or {}
         if trial.is_finished():
             known = known | {stop.metric: trial.metric_analysis.get(stop.metric, {}).get(self._mode)}
@@ -131,7 +131,7 @@ class LCXScheduler(FIFOScheduler):
         return self.STOP if self._ready()(trial.trial_id, result) else self.CONTINUE
 
     def debug_string(self) -> str:
-        """What Ray prints with its status."""
+        """The text that Ray prints with its status."""
         reasons = [] if self.stop is None else list(self.stop.reasons.items())
         last = f"; the last: {reasons[-1][0]}: {reasons[-1][1]}" if reasons else ""
         return f"Using LCXScheduler: {len(reasons)} trials stopped{last}"
@@ -143,7 +143,7 @@ class LCXScheduler(FIFOScheduler):
 
 
 def _found(result: dict[str, Any], key: str) -> Any:
-    """The value of a key, nested by "/" or not; None if there is none."""
+    """The value of a key, which may be nested by "/"; None if there is none."""
     if key in result:
         return result[key]
     return reduce(lambda inner, part: inner.get(part) if isinstance(inner, dict) else None, key.split("/"), result)

@@ -16,28 +16,28 @@ from lcx.stopping.rules import Verdict
 
 
 class LCXCallback(TrainerCallback, ExportableState):  # pyright: ignore
-    """Stops the training when it is unlikely to become better than the value to beat.
+    """Stops the training if it is unlikely to beat the value to beat.
 
-    It decides after each evaluation, whatever save_steps and load_best_model_at_end are; steps are optimizer steps, and the horizon is
-    the training's last. A training resumed from a checkpoint gets its curve back from the log history there, with or without
+    It decides after each evaluation, whatever save_steps and load_best_model_at_end are. Steps are optimizer steps, and the horizon is the
+    last step of the training. If a training is resumed from a checkpoint, its curve comes from the log history there, with or without
     ``restore_callback_states_from_checkpoint``. With several ranks, rank 0 decides for all.
 
         Trainer(..., callbacks=[LCXCallback("accuracy", "max", best=0.91, bounds=(0, 1))])
 
     Args:
-        metric: of the evaluation, with or without "eval_"; default: ``args.metric_for_best_model``.
-        mode: "max" if larger is better, "min" if smaller is; default, where the metric is that of args: by ``args.greater_is_better``,
-            which transformers guesses if you leave it out.
+        metric: name of a metric of the evaluation, with or without "eval_"; default: ``args.metric_for_best_model``.
+        mode: "max" if larger is better, "min" if smaller is. Default, if the metric is that of args: ``args.greater_is_better``, which
+            transformers guesses if you leave it out.
         options: best, shared, run, horizon, rule, delta, log_forecast, bounds, model, min_points, confirm, stop_on_divergence: see
-            :class:`lcx.integrations.one_run.OneRun`. What ``log_forecast`` predicts is added to the log history too.
+            :class:`lcx.integrations.one_run.OneRun`. Predictions of ``log_forecast`` are also added to the log history.
 
     Attributes:
-        verdict: the last one, with its reason; None before the first.
+        verdict: the last verdict, with its reason; None before the first.
         stopped_step: step at which the training was stopped; 0 if it was not.
-        stopping_reason_message: why; None if it was not.
+        stopping_reason_message: the reason; None if it was not.
 
     Raises:
-        ValueError: a rule read from a checkpoint, which cannot hold one.
+        ValueError: the rule comes from a checkpoint, which cannot hold one.
     """
 
     def __init__(self, metric: str | None = None, mode: str | None = None, **options: Any) -> None:
@@ -53,7 +53,7 @@ class LCXCallback(TrainerCallback, ExportableState):  # pyright: ignore
         self._run: OneRun | None = None  # while training
 
     def state(self) -> dict[str, Any]:
-        """What a checkpoint keeps. The curve is not in it, for the log history is."""
+        """What a checkpoint keeps. It leaves out the curve, which is in the log history."""
         args = {"metric": self.metric, "mode": self.mode} | self.options
         return {"args": json.loads(json.dumps(args, default=_plain)), "attributes": {}}
 
@@ -85,7 +85,7 @@ class LCXCallback(TrainerCallback, ExportableState):  # pyright: ignore
             self.stopped_step, self.stopping_reason_message = state.global_step, self.verdict.reason
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Evaluations that follow are not the run's."""
+        """Ends the run: later evaluations do not belong to it."""
         self._run = None
 
 
@@ -94,7 +94,7 @@ def _full(metric: str) -> str:
 
 
 def _plain(option: Any) -> float | str:
-    """A number of another library as a float, a path or a rule as text."""
+    """A number of another library as a float; a path or a rule as text."""
     try:
         return float(option)
     except (TypeError, ValueError):

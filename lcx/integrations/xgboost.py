@@ -1,4 +1,4 @@
-"""XGBoost: a callback that stops a training which is past its best, or hopeless beside others."""
+"""XGBoost: a callback that stops a training which will not improve any more, or not beat others."""
 
 from typing import Any
 
@@ -12,34 +12,34 @@ except ImportError as error:
 
 
 class LCXCallback(TrainingCallback):
-    """Stops ``xgboost.train``, ``xgboost.cv`` or the ``fit`` of an estimator by prediction, instead of patience.
+    """Stops ``xgboost.train``, ``xgboost.cv`` or the ``fit`` of an estimator, by prediction instead of patience.
 
-    By default when no later round is likely to become better than the training's own best one. With ``best`` or ``shared``, when it
-    is unlikely to become better than that value, or than the other trainings of the folder: for a search over settings.
+    By default a training is stopped if no later round is likely to beat its own best round. With ``best`` or ``shared``, for a search over
+    settings, it is stopped if it is unlikely to beat that value, or the other trainings in the folder.
 
         callback = LCXCallback(500, "min", data="valid")
         xgboost.train(params, dtrain, 500, evals=[(dvalid, "valid")], callbacks=[callback])
         print(callback.verdict.reason, callback.predicted_value)
 
-    As with XGBoost's own early stopping, ``best_iteration`` and ``best_score`` of the model are those of the best round, predictions of
-    estimators use the rounds up to it, and ``cv`` returns these. In a distributed training every worker decides for itself, on the same
-    values: give no ``shared`` there. A new training forgets the last one; one continued with ``xgb_model`` counts its rounds on.
+    As with the early stopping of XGBoost, ``best_iteration`` and ``best_score`` of the model are those of the best round, predictions of
+    estimators use the rounds up to it, and ``cv`` returns these. In distributed training every worker decides for itself, from the same
+    values; do not use ``shared`` there. A new training starts afresh; a training continued with ``xgb_model`` goes on counting rounds.
 
     Args:
-        horizon: rounds of a full training, earlier ones of a continued training included; XGBoost tells no callback.
-        mode: "max" if larger is better, "min" if smaller is; XGBoost tells no callback either.
+        horizon: rounds of a full training, with the earlier ones of a continued training; XGBoost does not tell its callbacks.
+        mode: "max" if larger is better, "min" if smaller is; XGBoost does not tell its callbacks.
         data: name of the data set in ``evals``; default: the last.
         metric: name of the metric; default: the last.
-        every: read each ``every``-th round; default: such that about 50 are read, as a prediction takes about 0.02 s.
+        every: read one round in ``every``; default: about 50 rounds are read, because a prediction takes about 0.02 s.
         options: best, shared, run, rule, delta, log_forecast, bounds, model, min_points, confirm, stop_on_divergence: see
             :class:`lcx.integrations.one_run.OneRun`.
 
     Attributes:
-        verdict: the last one, with its reason; None before the first.
-        predicted_value: predicted metric at the horizon after the last round read; what to tell a search of a stopped training.
+        verdict: the last verdict, with its reason; None before the first.
+        predicted_value: the metric at the horizon as predicted after the last round read; report it to a search for a stopped training.
 
     Raises:
-        ValueError, TypeError: a wrong argument; in training, no such data set or metric.
+        ValueError, TypeError: an argument is wrong; in training, there is no such data set or metric.
     """
 
     def __init__(

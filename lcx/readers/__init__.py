@@ -1,4 +1,4 @@
-"""Logs of training runs, whatever wrote them, as one long table."""
+"""Reads logs of training runs, whatever tool wrote them, as one long table."""
 
 from lcx.readers.formats import FORMATS, read, recognise
 

@@ -1,7 +1,7 @@
 """CSV logs: a plain table with a step column, Lightning's metrics.csv, Keras' CSVLogger, ultralytics' results.csv, a long table.
 
-An empty cell or "NA" is a metric that was not logged in that row; "nan" is a value. A second header in the middle of the file, as
-after a restart that logs other metrics, holds for the rows below it.
+An empty cell or "NA" means that the metric was not logged in that row; "nan" is a value. A file may have a second header in the middle, for
+example after a restart that logs other metrics; it holds for the rows below it.
 """
 
 import csv
@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 
 
 def read(path: str | Path) -> "pd.DataFrame":
-    """The runs of a CSV file (separated by commas, semicolons or tabs).
+    """Reads the runs of a CSV file, separated by commas, semicolons or tabs.
 
-    A column named run names the runs, metric and value together the metrics; else every numeric column is a metric. Steps come
-    from the first column there is of step, steps, global_step, ..., epoch, ..., unless it starts over in every epoch. They are
-    zero-based if one is 0, and in a metrics.csv with the epoch beside the step, as Lightning writes it, if the epoch starts at 0.
+    A column "run" names the runs. If there are columns "metric" and "value", each row is a point of that metric; else every numeric column
+    is a metric. The steps are in the first existing column of step, steps, global_step, ..., epoch, ..., unless it starts again in every
+    epoch. They count from zero if one of them is 0. In a metrics.csv with columns epoch and step, as Lightning writes it, they count from
+    zero if the epoch does.
 
     Args:
         path: the file.
@@ -29,7 +30,7 @@ def read(path: str | Path) -> "pd.DataFrame":
         The table of :func:`lcx.readers.table.long_table`.
 
     Raises:
-        ValueError: no text, no header, no step column, a row longer than its header, or no numbers.
+        ValueError: it is not text, or has no header, no step column, a row longer than its header, or no numbers.
     """
     import pandas as pd
 
@@ -62,7 +63,7 @@ def read(path: str | Path) -> "pd.DataFrame":
 
 
 def _numbers(cells: Any) -> Any:
-    """A column of text as numbers, NaN where it is none."""
+    """A column of text as numbers; NaN where a cell is not a number."""
     import pandas as pd
 
     return pd.to_numeric(cells, errors="coerce")
@@ -75,7 +76,7 @@ def _logged(about: Any, cells: Any) -> Any:
 
 
 def _blocks(path: Path) -> list[tuple[list[str], list[list[str]]]]:
-    """Headers, each with the rows below it, padded to its length."""
+    """The headers, each with the rows below it, padded to the length of the header."""
     try:
         text = path.read_text("utf-8-sig")
         separator = max(",;\t", key=text[: text.find("\n")].count)
@@ -105,7 +106,7 @@ def _blocks(path: Path) -> list[tuple[list[str], list[list[str]]]]:
 
 
 def _is_name(cell: str) -> bool:
-    """Whether a cell is neither empty, nor a number, nor a sign for one missing."""
+    """Whether a cell is a name: neither empty, nor a number, nor a sign for a missing value."""
     if cell.lower() in ("", "na", "n/a", "none", "null"):
         return False
     try:

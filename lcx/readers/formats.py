@@ -1,4 +1,4 @@
-"""Readers of training logs: one long table of runs from a file or a folder.
+"""Reads training logs: one long table of runs from a file or a folder.
 
 >>> from lcx.readers import read
 >>> runs = read("lightning_logs")  # columns run, metric, step, value, perhaps time
@@ -27,24 +27,25 @@ _HEAD = 1 << 16
 
 
 def read(path: str | Path, format: str | None = None) -> "pd.DataFrame":
-    """The runs of a log, or of every log in a folder and the folders below it.
+    """Reads the runs of a log, or of every log in a folder and its subfolders.
 
-    In a folder a run is named by its path from there: that of its file, or of its folder where the tool fixes the name of the file
-    (TensorBoard, Hugging Face, metrics.csv, results.csv, progress.csv); a log with several runs adds their names. Event files beside
-    another log of the same run are left out, and so are Ray's result.json beside its progress.csv, the summaries of W&B, and hidden
-    folders. A log that cannot be read is left out with a warning.
+    A run in a folder is named by its path from that folder: the path of its file, or of the folder of its file if the tool fixes the name
+    of the file (TensorBoard, Hugging Face, metrics.csv, results.csv, progress.csv). If a log has several runs, their names are added.
+
+    Not read are: event files beside another log of the same run, Ray's result.json beside its progress.csv, the summaries of W&B, and
+    hidden folders. A log that cannot be read is left out with a warning.
 
     Args:
-        path: file or folder; for "mlflow", "optuna" and "wandb" also an address or path of theirs.
-        format: one of :data:`FORMATS`; default: recognised; in a folder: only logs of this format.
+        path: file or folder; for "mlflow", "optuna" and "wandb" also an address (see their readers).
+        format: one of :data:`FORMATS`; default: recognised from the content. In a folder, only logs of this format are read.
 
     Returns:
-        Columns run and metric (str), step (> 0), value (float, NaN kept), and time (seconds) where a log has it, sorted by run, metric
-        and step. ``attrs`` may hold horizon, state and mode, each {run: value}.
+        A table with a row per point: run and metric (str), step (> 0), value (float, may be NaN), and time (seconds) if a log has it,
+        sorted by run, metric and step. ``attrs`` may hold horizon, state and mode, each {run: value}.
 
     Raises:
-        FileNotFoundError: no such path.
-        ValueError: unknown format, or nothing to read.
+        FileNotFoundError: the path does not exist.
+        ValueError: the format is unknown, or there is nothing to read.
         ImportError: the package of the format is not installed.
     """
     if format is not None and format not in FORMATS:
@@ -55,7 +56,7 @@ def read(path: str | Path, format: str | None = None) -> "pd.DataFrame":
     if where.is_dir():
         return _read_folder(where, format)
     if not where.exists():
-        raise FileNotFoundError(f"expected a file or folder, got {path}, which does not exist; mend the path or name the format")
+        raise FileNotFoundError(f"expected a file or folder, got {path}, which does not exist; correct the path or name the format")
     found = format or recognise(where)
     if found is None:
         with where.open("rb") as opened:
@@ -68,7 +69,7 @@ def read(path: str | Path, format: str | None = None) -> "pd.DataFrame":
 
 
 def recognise(path: str | Path) -> str | None:
-    """The format of a file, from its name and its first 64 kB; None if it is none of :data:`FORMATS`."""
+    """The format of a file, recognised from its name and its first 64 kB; None if it is none of :data:`FORMATS`."""
     path = Path(path)
     if "tfevents" in path.name:
         return None if path.name.endswith(".profile-empty") else "tensorboard"
@@ -87,7 +88,7 @@ def recognise(path: str | Path) -> str | None:
 
 
 def _recognise_json(text: str) -> str | None:
-    """JSONL has a counter in one of its first lines, which a configuration or a data set has not."""
+    """The format of a JSON file. A log in JSONL has a counter in one of its first lines; a configuration or a data set has not."""
     if '"log_history"' in text:
         return "huggingface"
     for line in text.splitlines()[:50]:
@@ -140,7 +141,7 @@ def _read_folder(root: Path, format: str | None) -> "pd.DataFrame":
 
 
 def _logs(root: Path, format: str | None) -> dict[Path, tuple[str, Path]]:
-    """For each run below a folder, named by a file or folder: the format and what to read."""
+    """For each run in a folder and its subfolders, keyed by the file or folder that names it: the format, and what to read."""
     logs: dict[Path, tuple[str, Path]] = {}
     for folder, below, files in os.walk(root):
         below[:] = sorted(name for name in below if not name.startswith("."))

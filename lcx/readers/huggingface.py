@@ -14,17 +14,17 @@ _SPEED = ("_runtime", "_per_second", "_compilation_time")
 
 
 def read(path: str | Path) -> "pd.DataFrame":
-    """The run of one Trainer: train and evaluation metrics, without timings and without the summary in the last row.
+    """Reads the run of one Trainer: training and evaluation metrics, without timings and without the summary in the last row.
 
     Args:
-        path: a trainer_state.json, or the output folder; then the state that got furthest is read, of the folder or a checkpoint.
+        path: a trainer_state.json, or the output folder. In a folder, the state with the most steps is read, also from a checkpoint.
 
     Returns:
         The table of :func:`lcx.readers.table.long_table`, with ``attrs["horizon"] = {run: max_steps}``. Steps count finished
         updates; an evaluation before the first is left out.
 
     Raises:
-        ValueError: no such file in the folder, or no log_history in the file.
+        ValueError: there is no such file in the folder, or no log_history in the file.
     """
     import pandas as pd
 

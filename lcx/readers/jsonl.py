@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 
 def read(path: str | Path) -> "pd.DataFrame":
-    """The runs of a JSONL file.
+    """Reads the runs of a JSONL file.
 
-    Nested objects are flattened with "/". The step is the counter (step, epoch, ...) that most lines have, unless it starts over in
-    every epoch; lines without it, such as a configuration at the top, are left out. null is a metric that was not logged, NaN or
-    "NaN" is a value. A last line cut short by a crash is left out.
+    Nested objects are flattened, their names joined by "/". The step is the counter (step, epoch, ...) that most lines have, unless it
+    starts again in every epoch. Lines without it, such as a configuration at the top, are left out. null means that a metric was not
+    logged; NaN or "NaN" is a value. If a crash cut the last line short, that line is left out.
 
     Args:
         path: the file.
@@ -25,7 +25,7 @@ def read(path: str | Path) -> "pd.DataFrame":
         The table of :func:`lcx.readers.table.long_table`.
 
     Raises:
-        ValueError: a line is no JSON object, or no line has a step and a number.
+        ValueError: a line is not a JSON object, or no line has a step and a number.
     """
     import pandas as pd
 

@@ -13,10 +13,9 @@ _LARGEST = sys.float_info.max  # what the database stores for infinity
 
 
 def read(path: str | Path) -> "pd.DataFrame":
-    """The runs of every experiment, without system metrics.
+    """Reads the runs of every experiment, without system metrics.
 
-    A metric that was logged several times and always at step 0, which is MLflow's default, gets the steps 1, 2, ... in the order
-    of its times.
+    If a metric was logged several times and always at step 0, which is the default of MLflow, its steps are 1, 2, ... in the order of time.
 
     Args:
         path: an SQLite file, or a tracking URI such as "sqlite:///mlflow.db" or "http://localhost:5000".
@@ -25,8 +24,8 @@ def read(path: str | Path) -> "pd.DataFrame":
         The table of :func:`lcx.readers.table.long_table`, with ``attrs["state"] = {run: "FINISHED", ...}``.
 
     Raises:
-        FileNotFoundError: no such file.
-        ValueError: no metrics.
+        FileNotFoundError: the file does not exist.
+        ValueError: there are no metrics.
         ImportError: mlflow is not installed.
     """
     import pandas as pd

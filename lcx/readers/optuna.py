@@ -10,10 +10,10 @@ if TYPE_CHECKING:
 
 
 def read(path: Any) -> "pd.DataFrame":
-    """One run per trial that reported values, named "study/trial number".
+    """Reads one run per trial that reported values, named "study/trial number".
 
-    The metric is the study's metric name if it has one, else "value". If any trial of a study reports at step 0, 1 is added to the steps
-    of all its trials. Of a step reported twice Optuna itself keeps the first value.
+    The metric has the metric name of the study, or the name "value". If any trial of a study reports at step 0, 1 is added to the steps of
+    all its trials. If a step was reported twice, Optuna itself keeps the first value.
 
     Args:
         path: a Study, a storage URL such as "sqlite:///study.db", an SQLite file, or the file of a JournalStorage.
@@ -23,8 +23,8 @@ def read(path: Any) -> "pd.DataFrame":
         ``attrs["mode"] = {run: "max" or "min"}`` for studies with one objective.
 
     Raises:
-        FileNotFoundError: no such file.
-        ValueError: no trial reported values.
+        FileNotFoundError: the file does not exist.
+        ValueError: no trial has reported values.
         ImportError: optuna is not installed.
     """
     import pandas as pd

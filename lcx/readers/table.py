@@ -1,4 +1,4 @@
-"""What the readers share: the long table of runs, its counters, and the names of runs."""
+"""The long table that every reader returns, which columns count steps, and the names of runs."""
 
 from collections import Counter
 from pathlib import Path
@@ -16,20 +16,20 @@ _MORE_COUNTERS = ("trainer/global_step", "train/global_step", "train/epoch")
 
 
 def long_table(frame: Any, source: object, *, zero_based: str = "run", attrs: dict[str, Any] | None = None) -> "pd.DataFrame":
-    """The table every reader returns, from points in the order in which they were logged.
+    """The table that every reader returns, from points in the order in which they were logged.
 
-    Counters are no metrics and are left out, and so are points at steps ≤ 0, measured before the first step. Of a step logged
-    more than once, as after a restart, the last value stays.
+    Counters are not metrics and are left out. So are points at steps <= 0, which were measured before the first step. If a step was logged
+    more than once, for example after a restart, the last value is kept.
 
     Args:
         frame: columns run, metric, step, value and perhaps time.
-        source: where it came from, for the error.
-        zero_based: "run" or "log": counters that start at 0 are raised by 1 within their run or in the whole log; "never": they are not.
+        source: where the points came from, for the error message.
+        zero_based: whether 1 is added to steps that start at 0: "run", to those of that run; "log", to those of the whole log; "never".
         attrs: more about the runs, {what: {run: value}}; kept for the runs of the table.
 
     Returns:
-        run and metric (str), step (> 0) and value (NaN kept), sorted by run, metric and step; time in seconds where there is one: since
-        1970 where the log has a clock, else since the start of the run.
+        run and metric (str), step (> 0) and value (may be NaN), sorted by run, metric and step. If the log has times, time in seconds:
+        since 1970 if the log has a clock, else since the start of the run.
 
     Raises:
         ValueError: no point is left.
@@ -52,10 +52,10 @@ def long_table(frame: Any, source: object, *, zero_based: str = "run", attrs: di
 
 
 def steady(counters: "pd.DataFrame", run: Any) -> str:
-    """The first of these columns that does not start over in every epoch, as the number of a batch may do; the first if all do.
+    """The first of these columns that does not start again in every epoch, as the number of a batch may do; the first if all do.
 
     Args:
-        counters: numbers in the order in which they were logged, the preferred column first; NaN where there is none.
+        counters: numbers in the order in which they were logged, the preferred column first; NaN where nothing was logged.
         run: the run of each row.
     """
     highest: Any = counters.groupby(run, sort=False).cummax().groupby(run, sort=False).ffill().groupby(run, sort=False).shift()
@@ -65,7 +65,7 @@ def steady(counters: "pd.DataFrame", run: Any) -> str:
 
 
 def _starts_at_zero(frame: Any, within: str) -> Any:
-    """Whether the counter of each row's run starts at 0; one value at step 0 beside whole curves (a summary) does not tell."""
+    """Whether the counter of the run of each row starts at 0. A single value at step 0 beside whole curves is a summary, and ignored."""
     import pandas as pd
 
     several = frame.groupby(["run", "metric"])["step"].transform("nunique") > 1
@@ -75,7 +75,7 @@ def _starts_at_zero(frame: Any, within: str) -> Any:
 
 
 def run_name(path: Path) -> str:
-    """Name of the run that a log read by itself belongs to: the file's, or the folder's where the tool fixes the file's name."""
+    """The name of the run in a single log: that of the file, or of its folder if the tool fixes the name of the file."""
     path = path.resolve()
     if path.is_dir() or not (path.name in FIXED_NAMES or "tfevents" in path.name):
         return path.name
@@ -84,13 +84,13 @@ def run_name(path: Path) -> str:
 
 
 def distinct(names: dict[str, str]) -> dict[str, str]:
-    """Names by id, with the id added to those that several runs share."""
+    """Names by id. If several runs share a name, their ids are added."""
     count = Counter(names.values())
     return {key: name if count[name] == 1 else f"{name} ({key})" for key, name in names.items()}
 
 
 def number(value: object) -> float | None:
-    """The number that a logged value is, "NaN" and "Infinity" written as text included; None if it is none."""
+    """A logged value as a number, also "NaN" and "Infinity" written as text; None if it is not a number."""
     if isinstance(value, str):
         return float(value) if value.lower().lstrip("+-") in ("nan", "inf", "infinity") else None
     return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None

@@ -12,16 +12,16 @@ _KEEP = {"scalars": 0, "tensors": 0, "images": 1, "audio": 1, "histograms": 1, "
 
 
 def read(path: str | Path) -> "pd.DataFrame":
-    """The scalars of one run: all of them, whether stored as numbers or as tensors.
+    """Reads all scalars of one run, stored as numbers or as tensors.
 
     Args:
-        path: an event file, or the folder that holds those of the run.
+        path: an event file, or the folder with the event files of the run.
 
     Returns:
         The table of :func:`lcx.readers.table.long_table`; time is the wall time.
 
     Raises:
-        ValueError: no scalars.
+        ValueError: there are no scalars.
         ImportError: tensorboard is not installed.
     """
     import pandas as pd

@@ -1,4 +1,4 @@
-"""Weights & Biases, through its public Api. Offline .wandb files have no public reader: ``wandb sync`` them first."""
+"""Weights & Biases, through its public Api. There is no public reader of offline .wandb files: ``wandb sync`` them first."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -9,16 +9,16 @@ if TYPE_CHECKING:
 
 
 def read(path: str, api: Any = None, *, step: str = "_step") -> "pd.DataFrame":
-    """The runs of a project, or one run, with every row of their history (not the 500 sampled ones of ``run.history``).
+    """Reads the runs of a project, or one run, with every row of their history (``run.history`` samples 500 of them).
 
     Args:
         path: "entity/project" or "entity/project/run id".
-        api: a ``wandb.Api``; default a new one with the login of this machine.
-        step: the key that counts: "_step" counts calls of ``wandb.log``; Lightning's global step is "trainer/global_step".
+        api: a ``wandb.Api``; default a new one, with the login of this machine.
+        step: key of the step. "_step" counts calls of ``wandb.log``; the global step of Lightning is "trainer/global_step".
 
     Returns:
-        The table of :func:`lcx.readers.table.long_table`, with ``attrs["state"] = {run: "finished", ...}``. Keys that start with
-        "_" or "system/" and whatever is no number are left out. Rows without ``step`` are, too.
+        The table of :func:`lcx.readers.table.long_table`, with ``attrs["state"] = {run: "finished", ...}``. Left out are keys
+        that start with "_" or "system/", values that are not numbers, and rows without ``step``.
 
     Raises:
         ValueError: the path has another form, or there are no numbers.

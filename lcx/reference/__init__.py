@@ -1,4 +1,4 @@
-"""The reference: posteriors by sampling a prior's own density, with diagnostics that refuse what has not converged."""
+"""The reference: posteriors by sampling, with diagnostics that refuse an answer which has not converged."""
 
 from lcx.reference.diagnostics import MCMCInfo, NotConverged
 from lcx.reference.posterior import SAMPLERS, mcmc

@@ -1,4 +1,4 @@
-"""How far MCMC can be trusted: R-hat and effective sample sizes of predictions, and the gates they must pass."""
+"""R-hat and effective sample sizes of the predictions of MCMC, and the limits that they must keep."""
 
 import math
 import warnings
@@ -15,7 +15,7 @@ _RHAT, _ESS, _DIVERGENT = 1.01, 400, 0.01  # gates: Vehtari et al., Bayesian Ana
 
 
 class NotConverged(RuntimeError):
-    """A sampler's draws are not good enough to answer with; ``info`` holds the diagnostics and the draws."""
+    """The draws of a sampler have not converged; ``info`` has the diagnostics and the draws."""
 
     def __init__(self, message: str, info: "MCMCInfo") -> None:
         super().__init__(message)
@@ -24,10 +24,10 @@ class NotConverged(RuntimeError):
 
 @dataclass(frozen=True, eq=False)
 class MCMCInfo:
-    """How a posterior was sampled and how far it can be trusted; NumPy arrays, \\*S is () for one curve and (B,) for many.
+    """Draws and diagnostics of a sampled posterior, as NumPy arrays; \\*S is () for one curve and (B,) for many.
 
-    The parameters are not identified (many give the same curve), so R-hat and ESS are those of predictions: the mean curve at
-    several later steps and sigma, W quantities in all.
+    Many parameters give the same curve, so R-hat and ESS are not those of parameters but of W predictions: the mean curve at several
+    later steps, and sigma.
 
     Attributes:
         sampler: its name.
@@ -36,9 +36,9 @@ class MCMCInfo:
         watched: (\\*S, W - 1) steps whose predictions are diagnosed, user's unit.
         predictions: (\\*S, chains, draws, W) mean curve at these steps, then sigma, user's unit.
         rhat: (\\*S, W) rank-normalised split R-hat; NaN for SMC.
-        ess_bulk, ess_tail: (\\*S, W) effective sample sizes, of SMC from the genealogy of its particles.
+        ess_bulk, ess_tail: (\\*S, W) effective sample sizes; with SMC from the genealogy of its particles.
         divergences: (\\*S) share of divergent transitions; NaN unless NUTS.
-        kept: (\\*S) share of the draws that are admissible; the others are dropped from the answer.
+        kept: (\\*S) share of admissible draws; the answer uses no others.
         acceptance: (\\*S) share of proposals accepted (NUTS: of transitions that moved).
         log_evidence: (\\*S) log density of the context in model units, nats; NaN unless SMC.
         seconds: wall time of sampling, all curves.
@@ -59,7 +59,7 @@ class MCMCInfo:
     seconds: float
 
     def problems(self) -> list[str]:
-        """What falls short of the gates, a sentence per curve and gate; empty if all is well."""
+        """A sentence for each limit that is not kept, per curve; empty if the draws have converged."""
         rhat, bulk, tail = (np.atleast_2d(x) for x in (self.rhat, self.ess_bulk, self.ess_tail))
         divergences, evidence, kept = (np.atleast_1d(x) for x in (self.divergences, self.log_evidence, self.kept))
         sentences = []
@@ -80,7 +80,7 @@ class MCMCInfo:
         return sentences
 
     def to_arviz(self, curve: int = 0) -> Any:
-        """One curve's draws as ArviZ InferenceData: groups posterior (parameters) and predictions (mean_curve, by step)."""
+        """The draws of one curve as ArviZ InferenceData: groups posterior (parameters) and predictions (mean_curve, by step)."""
         az = arviz()
         at = (curve,) if self.draws.ndim == 4 else ()
         draws, predictions = self.draws[at], self.predictions[at]

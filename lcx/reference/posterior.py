@@ -1,4 +1,4 @@
-"""The reference: posteriors by MCMC on a prior's own density, as the same :class:`Extrapolation`, with diagnostics."""
+"""The reference: posteriors by MCMC on the density of a prior, as an :class:`Extrapolation` with diagnostics."""
 
 import math
 import time
@@ -46,35 +46,36 @@ def mcmc(
     progress: bool = False,
     device: str | torch.device | None = None,
 ) -> tuple[Extrapolation, MCMCInfo]:
-    """Posterior predictive by sampling: what ``lcx.predict`` approximates in one pass, exact in the limit of many draws.
+    """Predicts the rest of learning curves by sampling the posterior, which ``lcx.predict`` approximates in one pass.
 
-    Values, steps, scale and thinning are read as ``lcx.predict`` reads them, so that both answer the same question.
+    The answer is exact in the limit of many draws. Values, steps, scale and the choice of points are those of ``lcx.predict`` with the
+    model "parametric", so both answer the same question.
 
     Args:
         values: metric so far, as in :func:`lcx.predict`, with at least two finite values per curve.
-        steps: as in :func:`lcx.predict`, as are the five arguments after it.
-        horizon: last step of the run.
-        mode: "max" or "min".
-        at: steps to predict.
-        bounds: hard limits of the metric.
-        unit: (worst, best), the values the prior knows as 0 and 1.
+        steps: as in :func:`lcx.predict`.
+        horizon: as in :func:`lcx.predict`.
+        mode: as in :func:`lcx.predict`.
+        at: as in :func:`lcx.predict`.
+        bounds: as in :func:`lcx.predict`.
+        unit: (worst, best), the values that the prior knows as 0 and 1; default as in :func:`lcx.predict`.
         prior: name of the prior, or a :class:`lcx.priors.Prior`; it must have a tractable likelihood.
         sampler: "nuts" (Pyro), "emcee" (ensembles of 100 walkers), "emcee-M1", "-M2" or "-M3" (one ensemble at the settings of
-            the LC-PFN paper), or "smc" (tempered, vectorised over curves; the one that passes the gates most often: benchmarks/README.md).
-        draws: kept per chain (emcee: per walker). SMC returns 4 * draws, its particles.
-        warmup: transitions before them (SMC and presets: ignored).
-        chains: chains, or ensembles of emcee (SMC and presets: ignored).
-        seed: of all randomness.
-        strict: raise if not converged; else warn, and the sentences are in ``Extrapolation.warnings`` too.
+            the LC-PFN paper), or "smc" (tempered, vectorised over curves). "smc" converges most often: see benchmarks/README.md.
+        draws: draws kept per chain (emcee: per walker). SMC has no chains and returns 4 * draws particles.
+        warmup: transitions before the first draw kept (ignored by SMC and by the settings of the paper).
+        chains: number of chains, or of ensembles with emcee (ignored by SMC and by the settings of the paper).
+        seed: of the random numbers.
+        strict: raise an error if the draws have not converged; else warn, and add the sentences to ``Extrapolation.warnings``.
         progress: show a progress bar.
         device: where to compute; default CPU (SMC gains from a GPU).
 
     Returns:
-        The extrapolation, a mixture with a component per draw (at most 4000), and the diagnostics.
+        The extrapolation, at each step a mixture with one component per draw (at most 4000); and the diagnostics.
 
     Raises:
-        ValueError, TypeError: bad input; unknown sampler or prior; a context to which the prior gives zero density.
-        NotConverged: R-hat of a prediction > 1.01, ESS < 400, or divergences > 1 % (SMC: ESS alone); or no draw is admissible.
+        ValueError, TypeError: an argument breaks a rule above, or the density of the observed points under the prior is zero.
+        NotConverged: R-hat of a prediction > 1.01, ESS < 400, more than 1 % of divergences (SMC: ESS only), or no draw is admissible.
         RuntimeError: the prior admits no curves.
         ImportError: the sampler's package is missing; install lcx[mcmc].
     """

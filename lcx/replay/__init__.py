@@ -1,4 +1,4 @@
-"""What stopping early would have saved, and lost, on the finished runs of a task."""
+"""Replays the finished runs of a task: what stopping early would have saved, and which good runs it would have stopped."""
 
 from lcx.replay.chances import Chances, forecast
 from lcx.replay.comparison import Comparison, compare, mean_regret, speed_up, standard_methods, unit_of_regret

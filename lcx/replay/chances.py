@@ -1,4 +1,4 @@
-"""P(better than a target) at every cut-off of every finished run, predicted once and asked about any target later."""
+"""P(better than a target) at every cut-off of every finished run: predicted once, then available for any target."""
 
 import math
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ _LOST = 1e4  # a later range more times an earlier one than this leaves the earl
 
 @dataclass(frozen=True, eq=False)
 class Chances:
-    """What a model said at every cut-off of the runs of a task; NaN at a run's last point and where it could not be asked.
+    """What a model predicted at every cut-off of the runs of a task; NaN at the last point of a run and where it cannot predict.
 
     Attributes:
         targets: (T,) values to beat, user's unit, from the worst to the best.
@@ -38,13 +38,13 @@ class Chances:
     sign: int
 
     def of(self, run: int, target: float | Float[np.ndarray, "C"], what: str = "ever") -> Float[np.ndarray, "C"]:
-        """P(better than ``target``) at each cut-off of a run, linear between the targets kept; 1 where nothing is to be beaten.
+        """P(better than ``target``) at each cut-off of a run, linear between the targets kept; 1 if there is nothing to beat.
 
-        Of an array of targets, the i-th goes with the cut-off after i + 1 points.
+        If ``target`` is an array, its i-th entry belongs to the cut-off after i + 1 points.
 
         Args:
             run: index of the run.
-            target: value to beat, user's unit, one or one per cut-off; -inf (mode "min": inf) is beaten by anything.
+            target: value to beat, user's unit, one or one per cut-off; -inf (mode "min": inf) is beaten by every value.
             what: "ever" or "end".
         """
         table, goal = (self.ever if what == "ever" else self.end)[run], self.sign * np.asarray(target, dtype=np.float64)
@@ -54,12 +54,12 @@ class Chances:
         return np.where(np.isneginf(goal), 1.0, chance)
 
     def at(self, runs: Int[np.ndarray, "m"], points: Int[np.ndarray, "m"], target: float) -> Float[np.ndarray, "m"]:
-        """P(better than ``target``) at any later step, as :meth:`of` gives it, of several runs after so many points of each.
+        """P(better than ``target``) as in :meth:`of`, "ever", of several runs, each after a number of points.
 
         Args:
             runs: indices of the runs.
-            points: seen of each, >= 1.
-            target: value to beat, user's unit; -inf (mode "min": inf) is beaten by anything.
+            points: number of points seen of each run, >= 1.
+            target: value to beat, user's unit; -inf (mode "min": inf) is beaten by every value.
         """
         goal = np.float64(self.sign * target)
         left, right, share = self._between(goal)
@@ -89,16 +89,16 @@ def forecast(
 ) -> Chances:
     """Predicts every cut-off of every run of a task.
 
-    Each prediction uses the points up to its cut-off only, and looks at 16 steps evenly up to the run's horizon, or at each point
-    if there are fewer. All cut-offs of a run are answered in one pass (``Extrapolator.backtest``); where later values dwarf earlier
-    ones, or the parametric model's scale would depend on them, each cut-off is a call of its own. The parametric model is not asked
-    before 1 % of the horizon; while all values are equal its scale, in a pass, is that of the whole run.
+    Each prediction uses only the points up to its cut-off. It is made at 16 steps, evenly spaced up to the horizon of the run, or at each
+    point if there are fewer. One pass predicts all cut-offs of a run (``Extrapolator.backtest``). If later values are far larger than
+    earlier ones, or if the scale of the parametric model would depend on them, each cut-off takes a call of its own. The parametric model
+    does not predict before 1 % of the horizon; as long as all values are equal, its scale in a pass is that of the whole run.
 
     Args:
         task: finished runs.
-        model: name of a shipped model or folder of a saved one; it runs on the CPU.
-        targets: values to keep chances for, user's unit; default :func:`targets_of` the task.
-        progress: whether to show a bar.
+        model: name of a shipped model, or the folder of a model; it runs on the CPU.
+        targets: values for which chances are kept, user's unit; default :func:`targets_of` the task.
+        progress: show a progress bar.
     """
     extrapolator = load(model, "cpu")
     goals = task.sign * np.sort(task.sign * (targets_of(task) if targets is None else np.asarray(targets)))

@@ -5,22 +5,22 @@
     outcome = replay(task, predicted(0.05), chances=chances)           # one method, one order of runs, one budget
     table = compare(task, standard_methods(), chances=chances, orders=40)
 
-A *method* (``lcx.replay.methods``) says which run to train next and how far; it sees only what has been trained by then. Methods:
+A *method* (``lcx.replay.methods``) decides which run to train next and how far. It sees only what has been trained so far. Methods:
 ``no_stopping()``, ``patience(k)``, ``median_rule()``, ``first_points(share)``, ``asha(eta)``, ``successive_halving(eta)``,
-``hyperband(eta)``, ``top_after_first(k)``; by a model's predictions, which need ``chances``, ``predicted(delta, ...)``,
+``hyperband(eta)``, ``top_after_first(k)``. Methods that use the predictions of a model, and so need ``chances``: ``predicted(delta, ...)``,
 ``lcx.replay.led(...)`` and ``lcx.replay.freeze_thaw(delta)``. ``standard_methods()`` is a dictionary of those worth a table. Runs are
-trained one at a time. A stopped run is never resumed, except that ``successive_halving``, ``hyperband``, ``top_after_first`` and
-``freeze_thaw`` pause runs and resume them at no cost, which favours them; there a run that is never resumed counts as stopped.
+trained one at a time. A stopped run is never resumed. ``successive_halving``, ``hyperband``, ``top_after_first`` and ``freeze_thaw``
+pause runs and resume them at no cost, which favours them; with these, a run that is never resumed counts as stopped.
 
-A *false stop* is a run that a method ended before its end although a later value of it is better than everything seen by then, its own
-values included. ``would_be_best`` are the runs begun whose best value, of all their points, is better than everything seen when they were
-begun or resumed; every false stop is one of them. ``false_rate`` is false stops / would_be_best, both summed over orders: the share
-that ``lcx.stopping.calibrated_delta`` bounds. A run cut off by the end of the budget was not stopped.
+A *false stop* is a run that a method stopped although a later value of the run is better than every value seen by then, those of the run
+included. ``would_be_best`` are the runs begun whose best value, over all their points, is better than every value seen when they were
+begun or resumed; every false stop is one of them. ``false_rate`` is false stops / would_be_best, both summed over orders. This is the
+share that ``lcx.stopping.calibrated_delta`` bounds. A run cut off by the end of the budget was not stopped.
 
 *Regret* is (best value of all runs - best value seen) / (best value of all runs - median over runs of their best values), at most 1, in the
-direction of the mode, so that it has no unit; ``Comparison.unit`` is the denominator. *Speed-up* is by mean regret over orders: the
-steps that no stopping takes to the regret it ends with, divided by the steps that a method takes to it; for a method that does not get
-there, the steps that no stopping takes to the method's last regret, divided by the budget, a number below 1.
+direction of the mode. It has no unit; ``Comparison.unit`` is the denominator. *Speed-up* compares mean regrets over orders: the steps that
+no stopping takes to reach its final regret, divided by the steps that the method takes to reach it. If the method never reaches it: the
+steps that no stopping takes to reach the final regret of the method, divided by the budget, a number below 1.
 """
 
 import math
@@ -48,7 +48,7 @@ from lcx.replay.methods import (
 from lcx.replay.outcome import Outcome, replay
 from lcx.replay.task import Task
 
-GRID = 1000  # costs at which regret is kept
+GRID = 1000  # number of costs at which regret is computed
 
 
 def standard_methods() -> dict[str, Method]:
@@ -68,14 +68,14 @@ def standard_methods() -> dict[str, Method]:
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """One method over several orders of runs, beside no stopping.
+    """One method over several orders of runs, compared with no stopping.
 
     Attributes:
         outcomes: one per order.
-        costs: (C,) steps spent, evenly up to the budget.
-        regret: (C,) mean over orders at each (top of this module).
-        unit: of the regret, in the metric's unit.
-        speed_up: over no stopping.
+        costs: (C,) steps spent, evenly spaced up to the budget.
+        regret: (C,) mean regret over orders at each cost (top of this module).
+        unit: a regret of 1, in the unit of the metric.
+        speed_up: over no stopping (top of this module).
         saved: 1 - steps spent / steps of all runs begun had they been trained to their ends, over all orders.
     """
 
@@ -88,12 +88,12 @@ class Comparison:
 
     @property
     def false_rate(self) -> float:
-        """False stops over runs that would be best, summed over orders; NaN if there are none of the latter."""
+        """False stops / runs that would be best, both summed over orders; NaN if there are no such runs."""
         would = sum(int(one.would_be_best.sum()) for one in self.outcomes)
         return sum(int(one.false_stop.sum()) for one in self.outcomes) / would if would else math.nan
 
     def row(self) -> dict[str, float]:
-        """Plain numbers, counts being means over orders."""
+        """The results as plain numbers; counts are means over orders."""
 
         def mean(name: str) -> float:
             return float(np.mean([getattr(one, name).sum() for one in self.outcomes]))
@@ -129,14 +129,14 @@ def compare(
     Args:
         task: the finished runs.
         methods: by name.
-        orders: how many random ones, or a list of them; ``[range(len(task))]`` is the recorded one.
-        seed: of the random ones.
-        budget: most steps to spend, user's unit; default those of all runs trained to their ends.
+        orders: number of random orders, or a list of orders; ``[range(len(task))]`` is the recorded order.
+        seed: of the random orders.
+        budget: most steps to spend, user's unit; default the steps of all runs trained to their ends.
         chances: the model's predictions, for methods that need them.
         progress: whether to show a bar.
 
     Returns:
-        By name of the method.
+        The comparison of each method, by name.
     """
     if isinstance(orders, int):
         generator = np.random.default_rng(seed)
@@ -157,7 +157,7 @@ def compare(
 
 
 def unit_of_regret(task: Task) -> float:
-    """Best value of all runs - median over runs with values of their best values, in size; 1 if that is 0."""
+    """Best value of all runs - median over runs of their best values, as a positive number; 1 if that is 0."""
     peaks = task.peaks[np.isfinite(task.peaks[:, -1]), -1]
     return (float(peaks.max() - np.median(peaks)) if len(peaks) else 0.0) or 1.0
 
@@ -170,11 +170,11 @@ def mean_regret(task: Task, outcomes: list[Outcome], costs: Float[np.ndarray, "C
 
 
 def speed_up(reference: Float[np.ndarray, "C"], regret: Float[np.ndarray, "C"]) -> float:
-    """How many times sooner a method's mean regret gets to where the reference ends (top of this module).
+    """The speed-up of a method over the reference, from their mean regrets (top of this module).
 
     Args:
         reference: (C,) mean regret of no stopping at costs spaced evenly up to the budget.
-        regret: (C,) that of the method.
+        regret: (C,) mean regret of the method.
     """
     target = max(reference[-1], regret[-1]) + 1e-12
     taken = int((reference <= target).argmax()) + 1

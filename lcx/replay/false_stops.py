@@ -1,4 +1,4 @@
-"""The limit that keeps false stops below a rate asked for, set on the finished runs of a task."""
+"""The limit that keeps the rate of false stops below a given one, found on the finished runs of a task."""
 
 import numpy as np
 from jaxtyping import Float
@@ -13,21 +13,21 @@ ORDERS = 40  # random orders in which the runs are taken to have come
 def becoming_best(
     task: Task, chances: Chances, *, orders: int = ORDERS, seed: int = 1, min_points: int = 2, confirm: int = 1
 ) -> tuple[Float[np.ndarray, "P"], int]:
-    """The score of every time that a run, trained to its end, becomes the best in a random order of the runs.
+    """A score for every time that a run, trained to its end, becomes the best in a random order of the runs.
 
-    A score is the smallest chance at any look at which the run had not yet shown a value as good as the best before it; a rule with a
-    higher limit would have stopped it. With ``confirm`` c it is the smallest of the largest of c looks in a row.
+    The score is the smallest chance over all looks before the run beats the best value of the runs before it. A rule with a higher limit
+    would have stopped the run. With ``confirm`` c: the largest of c chances in a row, and the smallest of these.
 
     Args:
         task: the finished runs.
         chances: the model's predictions, ``lcx.replay.forecast(task)``.
-        orders: random orders, which share the runs, so their scores are not independent.
+        orders: number of random orders. They share the runs, so their scores are not independent.
         seed: of the orders.
         min_points: values needed before the first look.
-        confirm: looks needed in a row.
+        confirm: number of verdicts to stop needed in a row.
 
     Returns:
-        The scores, inf for a run that no look could have stopped, and how many different runs they are of.
+        The scores, inf for a run that no look could have stopped; and the number of different runs among them.
     """
     generator, scores, runs = np.random.default_rng(seed), [], set()
     for _ in range(orders):
@@ -49,13 +49,13 @@ def delta_for(task: Task, chances: Chances, rate: float, **looks: int) -> tuple[
     """The largest delta of the default rule that stops at most a share ``rate`` of the runs that would become the best.
 
     Args:
-        task: the finished runs; new ones should be like them.
+        task: the finished runs; new runs should be like them.
         chances: the model's predictions, ``lcx.replay.forecast(task)``.
-        rate: share allowed, in (0, 1).
+        rate: the allowed share, in (0, 1).
         looks: orders, seed, min_points, confirm of :func:`becoming_best`.
 
     Returns:
-        delta, and the bound on the share that :func:`lcx.stopping.calibrated_delta` gives; -1.0 and 0.0 where the runs are too few.
+        delta, and the bound on the share that :func:`lcx.stopping.calibrated_delta` gives; -1.0 and 0.0 if there are too few runs.
 
     Raises:
         ValueError: rate outside (0, 1).

@@ -1,4 +1,4 @@
-"""One method, one order of finished runs, one budget: what would have happened."""
+"""What would have happened under one method, with one order of finished runs and one budget."""
 
 import math
 from dataclasses import dataclass
@@ -19,14 +19,14 @@ class Outcome:
     Attributes:
         points: (n,) points trained of each run, 0 if never begun.
         spent: (n,) steps trained of each run.
-        stopped: (n,) whether the method ended the run before its end.
-        false_stop: (n,) whether that was a false stop (top of ``lcx.replay``).
-        would_be_best: (n,) see there.
-        to_beat: (n,) the best value seen when the run was last trained, its own included; NaN if never begun.
+        stopped: (n,) whether the method stopped the run before its end.
+        false_stop: (n,) whether this was a false stop (top of ``lcx.replay.comparison``).
+        would_be_best: (n,) whether the run would become the best (also there).
+        to_beat: (n,) the best value seen when the run was last trained, also of the run itself; NaN if never begun.
         chance: (n,) the probability behind the last decision about the run; NaN if there was none.
-        cost: (S,) steps spent in all when the best value improved.
-        best: (S,) the best value from then on.
-        total: steps spent in all.
+        cost: (S,) total steps spent at each improvement of the best value.
+        best: (S,) the best value after each improvement.
+        total: total steps spent.
     """
 
     points: Int[np.ndarray, "n"]
@@ -41,7 +41,7 @@ class Outcome:
     total: float
 
     def best_at(self, costs: Any) -> Float[np.ndarray, "C"]:
-        """The best value seen by the time so many steps were spent; NaN before the first value."""
+        """The best value seen once this many steps are spent; NaN before the first value."""
         place = np.searchsorted(self.cost, np.asarray(costs, dtype=np.float64), side="right")
         return np.concatenate([[np.nan], self.best])[place]
 
@@ -73,7 +73,7 @@ def replay(task: Task, method: Method, *, order: Order | None = None, budget: fl
     Args:
         task: the finished runs.
         method: of ``lcx.replay.methods``, or any callable like them.
-        order: in which the runs come, a permutation of their indices; default as they stand in the task.
+        order: of the runs, a permutation of their indices; default that of the task.
         budget: most steps to spend, user's unit.
         chances: the model's predictions, for methods that need them.
     """

@@ -17,16 +17,16 @@ _CLOCK = 1e8  # seconds: since 1970 a time in 1973; no run takes as long
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """Finished runs of one task, made by :func:`as_task`; n runs, at most L points each, all in the user's units.
+    """Finished runs of one task, made by :func:`as_task`: n runs with at most L points each, in the user's units.
 
-    A run ends at its last finite value: what came after (NaN, inf, values outside the bounds) costs nothing under any method. A run
+    A run ends at its last finite value. What came later (NaN, inf, values outside the bounds) costs nothing under any method. A run
     without any value has one point, NaN, at its first step.
 
     Attributes:
         names: of the runs.
         values: (n, L) metric; NaN on the right of short runs.
         steps: (n, L) step of each value; NaN where padded.
-        horizon: (n,) the last step planned of each run, at or after the last point.
+        horizon: (n,) the planned last step of each run, at or after its last point.
         mode: "max" or "min".
         bounds: hard limits (lower, upper) of the metric.
     """
@@ -48,12 +48,12 @@ class Task:
 
     @cached_property
     def counts(self) -> Int[np.ndarray, "n"]:
-        """Points of each run, >= 1."""
+        """Number of points of each run, >= 1."""
         return (~np.isnan(self.steps)).sum(1)
 
     @cached_property
     def gains(self) -> Float[np.ndarray, "n L"]:
-        """The values times sign, so that larger is better; -inf where missing."""
+        """The values times sign, so that larger is better; -inf where a value is missing."""
         return np.where(np.isnan(self.values), -np.inf, self.sign * self.values)
 
     @cached_property
@@ -72,7 +72,7 @@ class Task:
         return float(self.sign * self.peaks[:, -1].max())
 
     def points_at(self, step: float) -> Int[np.ndarray, "n"]:
-        """Points of each run at steps up to and including ``step``."""
+        """Number of points of each run at steps up to and including ``step``."""
         return (self.steps <= step).sum(1)
 
 
@@ -85,18 +85,20 @@ def as_task(
     bounds: tuple[float | None, float | None] = (None, None),
     names: Any = None,
 ) -> Task:
-    """Checks finished runs and packs them.
+    """Checks finished runs and packs them into a task.
 
     Args:
         values: one 1-D array per run, or 2-D padded with NaN; user's unit. NaN, inf, None and values outside the bounds are missing.
-        steps: step of each value, > 0, strictly increasing: one array for all runs (by its first entries) or one per run; default 1, 2, ...
+        steps: step of each value, > 0, strictly increasing: one array per run, or one for all, of which each run takes as many of the
+            first entries as it has values; default 1, 2, ...
         mode: "max" if larger is better, "min" if smaller is.
         horizon: planned last step, one number or one per run; default the last step of the longest run.
         bounds: hard limits (lower, upper) of the metric.
         names: of the runs; default "0", "1", ...
 
     Raises:
-        ValueError: no runs, lengths that differ, steps that do not rise from above 0, a run beyond its horizon, or a wrong number of names.
+        ValueError: there are no runs, lengths differ, steps do not rise or are not > 0, a run passes its horizon, or the number of names
+            is wrong.
     """
     direction(mode)
     low, high = (limit if bound is None else float(bound) for bound, limit in zip(bounds, (-np.inf, np.inf), strict=True))
@@ -134,20 +136,20 @@ def as_task(
 def task_from_table(
     table: "pd.DataFrame", metric: str, *, mode: str, horizon: Any = None, bounds: tuple[float | None, float | None] = (None, None)
 ) -> Task:
-    """The runs of one metric of a long table of ``lcx.readers.read``, in the order in which they began.
+    """The task of one metric of a long table of ``lcx.readers.read``, its runs in the order in which they began.
 
-    Runs begin in the order of their first ``time`` if all have times of a clock, else in the order of the table: seconds since the start
-    of each run do not tell which came first.
+    This is the order of their first ``time`` if all have the time of a clock, else the order of the table. (Seconds since the start of
+    each run do not tell which run came first.)
 
     Args:
         table: columns run, metric, step, value, perhaps time.
-        metric: which.
+        metric: name of the metric.
         mode: as in :func:`as_task`.
         horizon: as in :func:`as_task`; default what the log says (``attrs``), else the last step of the longest run.
         bounds: as in :func:`as_task`.
 
     Raises:
-        ValueError: no such metric, or as :func:`as_task`.
+        ValueError: there is no such metric, or as in :func:`as_task`.
     """
     rows: Any = table[table["metric"] == metric]
     if rows.empty:

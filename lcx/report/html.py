@@ -1,4 +1,4 @@
-"""One self-contained HTML page about the runs of a log: where each will end, which ends best, which to stop. No scripts, nothing loaded."""
+"""A self-contained HTML page about the runs of a log: predicted final values, which run ends best, which to stop."""
 
 import math
 import re
@@ -81,29 +81,30 @@ def report_html(
     device: str | None = None,
     notes: tuple[str, ...] = (),
 ) -> tuple[str, list[Standing]]:
-    """The page, and the standings it shows.
+    """Returns an HTML page about the runs of a log, and the standings it shows.
 
-    P(a run ends best) is the share of joint draws of all final values in which its own is the best, ties shared evenly. Running runs
-    are drawn from their predictives at the horizon, independently of each other; finished runs and ``best`` are fixed.
+    P(a run ends best) is the share of draws of all final values in which the final value of the run is the best; ties are shared evenly.
+    Final values of running runs are drawn from their predictives, independently of each other; those of finished runs, and ``best``, are
+    fixed.
 
     Args:
         table: as for :func:`lcx.report.standings`.
-        metric: which.
+        metric: name of the metric.
         mode: "max" if larger is better, "min" if smaller is.
-        horizon: last step of every run, user's unit; default as there.
-        bounds: hard limits (lower, upper) of the metric.
-        best: value to beat, user's unit, for every run; default the best value of the others.
+        horizon: last step of every run, user's unit; default as for :func:`lcx.report.standings`.
+        bounds: limits (lower, upper) that the metric cannot pass.
+        best: value that every run has to beat, user's unit; default for each run the best value of the others.
         delta: limit of the stopping rule, < 1.
         min_points: values needed before the first prediction, >= 1.
-        model: name of a shipped model or folder of a saved one.
+        model: name of a shipped model, or the folder of a model.
         device: where to compute; default CUDA if there is one.
         notes: sentences to show, such as warnings of the reader.
 
     Returns:
-        HTML, and the runs, best final value first.
+        The HTML, and the runs, the best final value first.
 
     Raises:
-        ValueError: no such metric, no horizon, or an argument that breaks a rule above.
+        ValueError: there is no such metric, no horizon, or an argument breaks a rule above.
     """
     if best is not None and not math.isfinite(best):
         raise ValueError(f"expected best as a finite number, got {best}; leave it out to compare the runs with each other")

@@ -1,4 +1,4 @@
-"""Where the runs of a log stand: their predicted finals, their chances against each other, and what the rule says of each."""
+"""Standings of the runs of a log: predicted final values, chances against each other, and the verdict on each."""
 
 import math
 from dataclasses import dataclass, replace
@@ -22,14 +22,14 @@ _ENDED = ("failed", "fail", "killed", "crashed", "pruned")
 
 @dataclass
 class Standing:
-    """One run; numbers in the user's units, NaN where nothing was seen or predicted."""
+    """One run. Numbers are in the user's units, and NaN if nothing was seen or predicted."""
 
     run: str
     step: float  # the last one reported
     horizon: float
     last: float  # value at the last step
     best: float  # best value so far
-    state: str = "running"  # "finished" at the horizon or as the log says; what the log says of a run that ended before
+    state: str = "running"  # "finished" at the horizon or if the log says so; else what the log says of a run that ended early
     final: float = math.nan  # median of the prediction at the horizon; of a finished run its last value
     low: float = math.nan  # 5 % quantile there
     high: float = math.nan  # 95 %
@@ -51,28 +51,28 @@ def standings(
     model: str | Path = "default",
     device: str | None = None,
 ) -> list[Standing]:
-    """Predicts all running runs of a log in one call and says which to stop, as ``EarlyStopper`` with its default rule would.
+    """Predicts all running runs of a log in one call, and says which to stop by the default rule of ``EarlyStopper``.
 
-    A run is to stop when P(better than the best value of the others) <= delta at every later step, unless its own best is as good.
-    Missing, infinite and out-of-bounds values are not read.
+    A run should stop if P(better than the best value of the others) <= delta at every later step, unless its own best value is as good.
+    Missing values, infinite values and values outside the bounds are not read.
 
     Args:
-        table: columns run, metric, step, value, as ``lcx.readers.read`` gives them, with what its ``attrs`` say about the runs.
-        metric: which.
+        table: from ``lcx.readers.read``, with its ``attrs``: columns run, metric, step, value.
+        metric: name of the metric.
         mode: "max" if larger is better, "min" if smaller is.
-        horizon: last step of every run, user's unit; default what the log says of the run, else the last step of the longest run
-            that the log calls finished.
-        bounds: hard limits (lower, upper) of the metric.
-        delta: limit of the rule, < 1; a negative one stops nothing.
+        horizon: last step of every run, user's unit; default: as logged for each run, else the last step of the longest run that the log
+            calls finished.
+        bounds: limits (lower, upper) that the metric cannot pass.
+        delta: limit of the rule, < 1; with a negative limit no run is stopped.
         min_points: values needed before the first verdict, >= 1.
-        model: name of a shipped model or folder of a saved one.
+        model: name of a shipped model, or the folder of a model.
         device: where to compute; default CUDA if there is one.
 
     Returns:
-        The runs by their final value, predicted or reached, best first; those without one last.
+        The runs, sorted by their final value, predicted or reached, the best first. Runs without a final value come last.
 
     Raises:
-        ValueError: no such metric, no horizon, or an argument that breaks a rule above.
+        ValueError: there is no such metric, no horizon, or an argument breaks a rule above.
     """
     sign = direction(mode)
     if not (math.isfinite(delta) and delta < 1) or min_points < 1:
@@ -118,7 +118,7 @@ def _horizons(attrs: Any, last: dict[str, float], horizon: float | None) -> dict
 
 
 def _settle(run: Standing, logged: str, said: str | None, points: int, min_points: int) -> None:
-    """Fills in what needs no prediction; a run with no reason is left to predict."""
+    """Fills in what needs no prediction. Runs that still have no reason are to be predicted."""
     if run.step >= run.horizon or logged.lower() in _FINISHED:
         run.state = "finished"
         run.final = as_value(run.last)
@@ -142,7 +142,7 @@ def _challenge(runs: list[Standing], sign: int) -> None:
 
 
 def _predict(runs: list[Standing], known: list[Reports], *, mode: str, bounds: Any, delta: float, model: Any) -> None:
-    """Fills in predictions and verdicts, all out of one call of the model."""
+    """Fills in predictions and verdicts, all from one call of the model."""
     curves = [np.array(reports.read) for reports in known]
     answer = model(
         [curve[:, 1] for curve in curves],
@@ -167,7 +167,7 @@ def _predict(runs: list[Standing], known: list[Reports], *, mode: str, bounds: A
 
 
 def _at_the_end(answer: Extrapolation) -> list[list[float]]:
-    """Quantiles at 5, 50 and 95 % of each curve's last step; those of all steps would cost more than the model's call."""
+    """The 5, 50 and 95 % quantiles at the last step of each curve; those of all steps would take longer than the model."""
     law, rows, last = answer.predictive, np.arange(len(answer.at)), (~np.isnan(answer.at)).sum(1) - 1
     ends = replace(law, **{name: getattr(law, name)[rows, last] for name in ("logits", "loc", "scale")})
     return torch.stack([ends.icdf(level) for level in (0.05, 0.5, 0.95)], -1).tolist()

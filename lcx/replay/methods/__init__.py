@@ -1,4 +1,4 @@
-"""Methods of early stopping as a replay sees them."""
+"""Methods of early stopping to replay."""
 
 from lcx.replay.methods.by_chance import freeze_thaw, led, predicted
 from lcx.replay.methods.legs import Leg, Method, Order

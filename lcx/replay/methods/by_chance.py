@@ -1,4 +1,4 @@
-"""Methods that go by a model's predictions, which they need as ``chances``."""
+"""Methods that decide by the predictions of a model; they need ``chances``."""
 
 import math
 from collections.abc import Iterator
@@ -16,15 +16,15 @@ from lcx.stopping.leading import MOST, SHARE, limits_of
 
 @dataclass(frozen=True)
 class predicted:
-    """Stops a run when its chance of becoming the best is at most ``delta``, by a model's predictions.
+    """Stops a run if its predicted chance of becoming the best is at most ``delta``.
 
     Attributes:
         delta: the limit, a probability.
-        what: "ever": the largest P(y_t better than best) over the later steps t; "end": that at the horizon.
-        own: whether best includes the run's own values, so that the best run too is stopped when it is not expected to improve; else
-            best is that of the other runs, and a run as good as it is spared (the default rule of ``lcx.EarlyStopper``).
+        what: "ever": the largest P(y_t better than best) over the later steps t; "end": P(y better than best) at the horizon.
+        own: whether a run also has to beat its own best value; then the best run too is stopped once it is not expected to improve. Else
+            best is that of the other runs, and a run that is as good goes on (the default rule of ``lcx.EarlyStopper``).
         min_points: values needed before the first decision.
-        confirm: decisions to stop needed in a row.
+        confirm: number of decisions to stop needed in a row.
     """
 
     delta: float = 0.05
@@ -53,9 +53,10 @@ class predicted:
 
 @dataclass(frozen=True)
 class led:
-    """Goes by :class:`lcx.stopping.below_leader`, with limits made anew whenever another run leads or comes second.
+    """Stops runs by :class:`lcx.stopping.below_leader`, with new limits whenever another run becomes first or second.
 
-    The first run is trained to its end. Until a second one has been, the leader's chances are those of reaching its own best value.
+    The first run is trained to its end. Until a second run has been, the chances of the leading run are those of reaching its own best
+    value.
 
     Attributes:
         share: as in :meth:`lcx.stopping.below_leader.of`.
@@ -97,10 +98,10 @@ class led:
 
 @dataclass(frozen=True)
 class freeze_thaw:
-    """The method of a replay that pauses and resumes runs at no cost, a new run being begun by its first point.
+    """Pauses and resumes runs as :mod:`lcx.stopping.freeze_thaw` says, at no cost. A new run is trained to its first point.
 
     Attributes:
-        delta: paused runs of at most this chance of beating the best are not resumed.
+        delta: a paused run is not resumed if its chance of beating the best is at most this.
     """
 
     delta: float = 0.05
@@ -131,6 +132,6 @@ class freeze_thaw:
 
 
 def _in_a_row(agreed: Bool[np.ndarray, "L"], k: int) -> Bool[np.ndarray, "L"]:
-    """Whether the last ``k`` entries up to each one are all True."""
+    """Whether each entry and the ``k`` - 1 entries before it are all True."""
     total = np.cumsum(np.concatenate([np.zeros(k, dtype=int), agreed]))
     return total[k:] - total[:-k] == k

@@ -1,6 +1,6 @@
-"""Methods of early stopping as a replay sees them: which run to train next, and up to which of its points.
+"""The form of a method in a replay: it says which run to train next, and up to which of its points.
 
-A method is any callable ``method(task, order, *, budget, chances) -> iterator of Leg``. It may look at a run's values only up to the
+A method is a callable ``method(task, order, *, budget, chances) -> iterator of Leg``. It may look at the values of a run only up to the
 point to which it has trained the run. What a run has reached is its best value so far.
 """
 

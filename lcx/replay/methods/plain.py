@@ -1,4 +1,4 @@
-"""Methods that look at the values of the runs alone."""
+"""Methods that use nothing but the values of the runs."""
 
 import math
 from bisect import bisect_right, insort
@@ -23,7 +23,7 @@ class no_stopping:
 
 @dataclass(frozen=True)
 class patience:
-    """Stops a run after ``k`` points in a row, >= 1, none of which is better than the run's best before them."""
+    """Stops a run after ``k`` points in a row, ``k`` >= 1, none of which beats the best value of the run before them."""
 
     k: int
 
@@ -38,10 +38,10 @@ class patience:
 
 @dataclass(frozen=True)
 class median_rule:
-    """Stops a run at a point where its best value is worse than the median over earlier runs of their mean values up to that step.
+    """Stops a run if its best value is worse than the median, over earlier runs, of their mean values up to the same step.
 
     Attributes:
-        fewest: earlier runs that must have got to that step; only those count.
+        fewest: number of earlier runs that must have reached that step; only these count.
 
     Source: Golovin et al., "Google Vizier", KDD 2017, section 3.2.1.
     """
@@ -72,12 +72,12 @@ class median_rule:
 class asha:
     """Asynchronous successive halving in its stopping form, one run at a time.
 
-    Rungs lie at eta^j times the first step of the task, below the horizon. At a rung a run goes on if at most a share 1 / eta of the
-    runs that got there before it had a better best value; the first eta - 1 of them go on anyway.
+    Rungs lie at eta^j times the first step of the task, below the horizon. At a rung a run goes on if at most a share 1 / eta of the runs
+    that reached it earlier had a better best value. The first eta - 1 runs at a rung always go on.
 
     Attributes:
         eta: > 1.
-        rungs: at most so many of them, from the first step on.
+        rungs: largest number of rungs, from the first step on.
 
     Source: Li et al., "A System for Massively Parallel Hyperparameter Tuning", MLSys 2020; the stopping form is that of Ray Tune and
     Syne Tune.
@@ -106,16 +106,16 @@ class asha:
 
 
 def first_points(share: float) -> asha:
-    """Stops a run after the first step unless at most a ``share`` of the earlier ones had a better value there: ASHA with one rung."""
+    """Stops a run after the first step if more than a ``share`` of the earlier runs had a better value there: ASHA with one rung."""
     return asha(1 / share, rungs=1)
 
 
 @dataclass(frozen=True)
 class successive_halving:
-    """Synchronous successive halving, brackets of new runs one after the other; runs pause at rungs and resume at no cost.
+    """Synchronous successive halving: one bracket of new runs after the other. Runs pause at rungs and resume at no cost.
 
-    Each bracket trains eta^s runs to the first step, s the number of rungs below the horizon, then the best 1 / eta of them to the
-    next rung, and so on; the last one to its end.
+    Each bracket trains eta^s runs to the first step, where s is the number of rungs below the horizon. The best 1 / eta of them are then
+    trained to the next rung, and so on; the last run is trained to its end.
 
     Attributes:
         eta: > 1.
@@ -136,7 +136,7 @@ class successive_halving:
 
 @dataclass(frozen=True)
 class hyperband:
-    """Brackets of successive halving that begin at the first rung, the second, ..., the horizon, in turn; runs resume at no cost.
+    """Brackets of successive halving that begin, in turn, at the first rung, the second, ..., the horizon. Runs resume at no cost.
 
     Attributes:
         eta: > 1.
@@ -159,9 +159,10 @@ class hyperband:
 
 @dataclass(frozen=True)
 class top_after_first:
-    """Trains runs to the first step, then the best ``k`` of them to their end, the best first; they resume at no cost.
+    """Trains runs to the first step, then the best ``k`` of them to their end, the best first. Runs resume at no cost.
 
-    As many runs are begun as leave the budget for ``k`` whole ones; if all can be, the rest of the budget goes to the next best.
+    It begins as many runs as it can while the budget still allows ``k`` full runs. If it can begin all of them, the rest of the budget goes
+    to the next best.
 
     Source: Egele et al., "Is One Epoch All You Need For Multi-Fidelity Hyperparameter Optimization?", 2023, arXiv 2307.15422.
     """
@@ -180,7 +181,7 @@ class top_after_first:
 
 
 def _rungs(task: Task, eta: float) -> list[float]:
-    """The steps first * eta^j below the horizon; both are medians over runs."""
+    """The steps first * eta^j below the horizon, where first and the horizon are medians over runs."""
     first, horizon = float(np.median(task.steps[:, 0])), float(np.median(task.horizon))
     return [first * eta**j for j in range(max(1, math.ceil(math.log(horizon / first, eta) - 1e-9)))]
 
