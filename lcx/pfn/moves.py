@@ -10,7 +10,7 @@ from lcx.pfn.context import Context
 from lcx.pfn.others import Others
 from lcx.pfn.tracks import Tracks
 
-MOST = 16  # runs that a (cut-off, query) pair looks at: of more, the closest so far
+MOST = 12  # runs that a (cut-off, query) pair looks at: of more, the closest so far
 FEATURES, MOVES = 34, 4
 _FAR = 1e4  # moves in units of change count as this at most
 _TINY = 1e-12

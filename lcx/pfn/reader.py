@@ -2,9 +2,11 @@
 
 Every other run becomes one token (:mod:`lcx.pfn.moves`). The (cut-off, query) pair looks at these tokens twice, and in between each run
 learns how far it is from the mean of the first look. A head also tells mean and spread of the moves of the runs that it attends to, as
-numbers. The answer has two parts: a vector, added to the decoder's input, and weights, of a sum below 1, for those mean moves. By these the
-locations of the mixture are drawn along, on the asinh scale on which the decoder places them: there a small weight on a huge move does
-little. Where no run is known both are zero, and the answer is that of the curve alone, to the bit.
+numbers; they are taken on the asinh scale, on which one run that went astray weighs little.
+
+The answer has two parts: a vector, added to the decoder's input, and weights, of a sum below 1, for those mean moves. By these the locations
+of the mixture are drawn along, on the asinh scale on which the decoder places them: there a small weight on a huge move does little.
+Where no run is known both are zero, and the answer is that of the curve alone, to the bit.
 
 Source: ours; what was tried is in benchmarks/LOG.md. Attention over runs that share a study is in the line of ifBO (Rakotoarison et al.,
 ICML 2024, arXiv 2404.16795), which reads the points of all runs as one context.
@@ -22,7 +24,7 @@ from lcx.pfn.moves import FEATURES, MOVES, Described
 _HEADS = 4
 _PULLED = [0, 1, 3]  # of the moves, those that may draw locations along: the one in proportion to ranges may be off by a large factor
 _RESERVE = 4.0  # log weight at the start of drawing nothing along
-_RESOLUTIONS = ((1.0, 1.0), (10.0, 0.25), (0.03, 1.0))  # of a mean move in units of change: scale inside asinh, and after
+_RESOLUTIONS = ((10.0, 0.25), (0.03, 1.0))  # of a mean move in units of change: scale inside asinh, and after
 
 
 class _Look(nn.Module):
@@ -33,13 +35,13 @@ class _Look(nn.Module):
         self.norm, self.run_norm, self.mlp_norm = (nn.LayerNorm(width) for _ in range(3))
         self.q, self.kv = nn.Linear(width, width, bias=False), nn.Linear(width, 2 * width, bias=False)
         self.out = nn.Linear(width, width, bias=False)
-        self.level = nn.Linear((len(_RESOLUTIONS) + 1) * MOVES * _HEADS, width, bias=False)
+        self.level = nn.Linear((len(_RESOLUTIONS) + 2) * MOVES * _HEADS, width, bias=False)
         self.up, self.down = nn.Linear(width, 3 * width), nn.Linear(3 * width, width)
 
     def forward(
         self, x: Float[Tensor, "B P W"], runs: Float[Tensor, "B P N W"], moves: Float[Tensor, "B P N 4"], known: Bool[Tensor, "B P N"]
     ) -> tuple[Float[Tensor, "B P W"], Float[Tensor, "B P H 4"], Float[Tensor, "B P H 4"]]:
-        """The pair after its look; mean and spread of the moves that each head attends to."""
+        """The pair after its look; mean and spread of the ``moves``, given on the asinh scale, that each head attends to."""
         b, p, n, w = runs.shape
         q = self.q(self.norm(x)).view(b, p, _HEADS, 1, -1)
         keys, told = self.kv(self.run_norm(runs)).view(b, p, n, 2, _HEADS, -1).permute(3, 0, 1, 4, 2, 5)
@@ -47,8 +49,8 @@ class _Look(nn.Module):
         weights = scores.masked_fill(~known[:, :, None], -1e9).softmax(-1)
         with torch.autocast(x.device.type, enabled=False):  # in bf16 the means would lose their digits
             mean = weights.float() @ moves
-            spread = (weights.float() @ moves.square() - mean.square()).clamp(min=1e-12).sqrt()
-        level = [torch.asinh(scale * mean) * after for scale, after in _RESOLUTIONS] + [torch.log(spread.clamp(1e-3, 1e4)) / 3]
+            spread = (weights.float() @ moves.square() - mean.square()).clamp(min=1e-10).sqrt()
+        level = [mean, *(torch.asinh(scale * torch.sinh(mean)) * after for scale, after in _RESOLUTIONS), torch.log(spread) / 3]
         x = x + self.out((weights[..., None, :] @ told).flatten(2)) + self.level(torch.cat(level, -1).flatten(2))
         return x + self.down(functional.relu(self.up(self.mlp_norm(x))).square()), mean, spread
 
@@ -82,17 +84,17 @@ class Reader(nn.Module):
             state: state of the target at the cut-off.
             asked: features of the query.
         """
-        moves, known = told.moves, told.known
+        moves, known = torch.asinh(told.moves), told.known
         x = self.state(state) + self.query(asked)
         runs = self.run(told.features) + x[:, :, None]
         runs = runs + self.run_down(functional.relu(self.run_up(runs)).square())
         x, mean, spread = self.looks[0](x, runs, moves, known)
         apart = moves[:, :, :, None] - mean[:, :, None]
-        apart = torch.cat([torch.asinh(apart), (apart / (spread[:, :, None] + 1e-3)).clamp(-8, 8) / 2], -1).flatten(3)
+        apart = torch.cat([apart, (apart / (spread[:, :, None] + 1e-3)).clamp(-8, 8) / 2], -1).flatten(3)
         runs = runs + self.apart(apart) + self.pair(x)[:, :, None]
         runs = runs + self.again_down(functional.relu(self.again_up(self.again_norm(runs))).square())
         x, mean, _ = self.looks[1](x, runs, moves, known)
         x, some = self.last_norm(x), known.any(-1)[..., None]
         weights = self.gate(x).float()
         weights = torch.cat([weights, torch.full_like(weights[..., :1], _RESERVE)], -1).softmax(-1)[..., :-1]
-        return self.last(x) * some, weights * some, mean[..., _PULLED].flatten(2)
+        return self.last(x) * some, weights * some, torch.sinh(mean[..., _PULLED]).flatten(2)

@@ -132,8 +132,8 @@ def real_batch(sources: list[Source], config: PretrainConfig, seed: int) -> Batc
     values, steps = (_padded([[x] for x in column]).squeeze(1).float() for column in ([r.values for r in rows], [r.steps for r in rows]))
     tokens, ahead = torch.from_numpy(tokens), torch.from_numpy(ahead)
     lower, upper, fallback = torch.tensor([row.ends for row in rows]).float().unbind(1)
-    others = [[run.values for run in row.others] for row in rows], [[run.steps for run in row.others] for row in rows]
-    others = unfinished(*map(_padded, others), torch.Generator().manual_seed(seed))
+    theirs, at = _padded([[run.values for run in row.others] for row in rows]), _padded([[run.steps for run in row.others] for row in rows])
+    others = unfinished(theirs, at, torch.Generator().manual_seed(seed))
     return Batch(values, steps, tokens, steps.gather(1, ahead), values.gather(1, ahead)[..., None], Frame(lower, upper, fallback), others)
 
 

@@ -21,7 +21,7 @@ ASKED = {"horizon": 100, "mode": "max", "at": [40, 70, 100]}
 def model():
     """The shipped network with a reader that says something whatever the training: random where it begins with zeros."""
     shipped = lcx.load("general", "cpu")
-    net = PFN(replace(shipped.model.config, reader=64))
+    net = PFN(replace(shipped.model.config, reader=48))
     weights = {n: p for n, p in shipped.model.state_dict().items() if not n.startswith("reader")}
     net.load_state_dict(net.state_dict() | weights)
     generator = torch.Generator().manual_seed(1)
