@@ -4,8 +4,8 @@ Every other run becomes one token (:mod:`lcx.pfn.moves`). The (cut-off, query) p
 learns how far it is from the mean of the first look. A head also tells mean and spread of the moves of the runs that it attends to, as
 numbers; they are taken on the asinh scale, on which one run that went astray weighs little.
 
-The answer has two parts: a vector, added to the decoder's input, and weights, of a sum below 1, for those mean moves. By these the locations
-of the mixture are drawn along, on the asinh scale on which the decoder places them: there a small weight on a huge move does little.
+The answer has two parts: a vector, added to the decoder's input, and weights, of a sum below 1, for those mean moves. These draw the
+locations of the mixture along, on the asinh scale on which the decoder places them: there a small weight on a huge move does little.
 Where no run is known both are zero, and the answer is that of the curve alone, to the bit.
 
 Source: ours; what was tried is in benchmarks/LOG.md. Attention over runs that share a study is in the line of ifBO (Rakotoarison et al.,
