@@ -1,1 +1,1 @@
-"""The command ``lcx``: one small file per command, put together in ``app``."""
+"""The command ``lcx``: one small file per command, which ``app`` puts together."""

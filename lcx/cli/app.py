@@ -1,4 +1,4 @@
-"""Puts the commands together. Bad input prints one line and exits with 2."""
+"""The command ``lcx`` with all its commands. Bad input prints one line and exits with 2."""
 
 import sys
 

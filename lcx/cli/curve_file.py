@@ -1,4 +1,4 @@
-"""One curve out of a CSV or JSON file, or of standard input, as a question to a model."""
+"""Reads one curve from a CSV or JSON file, or from standard input, as the arguments of a prediction."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""Which runs of a log have finished, as the task of a replay."""
+"""The finished runs of a log, as the task of a replay."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from lcx.replay import Task, task_from_table
 
 
 def finished_runs(table: Any, metric: str, *, horizon: float | None, unfinished: bool, **question: Any) -> tuple[Task, list[str]]:
-    """The finished runs, and what is to be said of the others.
+    """The finished runs, and sentences about the others.
 
     A run has finished if its next value, a step as long as the last one later, would lie beyond the horizon.
     """

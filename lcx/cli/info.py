@@ -1,4 +1,4 @@
-"""``lcx info``: what is installed, which models are shipped."""
+"""``lcx info``: versions, the default device and the shipped models."""
 
 import json
 import platform

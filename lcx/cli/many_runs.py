@@ -1,4 +1,4 @@
-"""What the commands about many runs share: the log read with what is to be said about it, and numbers and rows as text."""
+"""What the commands about many runs share: reading the log with its warnings, and writing numbers and rows as text."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""The options that several commands share, each with its help; typer alone is loaded for them."""
+"""The options that several commands share, with their help. Importing them loads nothing but typer."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""``lcx page``: the browser page, which works offline; or a copy of it, to be put on a web server as it is."""
+"""``lcx page``: opens the browser page, or writes a copy of it."""
 
 import shutil
 import webbrowser

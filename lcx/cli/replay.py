@@ -1,4 +1,4 @@
-"""``lcx replay PATH --metric loss --mode min``: what stopping early would have saved, and lost, on finished runs."""
+"""``lcx replay PATH --metric loss --mode min``: what stopping rules would have done on finished runs."""
 
 import math
 import sys

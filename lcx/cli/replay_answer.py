@@ -65,7 +65,7 @@ def _recorded(task: Task, compared: Comparison) -> dict[str, Any]:
 
 
 def _shuffled(task: Task, compared: Comparison | None) -> dict[str, Any] | None:
-    """Means over the shuffled orders, the regret over compute, and the runs falsely stopped."""
+    """Means over the shuffled orders, the regret against compute, and the runs falsely stopped."""
     if compared is None:
         return None
     found = float(np.mean([math.isfinite(one.cost_of(task.best, task.mode)) for one in compared.outcomes]))
@@ -96,7 +96,7 @@ def draw(compared: dict[str, Comparison], plot: Path) -> None:
 
 
 def as_table(task: Task, metric: str, recorded: dict[str, Comparison], shuffled: dict[str, Comparison], found: Found | None) -> list[str]:
-    """The lines of the table, with what is to be said below it; arguments as for :func:`as_facts`."""
+    """The lines of the table, and the sentences below it; arguments as for :func:`as_facts`."""
     said = [] if found is None else [_limit(*found)]
     about = _about(task)
     head = f"{metric} ({task.mode}): {len(task)} runs, {about['steps']:g} steps in all; best {task.best:.4g}, of {about['best_run']}"
@@ -121,7 +121,7 @@ def as_table(task: Task, metric: str, recorded: dict[str, Comparison], shuffled:
         "",
         as_columns(rows, {0}),
         *why,
-        f"regret 1 is {about['regret_unit']:.4g}: the median run's best value behind the best",
+        f"a regret of 1 is {about['regret_unit']:.4g}: how far the best value of the median run is behind the best of all",
         *said,
     ]
 
@@ -129,11 +129,12 @@ def as_table(task: Task, metric: str, recorded: dict[str, Comparison], shuffled:
 def _limit(rate: float, delta: float | None, bound: float | None) -> str:
     if delta is None or delta < 0:
         return f"too few of these runs became the best to promise false stops of {rate:.3g}; give more runs, or a higher rate"
-    return f"delta {delta:.4g} stops at most {bound:.3g} of the runs that would become best, of runs like these ({rate:.3g} asked for)"
+    said = f"delta {delta:.4g} stops at most {bound:.3g} of the runs that would become the best"
+    return f"{said}, if new runs are like these (asked for: {rate:.3g})"
 
 
 def _why(of: str, told: dict[str, list[dict[str, Any]]]) -> list[str]:
-    """The lcx rule's false stops, a line each; runs that are paused for good are no verdicts of it."""
+    """The false stops of the lcx rule, a line each. Runs that freeze-thaw never resumes are left out: no verdict stopped them."""
     lines = []
     for name, rows in told.items():
         if name.startswith("lcx") and name != PAUSING:

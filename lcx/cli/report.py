@@ -1,4 +1,4 @@
-"""``lcx report runs/ --metric loss --mode min``: one HTML page about a folder of runs."""
+"""``lcx report runs/ --metric loss --mode min``: an HTML page about a folder of runs."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""``lcx runs``: what a log or a folder of logs holds."""
+"""``lcx runs PATH``: the runs and metrics in a log or a folder of logs."""
 
 import sys
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""``lcx watch PATH --metric loss --mode min --horizon 100``: a live table of running experiments, predicted finals and verdicts."""
+"""``lcx watch PATH --metric loss --mode min --horizon 100``: a live table of running experiments, with predictions and verdicts."""
 
 import sys
 import time

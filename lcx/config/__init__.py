@@ -1,4 +1,4 @@
-"""What can be set and its defaults: the size of a network, a pretraining run, the levels of an exported graph; read without torch."""
+"""Settings and their defaults: the size of a network, a pretraining run, the levels of an exported graph. Loads no torch."""
 
 from lcx.config.levels import LEVELS
 from lcx.config.network import PFNConfig

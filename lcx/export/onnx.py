@@ -1,16 +1,18 @@
-"""A model as one ONNX graph, from the user's numbers to quantiles: ``export`` (needs the extra ``onnx``), and ``feed`` for its inputs.
+"""A model as one ONNX graph: ``export`` writes it (extra ``onnx``; torch 2.11, whose exporter has loops), ``feed`` makes its inputs.
 
-The exporter of torch before 2.11 has no loops, which the quantiles need.
+The graph computes what :class:`lcx.extrapolator.Extrapolator` does, from the user's numbers to quantiles and P(better than best). It does
+not check its inputs, and does not choose points if a curve has more than the model can read; :func:`feed` does both. The network computes
+in float32, everything else in float64.
 
-What of :class:`lcx.extrapolator.Extrapolator` is in the graph: units and chart, the network, the mixture, the truncation to the bounds,
-quantiles, and P(better than best). What is not: checks of the input, and the choice of points where a curve has more than the model can
-read (:func:`feed` does both). Arithmetic is float64 but for the network's, which is float32.
+Inputs, for B curves, L points, A steps to predict:
 
-Inputs, B curves, L points, A steps to predict: ``values``, ``steps`` (B, L), user's units, NaN where missing or padded; ``at`` (B, A), NaN
-where padded; ``horizon``, ``lower``, ``upper`` (infinite for none), ``best`` (NaN for none) (B,); the general model ``sign`` (B,), 1 if
-larger is better and -1 if smaller is, the parametric one ``worst`` and ``top`` (B,), the values it sees as 0 and 1.
-Outputs: ``quantiles`` (B, A, Q) at the levels in the graph's metadata, ``better`` (B, A); ``logits``, ``loc``, ``scale`` (B, A, K) of the
-mixture before truncation; all in the user's units.
+- ``values``, ``steps`` (B, L), user's units, NaN where missing or padded; ``at`` (B, A), NaN where padded;
+- ``horizon``, ``lower``, ``upper`` (infinite if there is none), ``best`` (NaN if there is none), each (B,);
+- general model: ``sign`` (B,), 1 if larger is better and -1 if smaller is;
+- parametric model: ``worst`` and ``top`` (B,), the values that it reads as 0 and 1.
+
+Outputs, in the user's units: ``quantiles`` (B, A, Q) at the levels in the metadata of the graph, ``better`` (B, A), and ``logits``,
+``loc``, ``scale`` (B, A, K) of the mixture before truncation to the bounds.
 """
 
 import json
@@ -40,7 +42,7 @@ def export(path: str | Path, model: str | Path = "default", levels: tuple[float,
 
     Args:
         path: the file.
-        model: name of a shipped model or folder of a saved one.
+        model: name of a shipped model, or the folder of a model.
         levels: of the quantiles, each inside (0, 1).
 
     Raises:

@@ -1,4 +1,4 @@
-"""The mathematics of the exported graph that ONNX lacks: cdf and quantiles of a truncated mixture, running maxima.
+"""Functions that ONNX lacks: cdf and quantiles of a truncated mixture, running maxima.
 
 The same law as :class:`lcx.predictive.Predictive`, with bounds as numbers (infinite for none) and a bounded number of steps.
 Shape letters: B curves, A steps to predict, Q levels, K components.

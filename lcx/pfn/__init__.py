@@ -1,4 +1,4 @@
-"""The prior-data fitted network: observed points in, predictive of any later step out; and its files."""
+"""The prior-data fitted network (PFN): from observed points to the predictive of any later step; and its files on disk."""
 
 from lcx.config import PFNConfig
 from lcx.pfn.checkpoint import load, read_config, save

@@ -1,4 +1,4 @@
-"""What the PFN is built of: residual MLPs, and causal blocks in which a head also tells where the values it attends to lie.
+"""The layers of the PFN: residual MLPs, and causal blocks whose heads also tell the mean of the values they attend to.
 
 Shape letters: B curves, L tokens, K keys, D width, H heads.
 """

@@ -1,8 +1,8 @@
-"""Models and training states on disk: tensors as safetensors, everything else as JSON, nothing unpickled, nothing half written.
+"""Models and training states on disk: tensors as safetensors, everything else as JSON. Nothing is unpickled or half written.
 
-A file of tensors carries the SHA-256 of what it holds, and a model's the size of its network too, so that one damaged bit is enough to be
-refused, in either of its files. Files without it, as older versions wrote them, are read all the same. What a hostile file or configuration
-asks for is weighed against what the file holds before anything is allocated.
+A file of tensors carries the SHA-256 of its content, and that of a model also the size of its network, so a single damaged bit in either
+file of a model is an error. Files without these, from older versions, can still be read. Before anything is allocated, the sizes that a
+file or a configuration claims are compared with the size of the file, because it may be hostile.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""Encoded curves and the cache behind them: what :meth:`lcx.pfn.model.PFN.decode` reads and ``append`` extends."""
+"""Encoded curves and their key/value cache, which :meth:`lcx.pfn.model.PFN.decode` reads and ``append`` extends."""
 
 from dataclasses import dataclass
 

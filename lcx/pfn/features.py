@@ -1,7 +1,7 @@
-"""What a token tells the network: every statistic of a prefix is of that prefix alone, so one encoding serves every cut-off.
+"""The features of a token. Each is a statistic of the points up to that token alone, so one encoding serves every cut-off.
 
-Two charts. The parametric model reads model units as they are. The general model reads ratios only: each token is described in units
-of what has been seen up to it, so that y -> a y + b (a > 0) with mapped bounds leaves every feature as it was.
+There are two charts. The parametric model reads model units as they are. The general model reads nothing but ratios: the features of a
+token are in units of what was seen up to it, so y -> a y + b (a > 0), with the bounds mapped alike, changes no feature.
 
 Shape letters: B curves, L tokens, P pairs, F features, H heads.
 """

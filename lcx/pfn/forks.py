@@ -1,4 +1,4 @@
-"""Forked processes: none of their parent's threads are there, and OpenMP would wait for them for ever."""
+"""Forked processes: the threads of their parent do not exist in them, and OpenMP would wait for them for ever."""
 
 import os
 

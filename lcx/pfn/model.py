@@ -1,11 +1,11 @@
-"""The PFN: a causal transformer over observed points with a light decoder for later steps, top to bottom.
+"""The PFN: a causal transformer over observed points, with a light decoder for later steps.
 
-- One token per observed point; causal attention, so the state after point n is a summary of points 1..n and one encoding of a
-  whole curve serves every cut-off.
-- Padding stands on the right of a curve, where the causal mask keeps it out of every real state; in a batch that grows by
-  ``append`` it can come to stand inside, and there the ``seen`` mask hides it.
-- The decoder maps (state at the cut-off, query step) to a mixture of normals in location and units it chooses per query: the
-  location starts from the last value and the spread from one learned scale, so near-constant curves cost no resolution.
+- Each observed point is a token. Attention is causal, so the state after point n summarises points 1..n, and one encoding of a whole
+  curve serves every cut-off.
+- Padding is on the right of a curve, where the causal mask keeps it out of every real state. When ``append`` extends a batch, padding can
+  end up inside a curve; there the ``seen`` mask hides it.
+- The decoder maps (state at the cut-off, query step) to a mixture of normals. It chooses location and unit for each query: the location
+  starts from the last value and the spread from one learned scale, so it can resolve curves that hardly change.
 
 Shape letters: B curves, L tokens, P (cut-off, query) pairs, D width, H heads, F features, K components.
 Source: LC-PFN (Adriaensen et al., NeurIPS 2023, arXiv 2310.20447) for the idea of a PFN on curves; the causal layout, the features and

@@ -1,4 +1,4 @@
-"""Which observed points a model held all but impossible: what ``Extrapolation.warnings`` says of a curve unlike any of the prior."""
+"""Finds observed points that the model considered all but impossible; ``Extrapolation.warnings`` reports them."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""How the models read a user's curves: which points, in which units, and what that leaves out."""
+"""How the models read a user's curves: which points, in which units, and what is left out."""
 
 from typing import Any
 

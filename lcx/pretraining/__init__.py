@@ -1,4 +1,4 @@
-"""Training a PFN on a prior, from a source tree with torch, numpy, safetensors, jaxtyping and tqdm alone."""
+"""Trains a PFN on a prior. Needs only torch, numpy, safetensors, jaxtyping and tqdm, so it runs from a bare source tree."""
 
 from lcx.config import PretrainConfig
 from lcx.pretraining.loop import pretrain

@@ -1,4 +1,4 @@
-"""Muon for matrices: momentum whose update is made orthogonal, in float32 where a CPU would have to emulate bf16."""
+"""Muon, an optimizer for matrices: it makes the update by momentum orthogonal. In float32 on CPUs that would have to emulate bf16."""
 
 from collections.abc import Iterable
 from typing import Any

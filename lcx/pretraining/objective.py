@@ -1,4 +1,4 @@
-"""What pretraining minimises and what it reports: the loss over (cut-off, query) pairs, and log scores on held-out curves."""
+"""The loss that pretraining minimises, over (cut-off, query) pairs, and the log scores on held-out curves that it reports."""
 
 import math
 

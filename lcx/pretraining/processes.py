@@ -1,8 +1,8 @@
-"""One training by several processes, as ``torchrun`` starts them: each has its own curves, all the same weights.
+"""Training with several processes started by ``torchrun``: each has its own curves, all have the same weights.
 
-Gradients are averaged by one explicit all-reduce of a flat buffer. DistributedDataParallel would hook into ``forward`` of a module,
-which neither the loss (it encodes once and decodes many pairs) nor its compiled form is, and what it gains, communication during the
-backward pass, is nothing at 2 MB of gradients.
+One explicit all-reduce of a flat buffer averages the gradients. DistributedDataParallel needs the ``forward`` of a module, but the loss is
+a function: it encodes once, decodes many pairs and may be compiled. Its advantage, communication during the backward pass, is worth
+nothing at 2 MB of gradients.
 """
 
 import atexit

@@ -1,4 +1,4 @@
-"""Priors over learning curves: laws of parametric curves, of curves as they are logged, and those known by name."""
+"""Priors over learning curves: parametric curves, curves as they are logged, and the priors by name."""
 
 from lcx.priors.general import GeneralPrior
 from lcx.priors.named import PRIORS, sample_prior

@@ -4,8 +4,8 @@ A curve is a rise over one or two time scales, plus what real runs add: a first 
 the end, divergence, wandering and correlated residuals, noise that changes, heavy tails, spikes, rounding, hard bounds. Each ingredient is
 a law in ``lcx/priors/laws.py`` and a line of the functions below. There is no tractable likelihood: only a PFN learns this prior.
 
-Larger is better throughout; the overall scale is arbitrary, since the general model reads ratios only. Source: ours; how the
-laws' numbers came about stands in ``lcx/priors/laws.py``.
+Larger is better throughout. The overall scale is arbitrary, since the general model reads nothing but ratios. Source: ours; where the
+numbers come from is in ``lcx/priors/laws.py``.
 """
 
 import math

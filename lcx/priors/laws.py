@@ -1,7 +1,7 @@
 """The numbers of the prior "general": a law for every ingredient, and the kinds of curves that differ from it.
 
-Source: ours. Laws began as guesses and were fitted with ``benchmarks/prior_fit.py`` to summary statistics of development curves; what was
-then set by hand, and why, stands in benchmarks/LOG.md (2026-11-25).
+Source: ours. The laws began as guesses and were fitted with ``benchmarks/prior_fit.py`` to summary statistics of development curves.
+Some numbers were then set by hand; benchmarks/LOG.md (2026-11-25) says which, and why.
 """
 
 from dataclasses import dataclass

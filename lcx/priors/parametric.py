@@ -1,7 +1,7 @@
 """A prior over learning curves: white noise -> parameters -> mean curve -> likelihood.
 
-One :class:`Prior` value serves three users: it samples training batches for the PFN, it gives ``log_joint`` to MCMC, and its accepted
-draws start importance sampling or SMC. Latents are independent N(0, 1); each parameter is a monotone map of its own latent.
+One :class:`Prior` has three uses: it samples training batches for the PFN, its ``log_joint`` is the density for MCMC, and its accepted
+draws are the start of importance sampling or SMC. Latents are independent N(0, 1); each parameter is a monotone map of its own latent.
 """
 
 import math

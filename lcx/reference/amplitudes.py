@@ -1,4 +1,4 @@
-"""A prior's parameters split into amplitudes, in which the mean curve is linear, and the rest; weights are integrated out.
+"""Splits the parameters of a prior into amplitudes, in which the mean curve is linear, and the rest; integrates weights out.
 
 f(t) = sum_k w_k f_k(t), and each f_k is linear in some of its own parameters (``Term.linear``): f sees those only through the
 products eta = w_k * parameter. In coordinates (eta, rest) the posterior loses its worst ridges: the weights disappear, and given

@@ -1,4 +1,4 @@
-"""What a sampler of a prior's posterior returns: each is a function of (prior, values, steps, ...) -> :class:`Draws`."""
+"""What the samplers return: each is a function of (prior, values, steps, ...) -> :class:`Draws`."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""The affine-invariant ensemble sampler of emcee on a prior's latents, behind the hard wall, as in the LC-PFN paper.
+"""The affine-invariant ensemble sampler of emcee on the latents of a prior. As in the LC-PFN paper, inadmissible points have zero density.
 
 Source: Goodman & Weare, CAMCoS 5 (2010); Foreman-Mackey, Hogg, Lang, Goodman, "emcee", PASP 125 (2013).
 """

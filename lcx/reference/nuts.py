@@ -1,4 +1,4 @@
-"""The No-U-Turn sampler of Pyro on a prior's latents.
+"""The No-U-Turn sampler of Pyro on the latents of a prior.
 
 Source: Hoffman & Gelman, JMLR 15 (2014); Bingham et al., "Pyro", JMLR 20 (2019).
 """
