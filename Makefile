@@ -15,10 +15,10 @@ test-integrations: .venv-integrations/installed  ## the adapters in real trainin
 	KERAS_BACKEND=torch .venv-integrations/bin/pytest -m '' tests/integrations
 	set -e; for example in examples/integrations/*.py; do echo $$example; KERAS_BACKEND=torch .venv-integrations/bin/python $$example; done
 
-page: lcx/page/lcx.html  ## the browser page as one file, lcx/page/lcx.html, which wheels built afterwards carry; needs npm
+page: lcx/export/page/lcx.html  ## the browser page as one file, lcx/export/page/lcx.html, which wheels built afterwards carry; needs npm
 
-test-page: .venv-page/installed lcx/page/lcx.html  ## ONNX against torch, and the page in headless Chromium (Debian: apt-get install chromium)
-	.venv-page/bin/pytest -m '' tests/export/test_onnx.py tests/page
+test-page: .venv-page/installed lcx/export/page/lcx.html  ## ONNX against torch, and the page in headless Chromium (Debian: apt-get install chromium)
+	.venv-page/bin/pytest -m '' tests/export
 
 check: .venv/installed-dev
 	$(BIN)/ruff check .
@@ -70,13 +70,13 @@ curves: .venv/installed-dev  ## measure the example curves again
 pretrain: .venv/installed  ## train the shipped model again (see models/parametric/README.md), interruptible
 	$(BIN)/python scripts/pretrain.py --folder runs/parametric $(ARGS)
 
-wheel: .venv/installed-dev lcx/page/lcx.html  ## dist/: the sdist, then the wheel out of it, the browser page inside; needs npm
+wheel: .venv/installed-dev lcx/export/page/lcx.html  ## dist/: the sdist, then the wheel out of it, the browser page inside; needs npm
 	rm -rf dist
 	$(BIN)/pip install -q build
 	$(BIN)/python -m build .
 
 clean:
-	rm -rf .venv .venv-integrations .venv-oldest .venv-page lcx/page/lcx.html dist site demo.png
+	rm -rf .venv .venv-integrations .venv-oldest .venv-page lcx/export/page/lcx.html dist site demo.png
 
 # The repository pins torch (.ci/constraints.txt); users of the package may have any torch >= 2.6.
 .venv/installed: pyproject.toml .ci/constraints.txt
@@ -103,8 +103,8 @@ clean:
 	.venv-page/bin/pip install -q -c .ci/constraints.txt -e '.[dev,onnx]' 'playwright>=1.50'
 	touch $@
 
-PAGE_SOURCES := $(filter-out %/lcx.html,$(wildcard lcx/page/*)) scripts/page.py lcx/export/onnx.py $(wildcard models/general/*)
-lcx/page/lcx.html: .venv-page/installed $(PAGE_SOURCES)
+PAGE_SOURCES := $(filter-out %/lcx.html,$(wildcard lcx/export/page/*)) scripts/page.py $(wildcard lcx/export/*.py) $(wildcard models/general/*)
+lcx/export/page/lcx.html: .venv-page/installed $(PAGE_SOURCES)
 	.venv-page/bin/python scripts/page.py
 
 .venv/installed-docs: .venv/installed

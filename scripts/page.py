@@ -1,4 +1,4 @@
-"""Builds lcx/page/lcx.html, the browser page as one file that works without a network: ``python scripts/page.py`` (``make page``).
+"""Builds lcx/export/page/lcx.html, the browser page as one file that works without a network: ``python scripts/page.py`` (``make page``).
 
 Into index.html go the style sheet, the modules, ONNX Runtime Web from its npm package (MIT), and the default model as ONNX; runtime and
 model as base64 of gzip. Needs npm, and lcx[onnx] unless a finished ONNX file is given. The file is no part of the repository; a wheel
@@ -21,7 +21,7 @@ from lcx.export.onnx import export
 from lcx.files import write_text
 
 ROOT = Path(__file__).resolve().parents[1]
-FOLDER = ROOT / "lcx" / "page"
+FOLDER = ROOT / "lcx" / "export" / "page"
 PACKAGE = "onnxruntime-web@1.30.0"
 FILES = {  # of the package, with SHA-256
     "ort.wasm.bundle.min.mjs": "11e64bd8ffe11bd1a2a2f0d6275fdfbbba7262f0b76b99b53d228a8a22ef3d90",

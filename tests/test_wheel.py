@@ -52,7 +52,7 @@ def test_the_wheel_carries_models_types_and_licence_and_no_tests():
         names = set(wheel.namelist())
         for path in MODELS:
             assert hashlib.sha256(wheel.read(f"lcx/{path}")).digest() == hashlib.sha256((ROOT / path).read_bytes()).digest()
-        assert {"lcx/py.typed", "lcx/__init__.py", "lcx/cli/app.py", "lcx/page/lcx.html"} <= names
+        assert {"lcx/py.typed", "lcx/__init__.py", "lcx/cli/app.py", "lcx/export/page/lcx.html"} <= names
         assert any(name.endswith("licenses/LICENSE") for name in names)
         assert not [name for name in names if name.startswith(("tests/", "benchmarks/")) or name.endswith((".pyc", ".so"))]
         for path in (ROOT / "lcx").rglob("*.py"):

@@ -9,7 +9,7 @@ import typer
 
 from lcx.files import write_atomically
 
-PAGE = Path(__file__).parents[1] / "page" / "lcx.html"
+PAGE = Path(__file__).parents[1] / "export" / "page" / "lcx.html"
 
 
 def page(save: Annotated[Path | None, typer.Option(help="Write the page to this file instead of opening it.")] = None) -> None:

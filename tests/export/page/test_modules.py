@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 NODE = shutil.which("node")
-SOURCES = Path(__file__).parents[2] / "lcx" / "page"
+SOURCES = Path(__file__).parents[3] / "lcx" / "export" / "page"
 RUNTIME = """
 export const env = { wasm: {} };
 export class Tensor { constructor(type, data, dims) { Object.assign(this, { data, dims }); } dispose() {} }
