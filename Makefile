@@ -43,25 +43,25 @@ docs: .venv/installed-docs  ## the documentation, into site/
 
 bench: .venv/installed-dev  ## every figure of benchmarks/README.md, about 15 minutes on two idle cores
 	$(BIN)/pip install -q --no-deps lcpfn==0.1.3
-	$(BIN)/python benchmarks/log_score.py
-	$(BIN)/python benchmarks/general.py
-	$(BIN)/python benchmarks/calibration.py
-	$(BIN)/python benchmarks/speed.py
+	$(BIN)/python benchmarks/synthetic/log_score.py
+	$(BIN)/python benchmarks/synthetic/general.py
+	$(BIN)/python benchmarks/synthetic/calibration.py
+	$(BIN)/python benchmarks/speed/speed.py
 	$(BIN)/python benchmarks/tables.py
 
-bench-real: .venv/installed-dev  ## lcx and its rivals on real curves: make bench-real DATA=folder (see benchmarks/real_data.py)
-	$(BIN)/python benchmarks/prior_fit.py --data $(DATA)
-	$(BIN)/python benchmarks/real_curves.py --data $(DATA) --methods all --model general parametric --pictures
+bench-real: .venv/installed-dev  ## lcx and its rivals on real curves: make bench-real DATA=folder (see benchmarks/curves.py)
+	$(BIN)/python benchmarks/synthetic/prior_fit.py --data $(DATA)
+	$(BIN)/python benchmarks/forecasts/real_curves.py --data $(DATA) --methods all --model general parametric --pictures
 	$(BIN)/python benchmarks/tables.py
 
-bench-mcmc: .venv/installed-dev  ## the PFN against MCMC, hours on two cores, interruptible (see benchmarks/pfn_vs_mcmc.py)
-	$(BIN)/python benchmarks/pfn_vs_mcmc.py --curves 200 --methods gold
-	$(BIN)/python benchmarks/pfn_vs_mcmc.py --methods smc emcee-M1 emcee-M2 emcee-M3 smc-64 smc-128 smc-256 smc-512 smc-1024
-	$(BIN)/python benchmarks/pfn_vs_mcmc.py --curves 8 --cutoffs 20 --methods nuts
-	$(BIN)/python benchmarks/gold_check.py
-	$(BIN)/python benchmarks/sbc.py
-	$(BIN)/python benchmarks/mcmc_speed.py
-	$(BIN)/python benchmarks/mcmc_pictures.py
+bench-mcmc: .venv/installed-dev  ## the PFN against MCMC, hours on two cores, interruptible (see benchmarks/mcmc/pfn_vs_mcmc.py)
+	$(BIN)/python benchmarks/mcmc/pfn_vs_mcmc.py --curves 200 --methods gold
+	$(BIN)/python benchmarks/mcmc/pfn_vs_mcmc.py --methods smc emcee-M1 emcee-M2 emcee-M3 smc-64 smc-128 smc-256 smc-512 smc-1024
+	$(BIN)/python benchmarks/mcmc/pfn_vs_mcmc.py --curves 8 --cutoffs 20 --methods nuts
+	$(BIN)/python benchmarks/mcmc/gold_check.py
+	$(BIN)/python benchmarks/mcmc/sbc.py
+	$(BIN)/python benchmarks/mcmc/speed.py
+	$(BIN)/python benchmarks/mcmc/pictures.py
 	$(BIN)/python benchmarks/tables.py
 
 curves: .venv/installed-dev  ## measure the example curves again

@@ -1,19 +1,18 @@
 """Model cards from config.json, weights and benchmark results: called by ``python benchmarks/tables.py``."""
 
-import hashlib
 import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks.provenance import read_result
+from benchmarks.provenance import command, digest_of_weights, read_result
 from lcx.pretraining.batches import PretrainConfig
 
 
 def parametric(folder: Path) -> str:
     """models/parametric/README.md."""
     about = json.loads((folder / "config.json").read_text())
-    result = read_result("log_score") or {"scores": {}}
+    result = read_result("synthetic/log_score") or {"scores": {}}
     scores = [f"| {c} % | {s['log_score']:.4f} ± {s['standard_error']:.4f} |" for c, s in result["scores"].items()]
     return "\n".join(
         [
@@ -25,7 +24,7 @@ def parametric(folder: Path) -> str:
             "",
             *training(folder, about),
             "",
-            "Log score on fresh curves (`python benchmarks/log_score.py`), nats per point:",
+            "Log score on fresh curves (`python benchmarks/synthetic/log_score.py`), nats per point:",
             "",
             "| cut-off | mean ± standard error |",
             "|---|---|",
@@ -49,8 +48,8 @@ def general(folder: Path) -> str:
             "# general",
             "",
             "A PFN for real curves of any metric, direction, scale and step grid (`lcx/priors/general.py`). Trained on synthetic curves",
-            "alone. The numbers of its prior were fitted to summary statistics of development curves (`benchmarks/prior_fit.py`), so",
-            "scores on those are not of unseen sources; no real curve was trained on.",
+            "alone. The numbers of its prior were fitted to summary statistics of development curves",
+            "(`benchmarks/synthetic/prior_fit.py`), so scores on those are not of unseen sources; no real curve was trained on.",
             "",
             *training(folder, about),
             f"- Pairs were weighted by (unit of change / range)^{about['pretraining']['relative']}: the model answers for a prior tilted",
@@ -70,7 +69,7 @@ def general(folder: Path) -> str:
 
 def training(folder: Path, about: dict[str, Any]) -> list[str]:
     """Size, training and hash, a line or two each."""
-    size, options, weights = about["model"], about["pretraining"], (folder / "model.safetensors").read_bytes()
+    size, options = about["model"], about["pretraining"]
     grids = [f"  {100 * options['irregular']:.0f} % of the curves on irregular grids."] if about["prior"] == "parametric" else []
     here = about.get("hardware")
     precision = f"precision {options['precision']}" + ("," if grids else ".")
@@ -81,7 +80,7 @@ def training(folder: Path, about: dict[str, Any]) -> list[str]:
         + (precision if options["precision"] else "float32."),
         *grids,
         *commands(about),
-        f"- SHA-256 of model.safetensors: `{hashlib.sha256(weights).hexdigest()}`",
+        f"- SHA-256 of model.safetensors: `{digest_of_weights(str(folder))}`",
     ]
 
 
@@ -118,12 +117,15 @@ def commands(about: dict[str, Any]) -> list[str]:
 
 def real() -> list[str]:
     """CRPS, coverage and the worst cells on the development curves."""
-    result = read_result("real_curves")
+    result = read_result("forecasts/real_curves")
     if result is None or "lcx:general" not in result["methods"]:
         return []
     methods = {name: result["methods"][name] for name in ("lcx:general", "lcx:parametric", "last-value", "random-walk", "best-of-three")}
     cuts = list(methods["lcx:general"]["mean"])
-    lines = ["On real curves (`benchmarks/real_curves.py`), CRPS in units of each curve's range, mean over sources; lower is better:", ""]
+    lines = [
+        "On real curves (`benchmarks/forecasts/real_curves.py`), CRPS in units of each curve's range, mean over sources; lower is better:",
+        "",
+    ]
     lines += ["| | " + " | ".join(f"{cut} %" for cut in cuts) + " |", "|---" * (len(cuts) + 1) + "|"]
     lines += [f"| {name} | " + " | ".join(f"{one['mean'][cut]['crps'][0]:.3f}" for cut in cuts) + " |" for name, one in methods.items()]
     covered = [f"{100 * methods['lcx:general']['mean'][cut]['covered'][-1]:.1f}" for cut in cuts]
@@ -137,13 +139,13 @@ def real() -> list[str]:
 
 def ground() -> list[str]:
     """Beside the parametric model on its own prior."""
-    result = read_result("general")
+    result = read_result("synthetic/general")
     if result is None:
         return []
     gaps = ", ".join(f"{row['difference'][0]:+.3f} at {cut} %" for cut, row in result["scores"].items())
     ratio = result["latency"]["ratio"]
     return [
         f"On {result['curves']:,} fresh curves of the parametric prior, given without bounds, its log score less that of the parametric",
-        f"model (`{result['command']}`, nats per point): {gaps}. One curve takes {ratio['median']:.2f} times as long as with that model.",
+        f"model (`{command(result)}`, nats per point): {gaps}. One curve takes {ratio['median']:.2f} times as long as with that model.",
         "",
     ]

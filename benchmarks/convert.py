@@ -1,4 +1,4 @@
-"""Makes the .npz and .json files that benchmarks/real_curves.py reads from public sources, or from anyone's table.
+"""Makes the .npz and .json files that benchmarks/forecasts/real_curves.py reads from public sources, or from anyone's table.
 
     pip download --no-deps --no-binary :all: lcdb==0.1.0 && tar xzf lcdb-0.1.0.tar.gz
     python benchmarks/convert.py lcdb lcdb-0.1.0/lcdb/database-accuracy.csv DIR/lcdb10_accuracy_mean
@@ -6,7 +6,7 @@
     python benchmarks/convert.py taskset DPL/data/taskset DIR/taskset_text_valid_loss --pattern 'FixedTextRNN*.json'
     python benchmarks/convert.py table runs.csv DIR/mine --metric "validation accuracy" --direction max
 
-The metric's name matters: benchmarks/real_data.py tells from it the bounds a user would name.
+The metric's name matters: benchmarks/curves.py tells from it the bounds a user would name.
 """
 
 import argparse

@@ -1,7 +1,12 @@
-"""What every result carries: date, commit, device, command; and how it is written."""
+"""What every result carries: date, commit, device, command; and where it lies.
 
+A result is named by the folder of its question and its file: "forecasts/real_curves" is benchmarks/forecasts/results/real_curves.json.
+"""
+
+import hashlib
 import json
 import platform
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -10,9 +15,32 @@ from typing import Any
 
 import torch
 
+from lcx.extrapolator import models_folder
 from lcx.files import write_text
 
-ROOT = Path(__file__).resolve().parents[1]
+BENCHMARKS = Path(__file__).resolve().parent
+ROOT = BENCHMARKS.parent
+# Scripts that lay in benchmarks/ itself when they made some of the results stored now, and where they lie today.
+MOVED = {
+    "real_curves": "forecasts/real_curves",
+    "leave_out": "forecasts/leave_out",
+    "prior_fit": "synthetic/prior_fit",
+    "general": "synthetic/general",
+    "log_score": "synthetic/log_score",
+    "calibration": "synthetic/calibration",
+    "early_stop": "stopping/early_stop",
+    "pfn_vs_mcmc": "mcmc/pfn_vs_mcmc",
+    "gold_check": "mcmc/gold_check",
+    "mcmc_speed": "mcmc/speed",
+    "sbc": "mcmc/sbc",
+    "speed": "speed/speed",
+    "scoring": "scale/scoring",
+    "ranks": "scale/ranks",
+    "export": "export/export",
+    "page": "export/page",
+    "faults": "faults/faults",
+    "faults_scoring": "faults/kills_of_scoring",
+}
 
 
 def provenance(device: torch.device | str = "cpu") -> dict[str, Any]:
@@ -31,17 +59,62 @@ def provenance(device: torch.device | str = "cpu") -> dict[str, Any]:
     }
 
 
+def command(result: dict[str, Any]) -> str:
+    """The command that makes a result anew, with the path that its script has today."""
+    return re.sub(r"benchmarks/(\w+)\.py", lambda old: f"benchmarks/{MOVED.get(old[1], old[1])}.py", result["command"])
+
+
+def source(result: dict[str, Any]) -> str:
+    """Command, date, commit and device of a result, for a line of text."""
+    return f"`{command(result)}`, {result['date']}, commit {result['commit']}, {result['device']}"
+
+
+def origin(result: dict[str, Any]) -> str:
+    """One line of provenance under a table."""
+    return f"{source(result)}, torch {result['torch']}."
+
+
+def results_of(question: str) -> Path:
+    """The folder of a question's results: ``results_of("mcmc")`` is benchmarks/mcmc/results."""
+    return BENCHMARKS / question / "results"
+
+
+def path_of(name: str) -> Path:
+    """The file of a result."""
+    question, _, file = name.partition("/")
+    return results_of(question) / f"{file}.json"
+
+
 def write_result(name: str, result: dict[str, Any], indent: int | None = 2) -> None:
-    """Writes benchmarks/results/<name>.json atomically."""
-    folder = ROOT / "benchmarks" / "results"
-    folder.mkdir(exist_ok=True)
-    write_text(json.dumps(result, indent=indent) + "\n", folder / f"{name}.json")
+    """Writes a result's file atomically; folders that are missing are made."""
+    path = path_of(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(json.dumps(result, indent=indent) + "\n", path)
 
 
 def read_result(name: str) -> dict[str, Any] | None:
     """What :func:`write_result` wrote, None if there is none."""
-    path = ROOT / "benchmarks" / "results" / f"{name}.json"
+    path = path_of(name)
     return json.loads(path.read_text()) if path.exists() else None
+
+
+def known_result(name: str) -> dict[str, Any]:
+    """What :func:`write_result` wrote.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
+    result = read_result(name)
+    if result is None:
+        where = path_of(name).relative_to(ROOT)
+        raise FileNotFoundError(f"expected {where}, got none; run the script of benchmarks/{name.partition('/')[0]} that writes it")
+    return result
+
+
+def digest_of_weights(model: str) -> str:
+    """The SHA-256 of a model's weights; ``model`` is a name or a folder."""
+    folder = models_folder() / model if (models_folder() / model).is_dir() else Path(model)
+    return hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
 
 
 def _processor() -> str:

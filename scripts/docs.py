@@ -1,7 +1,7 @@
 """Refreshes the printed outputs and the figures on the pages of docs/: ``python scripts/docs.py [PAGE ...]``.
 
 Runs every Python and console block of a page in a temporary folder with the examples, as tests/test_docs.py does. Figures come from
-benchmarks/results, as those of the README; the pictures from scripts/docs_pictures.py.
+benchmarks/, as those of the README; the pictures from scripts/docs_pictures.py.
 """
 
 import argparse
@@ -16,11 +16,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.door_tables import ranks_table
-from benchmarks.provenance import read_result
+from benchmarks.provenance import ROOT, known_result, source
+from benchmarks.scale.tables import ranks_table
 from lcx.files import write_text
 
-ROOT = Path(__file__).resolve().parents[1]
 BLOCK = re.compile(
     r"^```python\n(?!--8<--)(?P<code>.*?)^```(?:\n\n```text\n.*?^```)?"  # a file shown is not ours to run
     r"|^```console\n\$ (?P<command>.*?)(?<!\\)\n.*?^```",
@@ -29,7 +28,7 @@ BLOCK = re.compile(
 
 
 def with_figures(page: str) -> str:
-    """The page with the figures that benchmarks/results has now, between its marks."""
+    """The page with the figures that the benchmarks have now, between its marks."""
     found = {
         "real curves": on_real_curves,
         "early stopping": early_stopping,
@@ -44,9 +43,7 @@ def with_figures(page: str) -> str:
 
 def on_real_curves() -> list[str]:
     """The default model on real curves beside simple extrapolation."""
-    result = read_result("real_curves")
-    if not result:
-        raise FileNotFoundError("expected results of real_curves, got none; run benchmarks/real_curves.py")
+    result = known_result("forecasts/real_curves")
     methods = result["methods"]
     names = {
         "lcx:general": "lcx `general`",
@@ -68,8 +65,8 @@ def on_real_curves() -> list[str]:
     for name, label in names.items():
         if name in methods:
             lines.append(f"| {label} | " + " | ".join(f"{methods[name]['mean'][cut]['crps'][0]:.3f}" for cut in cuts) + " |")
-    left = read_result("leave_out")
-    out, all_in = (", ".join(f"{x:.3f}" for x in left["mean"][key]["crps"]) if left else "" for key in ("left out", "all in"))
+    left = known_result("forecasts/leave_out")
+    out, all_in = (", ".join(f"{x:.3f}" for x in left["mean"][key]["crps"]) for key in ("left out", "all in"))
     covered = ", ".join(f"{100 * general['mean'][cut]['covered'][-1]:.0f}" for cut in cuts)
     return [
         *lines,
@@ -80,15 +77,13 @@ def on_real_curves() -> list[str]:
         "(both after a short training): in a domain that the prior was not fitted to, trust forecasts from the first tenth less.",
         "All rivals: `benchmarks/README.md`.",
         "",
-        f"- `{general['command']}`, {general['date']}, commit {general['commit']}, {general['device']}.",
+        f"- {source(general)}.",
     ]
 
 
 def early_stopping() -> list[str]:
     """Regret of stopping rules on real tasks."""
-    result = read_result("early_stop")
-    if not result:
-        raise FileNotFoundError("expected results of early_stop, got none; run benchmarks/early_stop.py")
+    result = known_result("stopping/early_stop")
     names = (
         "no stopping",
         "patience 5",
@@ -124,15 +119,13 @@ def early_stopping() -> list[str]:
         "on these tasks. Successive halving, Hyperband, top 10 after 1 and freeze-thaw resume runs at no cost; the others cannot resume.",
         "A run that is paused and never resumed counts as stopped.",
         "",
-        f"- `{result['command']}`, {result['date']}, commit {result['commit']}, {result['device']}.",
+        f"- {source(result)}.",
     ]
 
 
 def against_mcmc() -> list[str]:
     """The PFN beside the gold reference, emcee at the paper's longest setting, and the time both take."""
-    result, speed = read_result("pfn_vs_mcmc"), read_result("mcmc_speed")
-    if not (result and speed):
-        raise FileNotFoundError("expected results of pfn_vs_mcmc and mcmc_speed, got some missing; run make bench-mcmc")
+    result, speed = known_result("mcmc/pfn_vs_mcmc"), known_result("mcmc/mcmc_speed")
     lines = ["| the same posterior by sampling | 10 % | 20 % | 40 % | 80 % |", "|---|---|---|---|---|"]
     gaps = [row["pfn_minus_gold"] for row in result["gap"].values()]
     lines.append("| PFN - gold, nats per point | " + " | ".join(f"{m:+.3f} [{low:+.3f}, {high:+.3f}]" for m, low, high in gaps) + " |")
@@ -155,31 +148,25 @@ def against_mcmc() -> list[str]:
 
 def calibration() -> list[str]:
     """Coverage of the parametric model on fresh draws of its prior."""
-    result = read_result("calibration")
-    if result is None:
-        raise FileNotFoundError("expected results of calibration, got none; run benchmarks/calibration.py")
+    result = known_result("synthetic/calibration")
     lines = ["| | 50 % intervals | 80 % | 95 % | PIT in its 99 % band |", "|---|---|---|---|---|"]
     for cutoff, rows in result["cutoffs"].items():
         for name, label in (("model", f"{cutoff} % seen"), ("scale_x_1.5", "the same, scales × 1.5")):
             held = " | ".join(f"{100 * share:.1f}" for share in rows[name]["coverage"].values())
             lines.append(f"| {label} | {held} | {'yes' if rows[name]['inside_band'] else 'no'} |")
-    origin = f"- `{result['command']}`, {result['date']}, commit {result['commit']}, {result['device']}."
+    origin = f"- {source(result)}."
     return [*lines, "", f"{result['curves']:,} fresh curves per cut-off, one later step each.", "", origin]
 
 
 def ranks() -> list[str]:
     """Pretraining by two processes beside one."""
-    result = read_result("ranks")
-    if result is None:
-        raise FileNotFoundError("expected results of ranks, got none; run benchmarks/ranks.py")
-    return [*ranks_table(result), "", f"- `{result['command']}`, {result['date']}, commit {result['commit']}, {result['device']}."]
+    result = known_result("scale/ranks")
+    return [*ranks_table(result), "", f"- {source(result)}."]
 
 
 def cost() -> list[str]:
     """What 10^9 curves of each prior take on such processors."""
-    result = read_result("ranks")
-    if result is None:
-        raise FileNotFoundError("expected results of ranks, got none; run benchmarks/ranks.py")
+    result = known_result("scale/ranks")
     last = {row["prior"]: row for row in result["rows"]}  # of each prior the largest batch
     told = [f"{1e9 * row['alone']['seconds'] / 86400:,.0f} core days of the prior `{prior}`" for prior, row in last.items()]
     return [f"On these CPUs, at {result['rows'][-1]['batch']} curves a step, 10^9 curves take {' and '.join(told)}."]

@@ -1,7 +1,7 @@
 """Draws the pictures of docs/: ``python scripts/docs_pictures.py [NAME ...] [--data DIR]``.
 
-start, prior, cutoffs, pfn_and_mcmc: from the shipped models and examples. calibration, coverage: from benchmarks/results. report: the head
-of ``lcx report examples/sweep.jsonl``, by headless Chromium. failures: of each source in DIR (benchmarks/real_data.py) the one of 80 curves
+start, prior, cutoffs, pfn_and_mcmc: from the shipped models and examples. calibration, coverage: from benchmarks/. report: the head
+of ``lcx report examples/sweep.jsonl``, by headless Chromium. failures: of each source in DIR (benchmarks/curves.py) the one of 80 curves
 that the default model gets most wrong, seen up to 40 %; only with ``--data``.
 """
 
@@ -18,13 +18,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 import lcx
-from benchmarks import real_curves
-from benchmarks.provenance import read_result
-from benchmarks.real_data import load_all
-from benchmarks.real_pictures import panel
+from benchmarks.curves import load_all
+from benchmarks.forecasts.pictures import panel
+from benchmarks.provenance import ROOT, known_result
+from benchmarks.scores import ask_model, score
 from lcx.files import write_atomically
 
-ROOT = Path(__file__).resolve().parents[1]
 BLUE, DARK, RED = "#2a6fbb", "#1b1b1b", "#c0392b"
 SHARE = 0.4  # cut-off of the failures
 
@@ -86,7 +85,7 @@ def pfn_and_mcmc() -> Figure:
 
 def calibration() -> Figure:
     """PIT histograms of the parametric model and of the same with scales x 1.5, on fresh draws."""
-    result = _result("calibration")
+    result = known_result("synthetic/calibration")
     figure, axes = plt.subplots(1, len(result["cutoffs"]), figsize=(11, 2.8), sharey=True, layout="constrained")
     edges = np.linspace(0, 1, result["bins"] + 1)
     for ax, (cutoff, row) in zip(axes, result["cutoffs"].items(), strict=True):
@@ -101,7 +100,7 @@ def calibration() -> Figure:
 
 def coverage() -> Figure:
     """Share of later points of real curves inside the 90 % intervals of the general model, per source."""
-    method = _result("real_curves")["methods"]["lcx:general"]
+    method = known_result("forecasts/real_curves")["methods"]["lcx:general"]
     figure, ax = plt.subplots(figsize=(8.6, 3.8), layout="constrained")
     cuts = list(method["mean"])
     for place, cut in enumerate(cuts):
@@ -121,8 +120,8 @@ def failures(data: Path) -> Figure:
     """Of each source the curve of 80 with the largest CRPS in units of its range."""
     model, worst = lcx.load(device="cpu"), []
     for curves in load_all(data, 80).values():
-        answer = real_curves.ask_model(model, curves, SHARE, None)
-        crps = real_curves.score(answer, curves, SHARE)["crps"]
+        answer = ask_model(model, curves, SHARE, None)
+        crps = score(answer, curves, SHARE)["crps"]
         i = int(crps.argmax())
         worst.append((crps[i], answer, i, curves[i]))
     figure, axes = plt.subplots(-(-len(worst) // 4), 4, figsize=(14, 2.7 * -(-len(worst) // 4)), layout="constrained")
@@ -150,13 +149,6 @@ def report(path: Path) -> None:
         subprocess.run([sys.executable, "-m", "lcx.cli.app", *asked], cwd=ROOT, check=True)
         shot = ["--headless", "--no-sandbox", "--hide-scrollbars", "--window-size=1180,1250", f"--screenshot={path}"]
         subprocess.run(["chromium", *shot, page.as_uri()], check=True, capture_output=True)
-
-
-def _result(name: str) -> dict[str, Any]:
-    result = read_result(name)
-    if result is None:
-        raise FileNotFoundError(f"expected benchmarks/results/{name}.json, got none; run benchmarks/{name}.py")
-    return result
 
 
 PICTURES = {draw.__name__: draw for draw in (start, prior, cutoffs, pfn_and_mcmc, calibration, coverage)}

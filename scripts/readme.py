@@ -4,27 +4,21 @@ import contextlib
 import io
 import re
 import subprocess
-from pathlib import Path
 
-from benchmarks.provenance import read_result
+from benchmarks.provenance import ROOT, command, known_result
 from lcx.files import write_text
-
-ROOT = Path(__file__).resolve().parents[1]
 
 
 def figures() -> str:
-    """The ten main figures out of benchmarks/results, each with its command, date, commit and device."""
-    names = ("real_curves", "leave_out", "early_stop", "pfn_vs_mcmc", "calibration", "log_score", "speed")
-    found = {name: read_result(name) for name in names}
-    missing = [name for name, result in found.items() if not result]
-    if missing:
-        raise FileNotFoundError(f"expected results of {', '.join(names)}, got none of {', '.join(missing)}; run make bench")
+    """The ten main figures out of benchmarks/, each with its command, date, commit and device."""
+    names = ("forecasts/real_curves", "forecasts/leave_out", "stopping/early_stop", "mcmc/pfn_vs_mcmc", "synthetic/calibration")
+    found = {name.partition("/")[2]: known_result(name) for name in (*names, "synthetic/log_score", "speed/speed")}
     return "\n".join(["| | lcx | beside it | measured by |", "|---|---|---|---|", *forecasts(found), *stopping(found), *reference(found)])
 
 
 def _row(what: str, ours: str, theirs: str, result: dict) -> str:
     """One line of the table of figures."""
-    return f"| {what} | {ours} | {theirs} | `{result['command']}`, {result['date']}, {result['commit']}, {result['device']} |"
+    return f"| {what} | {ours} | {theirs} | `{command(result)}`, {result['date']}, {result['commit']}, {result['device']} |"
 
 
 def forecasts(found: dict) -> list[str]:
@@ -95,6 +89,11 @@ def reference(found: dict) -> list[str]:
     ]
 
 
+def with_figures(page: str) -> str:
+    """The page with the figures that the benchmarks have now, between its marks."""
+    return re.sub(r"<!-- figures -->.*<!-- end -->", lambda _: f"<!-- figures -->\n{figures()}\n<!-- end -->", page, flags=re.DOTALL)
+
+
 def main() -> None:
     """Runs every Python block with a text block after it, and the console block."""
     page = ROOT / "README.md"
@@ -113,10 +112,10 @@ def main() -> None:
     with contextlib.chdir(ROOT):
         text = re.sub(r"```python\n(.*?)```\n\n```text\n(.*?)```", printed, page.read_text(), flags=re.DOTALL)
         text = re.sub(r"```console\n\$ (.*?)\n(.*?)```", shell, text, flags=re.DOTALL)
-        text = re.sub(r"<!-- figures -->.*<!-- end -->", f"<!-- figures -->\n{figures()}\n<!-- end -->", text, flags=re.DOTALL)
-        command = re.search(r"```console\n\$ (.*?)\n", text)
-        assert command, "README.md has a console block"
-        every_step = re.sub(r" --at \S+", "", command[1])
+        text = with_figures(text)
+        shown = re.search(r"```console\n\$ (.*?)\n", text)
+        assert shown, "README.md has a console block"
+        every_step = re.sub(r" --at \S+", "", shown[1])
         subprocess.run(f"{every_step} --plot examples/fan_chart.png", shell=True, check=True, stdout=subprocess.DEVNULL)
     write_text(text, page)
 

@@ -167,8 +167,8 @@ def test_a_curve_of_the_prior_raises_no_warning_and_a_diverging_one_does():
 def test_sampled_paths_have_the_predicted_marginals_and_are_joint():
     """K-S of 2,000 paths at the first step (exact) with false-alarm rate 1e-4; later shares agree to 0.06.
 
-    The network is not perfectly self-consistent: the mean drift is up to 0.025 (benchmarks/calibration.py), to which one curve and
-    Monte-Carlo error (0.011) add. So this catches gross errors, such as paths that ignore what was drawn, and no more.
+    The network is not perfectly self-consistent: the mean drift is up to 0.025 (benchmarks/synthetic/calibration.py), to which one curve
+    and Monte-Carlo error (0.011) add. So this catches gross errors, such as paths that ignore what was drawn, and no more.
     """
     from scipy.stats import kstest
 

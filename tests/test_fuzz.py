@@ -1,4 +1,4 @@
-"""No input, however odd, gets more than an answer by the rules or a documented error (checks: benchmarks/fuzz.py and fuzz_files.py)."""
+"""No input, however odd, gets more than an answer by the rules or a documented error (checks: benchmarks/faults/fuzz.py, fuzz_files.py)."""
 
 import math
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import lcx
-from benchmarks import fuzz, fuzz_files
+from benchmarks.faults import fuzz, fuzz_files
 
 FEW = settings(max_examples=6, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck))
 MANY = settings(FEW, max_examples=1000, derandomize=False)
@@ -67,9 +67,9 @@ def test_what_is_no_state_of_a_stopper_is_refused(change):
 
 @pytest.mark.slow
 def test_threads_share_a_model_and_a_stopper():
-    """More of it, and processes, in benchmarks/faults.py."""
-    from benchmarks import faults_workers
+    """More of it, and processes, in benchmarks/faults/faults.py."""
+    from benchmarks.faults import workers
 
-    found = faults_workers.of_threads(6, threads=8)
+    found = workers.of_threads(6, threads=8)
     assert found["furthest, general"] == found["furthest, parametric"] == 0
     assert found["verdicts that differ"] == found["curves that differ"] == 0

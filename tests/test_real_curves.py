@@ -8,12 +8,15 @@ from types import ModuleType, SimpleNamespace
 import numpy as np
 import pytest
 
-from benchmarks import convert, real_tables
-from benchmarks.baselines import FAMILIES, RIVALS, best_fit, ensemble, ets, fit, last_value, random_walk, theta
-from benchmarks.peers import deephyper
-from benchmarks.real_curves import ask_model, ask_rival, score
-from benchmarks.real_data import CUTOFFS, RealCurve, bounds_of, load_all, load_source
-from benchmarks.real_summary import METRICS, interval, summary
+from benchmarks import convert
+from benchmarks.curves import CUTOFFS, RealCurve, bounds_of, load_all, load_source
+from benchmarks.forecasts import tables
+from benchmarks.forecasts.baselines import FAMILIES, RIVALS, best_fit, ensemble, ets, fit, last_value, random_walk, theta
+from benchmarks.forecasts.peers import deephyper
+from benchmarks.forecasts.real_curves import ask_rival
+from benchmarks.forecasts.summary import summary
+from benchmarks.intervals import mean_of_groups
+from benchmarks.scores import METRICS, ask_model, score
 
 FREE = (None, None)
 STEPS = np.arange(3.0, 303.0, 3.0)
@@ -281,11 +284,11 @@ def test_summary_and_table(tmp_path, monkeypatch):
     }
     assert row["rivals"]["last-value"] == {"crps": 1.5, "ratio": round(0.875 / 1.5, 4), "difference": pytest.approx([-0.625, -1, -0.25])}
     assert row["rivals"]["ets"]["ratio"] == 0.5  # on the one curve both have
-    monkeypatch.setattr(real_tables, "read_result", lambda name: result)
-    shown = real_tables.real_curves(lambda result: "origin", every=True)
+    monkeypatch.setattr(tables, "read_result", lambda name: {**files[0], **result})
+    shown = tables.real_curves(every=True)
     assert "| a | 1.250 / 1.000 R = **1.25**, 50/75/100 |" in shown
     assert "| last-value | 0.58*, -0.625 [-1.000, -0.250] |" in shown
-    assert "lcx:mine" not in real_tables.real_curves(lambda result: "origin")
+    assert "lcx:mine" not in tables.real_curves()
     files[0]["widths"]["a"][0] = 2.0
     (tmp_path / "last-value.json").write_text(json.dumps(files[0]))
     with pytest.raises(ValueError, match="run both anew"):
@@ -294,8 +297,8 @@ def test_summary_and_table(tmp_path, monkeypatch):
 
 def test_intervals_draw_curves_within_sources():
     low = [np.zeros(50), np.full(30, 2.0)]
-    assert interval(low) == [1, 1, 1]
-    mean, below, above = interval([np.random.default_rng(0).normal(size=400), np.ones(5)])
+    assert mean_of_groups(low) == [1, 1, 1]
+    mean, below, above = mean_of_groups([np.random.default_rng(0).normal(size=400), np.ones(5)])
     # Half of a mean of 400 has a standard error of 1/40.
     assert above - below == pytest.approx(2 * 1.96 / 40, rel=0.15)
     assert below < mean < above

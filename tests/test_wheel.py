@@ -64,7 +64,15 @@ def test_the_sdist_builds_the_same_wheel():
     """The wheel in dist/ was built out of the sdist; here: everything it needs, and the tests, are inside."""
     with tarfile.open(SDISTS[-1]) as sdist:
         names = {name.partition("/")[2] for name in sdist.getnames()}
-    assert {"pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "CITATION.cff", "tests/conftest.py", "benchmarks/fuzz.py"} <= names
+    assert {
+        "pyproject.toml",
+        "README.md",
+        "LICENSE",
+        "CHANGELOG.md",
+        "CITATION.cff",
+        "tests/conftest.py",
+        "benchmarks/faults/fuzz.py",
+    } <= names
     assert {path.as_posix() for path in MODELS} <= names
     assert not [name for name in names if name.startswith((".venv", "runs", "dist")) or name.endswith(".pyc")]
 

@@ -114,7 +114,7 @@ def exported(request, tmp_path_factory):
 
 @pytest.mark.slow
 def test_onnxruntime_answers_as_torch_does(exported):
-    from benchmarks.export import agree
+    from benchmarks.export.export import agree
 
     name, runtime, _ = exported
     agreement = agree(runtime, name, 1000)

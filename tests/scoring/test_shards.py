@@ -222,8 +222,8 @@ def test_two_workers_make_what_one_makes_and_a_dead_one_is_told(source, scorer, 
 
 @pytest.mark.slow
 def test_killed_at_random_moments_nothing_is_lost_or_made_twice(tmp_path):
-    """A short version of benchmarks/faults_scoring.py: kill -9 at 3 moments."""
-    from benchmarks.faults_scoring import trials
+    """A short version of benchmarks/faults/kills_of_scoring.py: kill -9 at 3 moments."""
+    from benchmarks.faults.kills_of_scoring import trials
 
     found = trials(tmp_path, kills=3, curves=600, rows=50, seed=5)
     assert found["kills"] == 3

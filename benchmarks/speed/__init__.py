@@ -1,0 +1,1 @@
+"""How long does an answer take, beside the network of LC-PFN and beside emcee?"""

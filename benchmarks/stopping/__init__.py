@@ -1,0 +1,1 @@
+"""What does early stopping gain on finished runs of real tasks?"""

@@ -1,0 +1,164 @@
+"""Early stopping on finished runs of real tasks: ``python benchmarks/stopping/early_stop.py --data DIR``.
+
+The experiment of Adriaensen et al. (NeurIPS 2023): the runs of a task come in a random order, one at a time, until 20 times the horizon is
+spent; a method may stop a run, which is never resumed (successive halving, Hyperband and top-k-after-1 may, at no cost). Every task
+(benchmarks/stopping/tasks.py) and 40 orders. Regret, speed-up and false stops are defined at the top of ``lcx/replay/comparison.py``.
+Means are over tasks, intervals are 95 % bootstrap intervals over tasks drawn within families, since tasks of one family
+resemble each other.
+
+Every cut-off of every run is predicted once and kept in runs/early_stop/, by a hash of the model's weights and of the task, so that the
+command may be interrupted, and run again with other rules at the price of the simulation alone. ``--model`` names the models, the
+default one first. Results go to benchmarks/stopping/results/early_stop.json, pictures beside it.
+"""
+
+import argparse
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm.auto import tqdm
+
+from benchmarks.intervals import resamples, with_limits
+from benchmarks.provenance import ROOT, digest_of_weights, provenance, results_of, write_result
+from benchmarks.stopping import pictures, rate, tables
+from benchmarks.stopping.tasks import family, tasks
+from lcx.files import write_atomically
+from lcx.replay.chances import Chances, forecast
+from lcx.replay.comparison import Comparison, compare
+from lcx.replay.methods import (
+    Method,
+    asha,
+    first_points,
+    freeze_thaw,
+    hyperband,
+    led,
+    median_rule,
+    no_stopping,
+    patience,
+    predicted,
+    successive_halving,
+    top_after_first,
+)
+from lcx.replay.task import Task
+
+ORDERS, BUDGET = 40, 20  # of each task; in horizons
+KEPT = ROOT / "runs" / "early_stop"
+RESAMPLES, SEED = 10_000, 0
+SHOWN = 100  # costs at which the mean regret is written
+RIVALS: dict[str, Method] = {
+    "no stopping": no_stopping(),
+    **{f"patience {k}": patience(k) for k in (1, 5, 10, 20)},
+    "median rule": median_rule(),
+    "successive halving": successive_halving(),
+    "ASHA, eta 3": asha(3),
+    "ASHA, eta 4": asha(4),
+    "best 10 % after 1": first_points(0.1),
+    "Hyperband": hyperband(),
+    **{f"top {k} after 1": top_after_first(k) for k in (1, 5, 10)},
+}
+
+
+def rules(model: str) -> dict[str, Method]:
+    """The rules that ask a model, by name."""
+    limits: dict[str, Method] = {f"lcx:{model} {delta:g}": predicted(delta) for delta in (0.05, 0.01, 0.001)}
+    return limits | {f"lcx:{model} led": led(), f"lcx:{model} freeze-thaw": freeze_thaw()}
+
+
+def main() -> None:
+    """Predicts what is not kept yet, replays everything, writes results and pictures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder of .npz and .json files of learning curves")
+    parser.add_argument("--model", nargs="*", default=["general", "parametric"], help="names or folders; default general parametric")
+    parser.add_argument("--runs", type=int, help="most runs per task, drawn at random; default all. For trying things out")
+    parser.add_argument("--orders", type=int, default=ORDERS, help=f"of the runs of each task; default {ORDERS}")
+    options = parser.parse_args()
+    found = tasks(options.data, options.runs)
+    results: dict[str, Any] = {}
+    for name, task in tqdm(found.items(), desc="tasks", unit="task"):
+        results[name] = replayed(name, task, options.model, options.orders)
+    about = provenance()
+    methods = list(next(iter(results.values()))["methods"])
+    means = {method: over_tasks({name: one["methods"][method] for name, one in results.items()}) for method in methods}
+    told = rate.held_out({name: (task, kept(name, task, options.model[0])) for name, task in found.items()})
+    cost = rate.cost(options.model)
+    settings = {"orders": options.orders, "budget": BUDGET, "models": {model: digest(model) for model in options.model}}
+    write_result(
+        "stopping/early_stop", {**about, **settings, "mean": means, "false_stops": told, "cost": cost, "tasks": results}, indent=None
+    )
+    pictures.draw(results, list(rules(options.model[0])), results_of("stopping"))
+    print(tables.early_stop())
+
+
+def replayed(name: str, task: Task, models: list[str], orders: int) -> dict[str, Any]:
+    """All methods on one task."""
+    budget = BUDGET * float(np.median(task.horizon))
+    compared = compare(task, RIVALS, orders=orders, seed=SEED, budget=budget)
+    for model in models:
+        asked = compare(task, rules(model), orders=orders, seed=SEED, budget=budget, chances=kept(name, task, model))
+        compared |= asked
+    return {
+        "family": family(name),
+        "runs": len(task),
+        "points": int(task.counts.sum()),
+        "budget": budget,
+        "best": task.best,
+        "unit": next(iter(compared.values())).unit,
+        "methods": {method: rounded(one.row()) | {"regret": thinned(one)} for method, one in compared.items()},
+    }
+
+
+def kept(name: str, task: Task, model: str) -> Chances:
+    """What a model says about a task, from its file or predicted now."""
+    path = KEPT / digest(model) / f"{name.replace('/', '__')}-{digest_of(task)}.npz"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        chances = forecast(task, model, progress=True)
+        write_atomically(path, lambda temporary: chances.save(Path(temporary)))
+    return Chances.load(path)
+
+
+def digest(model: str) -> str:
+    """The first letters of the SHA-256 of a model's weights."""
+    return digest_of_weights(model)[:12]
+
+
+def digest_of(task: Task) -> str:
+    """The same of a task."""
+    told = repr((task.mode, task.bounds, task.names)).encode()
+    return hashlib.sha256(told + b"".join(x.tobytes() for x in (task.values, task.steps, task.horizon))).hexdigest()[:12]
+
+
+def over_tasks(rows: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Means over tasks with 95 % bootstrap intervals over tasks within families; of speed-ups also the smallest."""
+    families = [family(name) for name in rows]
+    members = [np.array([i for i, one in enumerate(families) if one == which]) for which in dict.fromkeys(families)]
+    chosen = zip(members, resamples(map(len, members), RESAMPLES, SEED), strict=True)
+    drawn = np.concatenate([group[indices] for group, indices in chosen], axis=1)
+    out: dict[str, Any] = {}
+    for key in next(iter(rows.values())):
+        if key == "regret":
+            continue
+        numbers = np.array([row[key] for row in rows.values()], dtype=float)
+        out[key] = with_limits(float(np.nanmean(numbers)), np.nanmean(numbers[drawn], 1))
+    out["slowest"] = min(float(row["speed_up"]) for row in rows.values())
+    would = sum(row["would_be_best"] for row in rows.values())
+    out["pooled_false_rate"] = round(sum(row["false_stops"] for row in rows.values()) / would, 4)
+    return out
+
+
+def rounded(row: dict[str, float]) -> dict[str, float]:
+    """Numbers of four significant digits."""
+    return {name: float(f"{x:.4g}") for name, x in row.items()}
+
+
+def thinned(one: Comparison) -> list[float]:
+    """The mean regret at evenly spaced costs."""
+    step = len(one.regret) // SHOWN
+    return [round(float(x), 4) for x in one.regret[step - 1 :: step]]
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)  # the runs of a batch are many, and the machine may be shared
+    main()

@@ -1,0 +1,83 @@
+"""The section on early stopping of benchmarks/README.md, from results/early_stop.json."""
+
+from typing import Any
+
+from benchmarks.markdown import table, with_interval
+from benchmarks.provenance import origin, read_result, results_of
+
+PICTURES = ("early_stop.png", "early_stop_tasks.png")
+
+
+def early_stop() -> str | None:
+    """Means over tasks, speed-ups per task, the calibrated rate, what a decision costs."""
+    result = read_result("stopping/early_stop")
+    if result is None:
+        return None
+    tasks = result["tasks"]
+    lines = [
+        "## Early stopping",
+        "",
+        f"{len(tasks)} tasks (`benchmarks/stopping/tasks.py`), {result['orders']} random orders each, a budget of",
+        f"{result['budget']} horizons, runs one at a time and not resumable, except under successive halving, Hyperband, top k after 1 and",
+        "freeze-thaw, which pause runs and resume them at no cost.",
+        "Speed-up: by how many times sooner the mean regret over orders is where no stopping ends; below 1",
+        "where it is not within the budget. Regret: (best - best so far) / (best - median over runs of their bests), at most 1. False",
+        "stops: share of the runs that would",
+        "have become the best that were stopped before. Definitions: `lcx/replay/comparison.py`. Means over tasks; brackets hold 95 %",
+        "bootstrap intervals over tasks within families.",
+        "",
+        *table(
+            "| method | speed-up | slowest task | regret, mean over the budget | at 1/4 | at 1/2 | at the end | false stops |",
+            ([name, *mean(row)] for name, row in result["mean"].items()),
+        ),
+        "",
+        *per_task(tasks, "speed_up", "Speed-up", 2),
+        "",
+        *per_task(tasks, "regret_mean", "Mean regret", 3),
+        "",
+        *(f"![Regret against the budget](stopping/results/{name})" for name in PICTURES if (results_of("stopping") / name).exists()),
+    ]
+    return "\n".join([*lines, "", *rate(result), "", *cost(result), "", origin(result)])
+
+
+def mean(row: dict[str, Any]) -> list[str]:
+    """A method's means over tasks."""
+    regrets = [f"{row[key][0]:.3f}" for key in ("regret_quarter", "regret_half", "regret_end")]
+    asked = [with_interval(row["speed_up"], ".2f"), f"{row['slowest']:.2f}", with_interval(row["regret_mean"], ".3f")]
+    return [*asked, *regrets, f"{row['false_rate'][0]:.3f}"]
+
+
+def per_task(tasks: dict[str, Any], key: str, title: str, digits: int) -> list[str]:
+    """One number per task and method, tasks by rows."""
+    methods = list(next(iter(tasks.values()))["methods"])
+    rows = ([name, one["runs"], *(f"{one['methods'][m][key]:.{digits}f}" for m in methods)] for name, one in tasks.items())
+    return table(f"| {title} | runs | " + " | ".join(methods) + " |", rows)
+
+
+def rate(result: dict[str, Any]) -> list[str]:
+    """Rates of false stops asked for and achieved."""
+    rows = []
+    for asked, schemes in result["false_stops"]["rates"].items():
+        for scheme, row in schemes.items():
+            low, high = row["limits"]
+            rows.append([asked, scheme, f"{row['achieved']:.3f}", f"{max(low, 0):.3f}-{high:.3f}", row["distinct_runs"]])
+    return [
+        "The limit set by `calibrated_delta` on the runs that became best of some tasks, tried on others",
+        "(`benchmarks/stopping/rate.py`); mean over tasks, beside the 95 % binomial limits for as many different runs.",
+        "",
+        *table("| asked for | calibrated on | achieved | limits | runs |", rows),
+    ]
+
+
+def cost(result: dict[str, Any]) -> list[str]:
+    """Milliseconds per decision."""
+    rows = (
+        [model, *(f"{1e3 * row[name]['wall']:.2f} / {1e3 * row[name]['cpu']:.2f}" for name in ("one", "hundred"))]
+        for model, row in result["cost"].items()
+    )
+    return [
+        "Milliseconds per decision on one CPU thread, median (wall time / processor time): one run alone, and per run when 100 report",
+        "together (`EarlyStopper.update_many`); 10 to 90 of 100 epochs seen.",
+        "",
+        *table("| model | one run | each of 100 |", rows),
+    ]

@@ -1,0 +1,72 @@
+"""The tasks of the early stopping benchmark: groups of real learning curves (see benchmarks/curves.py) as tuners meet them.
+
+Evaluations before training (TaskSet's index 0, AlgoPerf's step 1) are left out and cost nothing, so that the first step is the first after
+training began. Nothing else is: diverging, constant and crashed runs are part of the game. A run ends at its last finite value.
+
+* taskset_text_valid_loss: 6 tasks of 1,000 configurations, 50 evaluations.
+* algoperf_*: one task per workload and metric. A step is one evaluation, since these come at fixed intervals of wall time. Runs under the
+  self-tuning rules, which have three times the budget, are left out; a run may end early, having reached its target.
+* nasbench_nlp_wikitext2_val_loss: 1 task of 172 architectures, 50 epochs.
+* arlbench_sobol_return: one task per environment, 10 evaluations; a step is one of them.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.curves import bounds_of
+from lcx.replay.task import Task, as_task
+
+# Evaluations of a whole run under the external tuning rules, the one before training left out.
+ALGOPERF = {
+    "imagenet_resnet": 123,
+    "imagenet_resnet_large_bn_init": 123,
+    "imagenet_vit": 184,
+    "librispeech_conformer": 42,
+    "librispeech_conformer_layernorm": 42,
+    "librispeech_deepspeech": 38,
+}
+HORIZONS = {"taskset_text_valid_loss": 50, "nasbench_nlp_wikitext2_val_loss": 50, "arlbench_sobol_return": 10}
+SOURCES = (*HORIZONS, "algoperf_valid_loss", "algoperf_valid_score", "algoperf_valid_wer")
+OVERTIME = 1.15  # of the budget: some runs end a few evaluations late, those of three times the budget far beyond
+
+
+def tasks(folder: Path, most: int | None = None, seed: int = 0) -> dict[str, Task]:
+    """Every task by name, ``family/group``, with ``most`` of its runs drawn at random.
+
+    Raises:
+        FileNotFoundError: a source is missing from the folder.
+    """
+    return {name: task for source in SOURCES for name, task in _tasks(folder / f"{source}.npz", most, seed).items()}
+
+
+def family(name: str) -> str:
+    """The family of a task, the part of its source's name before the metric: tasks of one family resemble each other."""
+    return name.split("/")[0].split("_")[0]
+
+
+def _tasks(path: Path, most: int | None, seed: int) -> dict[str, Task]:
+    source, about = path.stem, json.loads(path.with_suffix(".json").read_text())
+    with np.load(path, allow_pickle=False) as data:
+        values, groups = data["values"].astype(float), data["group"]
+    if not source.startswith(("nasbench", "arlbench")):
+        values = values[:, 1:]
+    found = {}
+    for group in np.unique(groups):
+        horizon = HORIZONS.get(source) or ALGOPERF[group]
+        runs = (groups == group).nonzero()[0]
+        ends = np.where(np.isfinite(values[runs]), np.arange(1, values.shape[1] + 1), 1).max(1)
+        runs, ends = runs[ends <= OVERTIME * horizon], ends[ends <= OVERTIME * horizon]
+        if most is not None and len(runs) > most:
+            chosen = np.sort(np.random.default_rng(seed).choice(len(runs), most, replace=False))
+            runs, ends = runs[chosen], ends[chosen]
+        short = str(group).removeprefix("FixedTextRNNClassification_imdb_")
+        found[f"{source}/{short}"] = as_task(
+            values[runs][:, : ends.max()],
+            mode=about["direction"],
+            horizon=np.maximum(horizon, ends),
+            bounds=bounds_of(about["metric"]),
+            names=runs,
+        )
+    return found
