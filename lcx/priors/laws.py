@@ -1,7 +1,7 @@
 """The numbers of the prior "general": a law for every ingredient, and the kinds of curves that differ from it.
 
-Source: ours. The laws began as guesses and were fitted with ``benchmarks/synthetic/prior_fit.py`` to summary statistics of development curves.
-Some numbers were then set by hand; benchmarks/LOG.md (2026-11-25) says which, and why.
+Source: ours. The laws began as guesses and were fitted with ``benchmarks/synthetic/prior_fit.py`` to summary statistics of development
+curves. Some numbers were then set by hand; benchmarks/LOG.md (2026-11-25) says which, and why.
 """
 
 from dataclasses import dataclass
