@@ -1,6 +1,7 @@
 """Averages the weights of two models of one training: ``python scripts/average.py runs/stage4 runs/stage6 --folder runs/mean``.
 
-What it writes has the configuration of the second and can be trained on (``scripts/pretrain.py --start``) or shipped.
+What it writes has the configuration of the second and can be trained on (``scripts/pretrain.py --start``) or shipped. The second may have a
+reader that the first lacks; it is taken as it is.
 """
 
 import argparse
@@ -19,11 +20,12 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True, help="where the mean goes")
     options = parser.parse_args()
     (one, _), (other, about) = (load(folder, torch.device("cpu")) for folder in (options.first, options.second))
-    with torch.no_grad():
-        for mean, p in zip(one.parameters(), other.parameters(), strict=True):
-            mean.lerp_(p, 0.5)
+    earlier, later = one.state_dict(), other.state_dict()
+    if strange := [name for name in earlier.keys() ^ later.keys() if not (name in later and name.startswith("reader"))]:
+        raise SystemExit(f"expected two models of one size, got {strange[0]!r} in one of them only; name stages of one training")
+    other.load_state_dict({name: p.lerp(earlier[name], 0.5) if name in earlier else p for name, p in later.items()})
     del about["model"]
-    save(one, options.folder, about | {"averaged_with": str(options.first)})
+    save(other, options.folder, about | {"averaged_with": str(options.first)})
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from lcx.extrapolator import models_folder
 from lcx.files import write_text
 from lcx.pfn.features import Frame
 from lcx.pfn.model import PFN
+from lcx.pfn.others import Others
 
 GOLDEN = Path(__file__).resolve().parents[1] / "tests" / "golden"
 QUERIES = (1.0, 30.0, 70.5)  # steps after the last point
@@ -28,13 +29,24 @@ def golden(model: PFN) -> dict[str, Any]:
     t = torch.arange(1.0, 21.0, dtype=torch.float64)
     values = torch.stack([0.9 - 0.7 * t**-0.6, 0.5 + 0.02 * torch.sin(3 * t), torch.where(t % 4 == 2, torch.nan, 0.2 + 0.01 * t)])
     ends = torch.tensor([[0.0, 1.0, 1.0], [-torch.inf, torch.inf, 1.0], [0.0, torch.inf, 0.2]], dtype=torch.float64)
-    context = model.encode(values, t.expand_as(values), frame=Frame(*ends.unbind(1)))
+    lower, upper, fallback = ends.unbind(1)
+    context = model.encode(values, t.expand_as(values), frame=Frame(lower, upper, fallback))
+    others = {"": None} if model.reader is None else {"": None, " with others": _others(t)}
     rows = {}
     for token in (4, 19):
         queries = (t[token] + torch.tensor(QUERIES, dtype=torch.float64)).expand(3, -1)
-        law = model.decode(context, torch.full((3, 1), token), queries)
-        rows[str(token)] = torch.stack([law.icdf(level) for level in LEVELS], -1).tolist()
+        for said, runs in others.items():
+            law = model.decode(context, torch.full((3, 1), token), queries, runs)
+            rows[f"{token}{said}"] = torch.stack([law.icdf(level) for level in LEVELS], -1).tolist()
     return {"queries": QUERIES, "levels": LEVELS, "quantiles": rows}
+
+
+def _others(t: torch.Tensor) -> Others:
+    """Two other runs for each curve, one of which ends early."""
+    whole = torch.cat([t, 20 + 5 * t])
+    runs = torch.stack([0.95 - 0.6 * whole**-0.5, torch.where(whole < 60, 0.3 + 0.01 * whole, torch.nan)])
+    steps = torch.where(runs.isnan(), torch.nan, whole)
+    return Others.in_chart(runs.expand(3, -1, -1), steps.expand(3, -1, -1))
 
 
 def main() -> None:

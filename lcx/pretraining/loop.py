@@ -22,7 +22,7 @@ from lcx.pretraining.batches import BLOCK
 from lcx.pretraining.mixture import draw_mixture
 from lcx.pretraining.objective import loss, validate
 from lcx.pretraining.processes import Ranks, ranks
-from lcx.pretraining.real import load_sources
+from lcx.pretraining.real import Source, load_sources
 from lcx.pretraining.state import Run
 from lcx.priors.general import GeneralPrior
 from lcx.priors.named import PRIORS
@@ -127,10 +127,10 @@ def _train(config: PretrainConfig, folder: Path, together: Ranks, resume: bool, 
                 saved = time.monotonic()
         if together.first:
             run.save(folder)
-    return together.from_first(_finish(run, config, prior, folder) if together.first else None)
+    return together.from_first(_finish(run, config, prior, sources, folder) if together.first else None)
 
 
-def _finish(run: Run, config: PretrainConfig, prior: Prior | GeneralPrior, folder: Path) -> dict[str, Any]:
+def _finish(run: Run, config: PretrainConfig, prior: Prior | GeneralPrior, sources: list[Source], folder: Path) -> dict[str, Any]:
     """Leaves the model; what goes into ``config.json`` beside the size of the network."""
     scores = validate(run.model, prior, config.validation_curves)
     about = {
@@ -141,6 +141,8 @@ def _finish(run: Run, config: PretrainConfig, prior: Prior | GeneralPrior, folde
         "device": str(next(run.model.parameters()).device),
         "validation": {str(cutoff): {"log_score": mean, "standard_error": error} for cutoff, (mean, error) in scores.items()},
     }
+    if sources:
+        about["real"] = [source.facts() for source in sources]
     save(run.model, folder, about)
     return about
 

@@ -52,6 +52,13 @@ class Source:
     sign: int  # 1 if larger is better, else -1
     bounds: tuple[float, float]  # hard limits of the metric, user's unit; infinite where there is none
     studies: list[list[Run]]
+    origin: str = ""  # where the curves come from, and under which licence, as the file beside them says
+    licence: str = ""
+
+    def facts(self) -> dict[str, str | int]:
+        """What a model's card says of the source."""
+        runs = sum(map(len, self.studies))
+        return {"name": self.name, "runs": runs, "studies": len(self.studies), "origin": self.origin, "licence": self.licence}
 
 
 def bounds_of(metric: str) -> tuple[float, float]:
@@ -105,7 +112,7 @@ def load_source(path: Path) -> Source:
             studies.setdefault(str(group), []).append(Run(t, y).thin(LONGEST))
     lower, upper = about.get("bounds") or bounds_of(metric)
     bounds = -np.inf if lower is None else float(lower), np.inf if upper is None else float(upper)
-    return Source(path.stem, sign, bounds, list(studies.values()))
+    return Source(path.stem, sign, bounds, list(studies.values()), str(about.get("source", "")), str(about.get("licence", "")))
 
 
 class _Target(NamedTuple):

@@ -1,6 +1,8 @@
 """Real curves in training: what is read from a folder, and what batches are made of."""
 
 import json
+import os
+import signal
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +10,8 @@ import pytest
 import torch
 
 from lcx.config import PFNConfig, PretrainConfig
-from lcx.pretraining import real
+from lcx.pfn.checkpoint import load
+from lcx.pretraining import pretrain, real, state
 from lcx.pretraining.mixture import draw_mixture
 from lcx.pretraining.real import bounds_of, load_sources, real_batch
 from lcx.priors import PRIORS
@@ -122,3 +125,33 @@ def test_a_mixture_is_a_function_of_its_arguments_and_has_its_shares(folder):
     kinds = [batch.others is None for block in range(6) for batch in draw_mixture(prior, CONFIG, sources, block, torch.device("cpu"))]
     assert np.mean(kinds) == pytest.approx(0.25, abs=0.15)  # 192 batches; neither real nor a study
     assert not any(batch.others is None for batch in draw_mixture(prior, replace(CONFIG, studies=1.0), [], 0, torch.device("cpu")))
+
+
+def test_a_training_on_real_curves_and_studies_resumes_bit_for_bit_and_says_what_it_saw(folder, tmp_path, monkeypatch):
+    config = replace(CONFIG, real=str(folder), curves=16 * 8, validation_curves=2, validate_every=1000, warmup=2)
+    about = pretrain(config, tmp_path / "whole", device="cpu", progress=False)
+    assert [(source["name"], source["runs"], source["studies"]) for source in about["real"]] == [("a", 4, 2), ("b", 5, 1)]
+    plain = state.Run.take_step
+
+    def interrupted(run, *rest):
+        plain(run, *rest)
+        if run.step == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(state.Run, "take_step", interrupted)
+    pretrain(config, tmp_path / "parts", device="cpu", progress=False)
+    monkeypatch.undo()
+    pretrain(config, tmp_path / "parts", device="cpu", resume=True, progress=False)
+    one, two = (load(tmp_path / name, torch.device("cpu"))[0].state_dict() for name in ("whole", "parts"))
+    assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_a_reader_is_added_to_a_model_that_lacks_one(folder, tmp_path):
+    size = replace(CONFIG.model, reader=0)
+    first = PretrainConfig(prior="general", model=size, batch=16, curves=16, validation_curves=2, warmup=1)
+    pretrain(first, tmp_path / "first", device="cpu", progress=False)
+    second = replace(CONFIG, real=str(folder), start=str(tmp_path / "first"), curves=32, muon_rate=0.0, adam_rate=0.0, validation_curves=2)
+    pretrain(second, tmp_path / "second", device="cpu", progress=False)
+    before, after = (load(tmp_path / name, torch.device("cpu"))[0].state_dict() for name in ("first", "second"))
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert any(name.startswith("reader") for name in after)
