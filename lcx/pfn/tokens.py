@@ -80,7 +80,8 @@ class GeneralTokens:
     """Curves as the general model reads them: float32, larger is better, NaN-padded on the right, with what else is known of them.
 
     The chart of the values does not matter to the model; here the last value is 0, so that the latest changes keep their digits
-    whatever came before, and the range is 1. Of more than 512 points the last 128 are read, and 384 evenly spaced ones before.
+    whatever came before, and the range is 1. If a curve has more than 512 points, the last 128 are
+    read, and 384 evenly spaced ones before them.
 
     Attributes: as those of :class:`Tokens`, and
         frame: bounds, and the scale to assume while all values are equal: the width of the bounds, else the distance from the one
