@@ -14,7 +14,7 @@ from lcx.pfn.decoding import decode, draw_paths, to_user
 from lcx.pfn.model import PFN
 from lcx.pfn.others import Others, as_others
 from lcx.pfn.surprise import surprises
-from lcx.pfn.tokens import GeneralTokens, Tokens, as_cutoffs, model_steps, queries_after
+from lcx.pfn.tokens import GeneralTokens, Tokens, as_cutoffs, model_steps, queries_after, tokens_before
 from lcx.predictive import Predictive
 
 DEFAULT = "general"
@@ -185,13 +185,10 @@ class Extrapolator:
         curves, one = as_curves(values, steps, horizon=horizon, bounds=bounds, finished=True)
         read, cuts = self._read(curves, mode, bounds, unit), as_cutoffs(cutoffs, curves)
         queries = queries_after(cuts, at, curves)
-        last = read.token_at(cuts)
-        if ((last < 0) & ~queries.isnan().all(-1)).any():
-            cut = int(cuts[(last < 0).any(0)].max())
-            raise ValueError(f"expected cut-offs from 1 % of the horizon on, got {cut} points before it; leave the early cut-offs out")
+        last = tokens_before(read, cuts, queries)
         ahead = model_steps(queries, curves).clamp(min=read.first_step).float()
         known = self._others(others, curves, read, mode, bounds)
-        tokens = last.clamp(min=0)[..., None].expand(ahead.shape).flatten(1)
+        tokens = last[..., None].expand(ahead.shape).flatten(1)
         pairs = decode(self.model, read, tokens, ahead.flatten(1), known)
         logits, loc, spread = (x.unflatten(1, ahead.shape[1:]) for x in (pairs.logits, pairs.loc, pairs.scale))
         return Extrapolation(

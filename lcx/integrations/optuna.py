@@ -132,24 +132,17 @@ def should_prune(
         ValueError, TypeError: the objectives are not those of the study, or ``EarlyStopper`` refuses an argument.
     """
     study, judge = trial.study, spare_incumbent(never_better(delta)) if rule is None else rule
-    names = study.metric_names or list(values)
-    if set(names) != set(values) or len(names) != len(study.directions) or set(bounds or ()) - set(names):
-        came = f"values of {list(values)} and bounds of {list(bounds or ())} for {len(study.directions)} directions"
-        raise ValueError(f"expected one value per objective, got {came}, metric names {study.metric_names}; name each objective alike")
+    names = _objectives(study, list(values), list(bounds or ()))
     curves = _kept(trial, values, step)
     ended = [other for other in study.best_trials if "lcx:predicted" not in other.user_attrs]  # a prediction is nothing to be beaten by
     stoppers, looks, reasons = [], [], []
     for i, (name, direction) in enumerate(zip(names, study.directions, strict=True)):
-        looks.append(_Looks([other.values[i] for other in ended], judge))
-        stopper = EarlyStopper(horizon, _mode(direction), bounds=(bounds or {}).get(name, (None, None)), rule=looks[i], **options)
-        verdict = _feed(stopper, curves[name], None)
-        stoppers.append(stopper)
+        looks.append(_Looks(name, [other.values[i] for other in ended], judge))
+        within = (bounds or {}).get(name, (None, None))
+        stoppers.append(EarlyStopper(horizon, _mode(direction), bounds=within, rule=looks[i], **options))
+        verdict = _feed(stoppers[i], curves[name], None)
         reasons += [f"{name}: {verdict.reason}"] if verdict.stop else []  # it diverges
-    for k, other in enumerate(ended):
-        if all(look.agree(k, stopper.confirm) for look, stopper in zip(looks, stoppers, strict=True)):
-            said = "; ".join(f"{name}: {look.verdicts[-1][k].reason}" for name, look in zip(names, looks, strict=True))
-            reasons.append(f"trial {other.number} is unlikely to be beaten in any objective; {said}")
-    if reasons:
+    if reasons := reasons + _beaten(ended, looks, stoppers):
         trial.set_user_attr("lcx:reason", reasons[0])
         trial.set_user_attr("lcx:predicted", [_predicted(stopper) for stopper in stoppers])
     return bool(reasons)
@@ -158,9 +151,9 @@ def should_prune(
 class _Looks:
     """A rule that never stops a run: it keeps the verdicts against each of several values to beat."""
 
-    def __init__(self, bests: list[float], rule: Rule) -> None:
+    def __init__(self, name: str, bests: list[float], rule: Rule) -> None:
         self.verdicts: list[list[Verdict]] = []
-        self._bests, self._rule = bests, rule
+        self._name, self._bests, self._rule = name, bests, rule
 
     def __call__(self, extrapolation: Extrapolation, best: float) -> Verdict:
         self.verdicts.append([self._rule(extrapolation, own) for own in self._bests])
@@ -169,6 +162,32 @@ class _Looks:
     def agree(self, k: int, confirm: int) -> bool:
         """Whether there were this many looks, and all of them say stop against the k-th value."""
         return len(self.verdicts) == confirm and all(verdicts[k].stop for verdicts in self.verdicts)
+
+    def told(self, k: int) -> str:
+        """Why the last look said what it said against the k-th value."""
+        return f"{self._name}: {self.verdicts[-1][k].reason}"
+
+
+def _beaten(ended: list[Any], looks: list[_Looks], stoppers: list[EarlyStopper]) -> list[str]:
+    """A sentence for each trial that is unlikely to be beaten in any objective."""
+    return [
+        f"trial {other.number} is unlikely to be beaten in any objective; {'; '.join(look.told(k) for look in looks)}"
+        for k, other in enumerate(ended)
+        if all(look.agree(k, stopper.confirm) for look, stopper in zip(looks, stoppers, strict=True))
+    ]
+
+
+def _objectives(study: optuna.Study, values: list[str], bounds: list[str]) -> list[str]:
+    """Names of the objectives in the order of the study's directions.
+
+    Raises:
+        ValueError: values or bounds were given of others.
+    """
+    names = study.metric_names or values
+    if set(names) != set(values) or len(names) != len(study.directions) or set(bounds) - set(names):
+        came = f"values of {values} and bounds of {bounds} for {len(study.directions)} directions"
+        raise ValueError(f"expected one value per objective, got {came}, metric names {study.metric_names}; name each objective alike")
+    return names
 
 
 def _kept(trial: Trial, values: Mapping[str, float | None], step: int) -> dict[str, _Curve]:

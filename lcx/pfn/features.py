@@ -105,8 +105,7 @@ def general_tokens(
     unit = torch.maximum(running.typical(change, _FAST), _SMALLEST_UNIT * long).clamp(min=1e-30)
     unit = torch.where(flat, fallback, torch.maximum(unit, 1e-20 * width))
     slow = torch.where(flat, fallback, torch.maximum(running.mean(change.abs(), _SLOW), unit * 1e-3))
-    change_before, _, has_two = previous(change, steps, moved)
-    bend = running.typical(torch.where(moved & has_two, change - change_before, change), _SLOW)
+    bend = running.typical(_bend(change, steps, moved), _SLOW)
     # The fallback may stand in while values are equal, but no later token may learn what it was.
     was_flat = previous(flat.to(values.dtype), steps, seen)[0] > 0
     unit_before, width_before = (torch.where(has_before & ~was_flat, previous(x, steps, seen)[0], x) for x in (unit, width))
@@ -135,6 +134,12 @@ def general_tokens(
         *(_room(x, unit) for x in (frame.upper[:, None] - values, values - frame.lower[:, None])),
     ]
     return torch.stack([x.to(values.dtype).clamp(-12, 12) for x in features], dim=-1), unit, gap
+
+
+def _bend(change: Tensor, steps: Tensor, moved: Tensor) -> Tensor:
+    """How much each change differs from the one before it; the first one itself."""
+    before, _, has_two = previous(change, steps, moved)
+    return torch.where(moved & has_two, change - before, change)
 
 
 def _time(steps: Tensor, gap: Tensor, number: Tensor) -> list[Tensor]:

@@ -179,3 +179,16 @@ def queries_after(cuts: Int[Tensor, "C"], at: Any, curves: Curves) -> Float[Tens
     reached = cuts.clamp(max=curves.steps.shape[1]) - 1
     live = (cuts <= curves.counts[:, None])[..., None] & (queries[:, None, :] > curves.steps[:, reached][..., None])
     return torch.where(live, queries[:, None, :], torch.nan)
+
+
+def tokens_before(read: "Tokens | GeneralTokens", cuts: Int[Tensor, "C"], queries: Float[Tensor, "B C A"]) -> Int[Tensor, "B C"]:
+    """The last token before each cut-off of a back-test; 0 where there is none and nothing is asked.
+
+    Raises:
+        ValueError: a cut-off before the first point that the model can read.
+    """
+    last = read.token_at(cuts)
+    if ((last < 0) & ~queries.isnan().all(-1)).any():
+        cut = int(cuts[(last < 0).any(0)].max())
+        raise ValueError(f"expected cut-offs from 1 % of the horizon on, got {cut} points before it; leave the early cut-offs out")
+    return last.clamp(min=0)

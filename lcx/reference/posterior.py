@@ -80,14 +80,9 @@ def mcmc(
         ImportError: the sampler's package is missing; install lcx[mcmc].
     """
     law = _prior(prior)
-    if sampler not in SAMPLERS:
-        raise ValueError(f"expected sampler to be one of {SAMPLERS}, got {sampler!r}; choose one of these names")
-    for name, count, least in (("draws", draws, 4), ("warmup", warmup, 0), ("chains", chains, 1)):
-        if isinstance(count, bool) or not isinstance(count, Integral) or count < least:
-            raise ValueError(f"expected {name} as a whole number >= {least}, got {count!r}; give one")
+    _check(sampler, draws, warmup, chains)
     curves, one = as_curves(values, steps, horizon=horizon, bounds=bounds)
-    short = (curves.counts < 2).nonzero().flatten().tolist()
-    if short:
+    if short := (curves.counts < 2).nonzero().flatten().tolist():
         raise ValueError(f"expected at least 2 observed points per curve, got 1 in curve {short[0]}; use lcx.predict for so little")
     queries, scale = as_queries(at, curves), as_scale(curves, mode=mode, bounds=bounds, unit=unit)
     read, ahead = Tokens(curves, scale, furthest=torch.inf), model_steps(queries, curves).clamp(min=1)
@@ -99,11 +94,10 @@ def mcmc(
     theta, weight = _components(drawn)
     predictive = Predictive(weight[:, None].expand(-1, ahead.shape[1], -1), *_normals(law, theta, ahead))
     problems = info.problems()
+    if problems and (strict or not drawn.admissible.flatten(1).any(1).all()):
+        raise NotConverged(_unconverged(sampler, problems), info)
     if problems:
-        message = f"expected a converged {sampler} posterior, got {'; '.join(problems[:5])}; take more draws or warm-up, or sampler='smc'"
-        if strict or not drawn.admissible.flatten(1).any(1).all():
-            raise NotConverged(message, info)
-        warnings.warn(message, RuntimeWarning, stacklevel=2)
+        warnings.warn(_unconverged(sampler, problems), RuntimeWarning, stacklevel=2)
     answer = Extrapolation(
         steps_ahead=queries,
         predictive=to_user(predictive, scale, bounds),
@@ -114,6 +108,19 @@ def mcmc(
         notes=lambda: read.notes(bounds, unit) + problems,
     )
     return answer, info
+
+
+def _check(sampler: str, draws: int, warmup: int, chains: int) -> None:
+    """Refuses a sampler that there is not, or a number of draws that is none."""
+    if sampler not in SAMPLERS:
+        raise ValueError(f"expected sampler to be one of {SAMPLERS}, got {sampler!r}; choose one of these names")
+    for name, count, least in (("draws", draws, 4), ("warmup", warmup, 0), ("chains", chains, 1)):
+        if isinstance(count, bool) or not isinstance(count, Integral) or count < least:
+            raise ValueError(f"expected {name} as a whole number >= {least}, got {count!r}; give one")
+
+
+def _unconverged(sampler: str, problems: list[str]) -> str:
+    return f"expected a converged {sampler} posterior, got {'; '.join(problems[:5])}; take more draws or warm-up, or sampler='smc'"
 
 
 def _prior(prior: str | Prior) -> Prior:

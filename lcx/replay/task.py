@@ -111,13 +111,7 @@ def as_task(
     packed = []
     for i, y in enumerate(rows):
         t = np.arange(1.0, len(y) + 1) if steps is None else np.asarray(steps[i] if per_run else steps[: len(y)], dtype=np.float64)
-        if t.shape != y.shape:
-            raise ValueError(f"expected as many steps as values, got {t.shape} and {y.shape} in run {i}; give each value a step")
-        seen = np.isfinite(y) & np.isfinite(t) & (np.nan_to_num(y) >= low) & (np.nan_to_num(y) <= high)
-        y, t = (y[seen], t[seen]) if seen.any() else (np.array([np.nan]), t[:1])
-        if not (np.diff(t) > 0).all() or not t[0] > 0:
-            raise ValueError(f"expected steps > 0, strictly increasing, got {t[:5].tolist()}... in run {i}; sort them, and count from 1")
-        packed.append((y, t))
+        packed.append(_readable(y, t, low, high, i))
     ends = np.array([t[-1] for _, t in packed])
     planned = np.array(np.broadcast_to(ends.max() if horizon is None else np.asarray(horizon, dtype=np.float64), ends.shape))
     if (late := ~(planned >= ends)).any():
@@ -131,6 +125,17 @@ def as_task(
     for i, pair in enumerate(packed):
         table[:, i, : len(pair[0])] = pair
     return Task(named, table[0], table[1], planned, mode, (bounds[0], bounds[1]))
+
+
+def _readable(y: np.ndarray, t: np.ndarray, low: float, high: float, i: int) -> tuple[np.ndarray, np.ndarray]:
+    """Values and steps of run ``i`` where both are finite and inside the bounds; a NaN at the first step where there is nothing."""
+    if t.shape != y.shape:
+        raise ValueError(f"expected as many steps as values, got {t.shape} and {y.shape} in run {i}; give each value a step")
+    seen = np.isfinite(y) & np.isfinite(t) & (np.nan_to_num(y) >= low) & (np.nan_to_num(y) <= high)
+    y, t = (y[seen], t[seen]) if seen.any() else (np.array([np.nan]), t[:1])
+    if not (np.diff(t) > 0).all() or not t[0] > 0:
+        raise ValueError(f"expected steps > 0, strictly increasing, got {t[:5].tolist()}... in run {i}; sort them, and count from 1")
+    return y, t
 
 
 def task_from_table(

@@ -77,8 +77,7 @@ def standings(
     sign = direction(mode)
     if not (math.isfinite(delta) and delta < 1) or min_points < 1:
         raise ValueError(f"expected delta < 1 and min_points >= 1, got {delta} and {min_points}; write 0.05 for 5 %, 1 for the least")
-    curves = _curves(table, metric)
-    known, runs = {}, []
+    curves, known, runs = _curves(table, metric), {}, []
     ends = _horizons(table.attrs, {run: steps[-1] for run, (steps, _) in curves.items()}, horizon)
     for run, (steps, values) in curves.items():
         known[run] = reports = Reports()
@@ -87,8 +86,7 @@ def standings(
         runs.append(Standing(run, float(steps[-1]), ends[run], float(values[-1]), best))
         _settle(runs[-1], str(table.attrs.get("state", {}).get(run, "")), said, len(reports.read), min_points)
     _challenge(runs, sign)
-    asked = [run for run in runs if not run.reason]
-    if asked:
+    if asked := [run for run in runs if not run.reason]:
         _predict(asked, [known[run.run] for run in asked], mode=mode, bounds=bounds, delta=delta, model=load(model, device))
     return sorted(runs, key=lambda run: (math.isnan(run.final), -sign * run.final if not math.isnan(run.final) else 0, run.run))
 

@@ -52,16 +52,21 @@ def fan(
     parts.append(f'<polyline class="seen" points="{" ".join(seen)}"/>')
     if len(seen) <= _DOTTED:
         parts.append(f'<path class="dots" d="{"".join(f"M{point}h0" for point in seen)}"/>')
-    floor = HEIGHT - FOOT
-    parts.append(f'<path class="axes" d="M{LEFT},0V{floor}H{WIDTH - 4}"/>')
-    for x, y, anchor, x_or_y in (
-        (LEFT - 4, 9, "end", high),
-        (LEFT - 4, floor, "end", low),
-        (LEFT, HEIGHT - 4, "start", begin),
-        (WIDTH - 4, HEIGHT - 4, "end", end),
-    ):
-        parts.append(f'<text x="{x}" y="{y}" text-anchor="{anchor}">{x_or_y:.3g}</text>')
+    parts += _axes((low, high), (begin, end))
     return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" aria-hidden="true">{"".join(parts)}</svg>'
+
+
+def _axes(values: tuple[float, float], steps: tuple[float, float]) -> list[str]:
+    """Both axes, with a number at either end."""
+    floor = HEIGHT - FOOT
+    labels = [
+        (LEFT - 4, 9, "end", values[1]),
+        (LEFT - 4, floor, "end", values[0]),
+        (LEFT, HEIGHT - 4, "start", steps[0]),
+        (WIDTH - 4, HEIGHT - 4, "end", steps[1]),
+    ]
+    texts = [f'<text x="{x}" y="{y}" text-anchor="{anchor}">{number:.3g}</text>' for x, y, anchor, number in labels]
+    return [f'<path class="axes" d="M{LEFT},0V{floor}H{WIDTH - 4}"/>', *texts]
 
 
 def interval(low: float, middle: float, high: float, limits: tuple[float, float]) -> str:
