@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,6 @@ from torch import Tensor
 
 from lcx.arrays import Numbers, as_floats, as_pair, as_rows, as_step_rows
 
-MAX_GRID = 512  # most steps in the default query grid (DESIGN section 4, `at`)
 SMALLEST_RANGE = 1e-280  # below it values count as equal: float64 must hold a tiny part of it
 
 
@@ -103,38 +101,6 @@ def as_curves(values: Any, steps: Any = None, *, horizon: Any, bounds: Any = (No
     passed = ends.numbers < last if finished else ends.numbers <= last
     ends.refuse(passed, "no steps at or beyond the horizon", "Raise it or cut the curve.", last_step=last)
     return Curves(*map(torch.from_numpy, (packed, packed_steps, ends.numbers[:, 0]))), given.one
-
-
-def as_queries(at: Any, curves: Curves) -> Float[Tensor, "batch queries"]:
-    """Checks the steps to predict, or returns the default ones.
-
-    Args:
-        at: query steps, user's step unit, strictly increasing, within (last observed step, horizon]. A number or a flat
-            array serves all curves; a list of 1-D or a 2-D array padded with NaN has one row per curve. None: every
-            integer step, and the horizon if it is not an integer; or 512 evenly spaced steps if these are more than 512.
-        curves: the curves to be extrapolated, each ending before its horizon.
-
-    Returns:
-        Query steps, user's step unit, NaN-padded on the right, with dtype and device of `curves`.
-
-    Raises:
-        TypeError: `at` is not made of numbers. ValueError: it is empty, out of order, out of range, or has a wrong number of rows.
-    """
-    last, horizon = np.fmax.reduce(curves.steps.cpu().numpy(), 1, keepdims=True), curves.horizon.cpu().numpy()[:, None]
-    if at is None:
-        start = np.floor(last)
-        counts = np.ceil(horizon) - start  # the integers in (last, horizon], and a fractional horizon
-        k = np.arange(1, min(counts.max(), MAX_GRID) + 1)
-        even = horizon - (horizon - last) * (1 - k / MAX_GRID)  # exactly the horizon at the last k
-        grid = np.where(counts > MAX_GRID, even, np.minimum(start + k, horizon))
-        return torch.from_numpy(np.where(k <= counts, grid, np.nan)).to(curves.steps)
-    at = [at] if isinstance(at, Real) or getattr(at, "ndim", 1) == 0 else at
-    given = as_step_rows(at, "at", Numbers(last, "last step", len(curves) == 1))
-    numbers = given.numbers.astype(last.dtype)  # compared as stored: a float32 horizon is itself a valid query
-    given.refuse(np.isnan(numbers) & given.flat, "finite `at`", "Remove the entry: a flat array needs no padding.")
-    outside, rule = (numbers <= last) | (numbers > horizon), "`at` after the last observed step, up to the horizon"
-    given.refuse(outside, rule, "Remove the step or raise the horizon.", last_step=last, horizon=horizon)
-    return torch.from_numpy(numbers).to(curves.steps)
 
 
 def as_scale(curves: Curves, *, mode: str, bounds: Any, unit: Any) -> Scale:

@@ -6,15 +6,16 @@ from typing import Any
 
 import torch
 
-from lcx.curves import Curves, as_curves, as_queries, as_scale
+from lcx.curves import Curves, as_curves, as_scale
 from lcx.extrapolation import Extrapolation
 from lcx.pfn.checkpoint import as_device
 from lcx.pfn.checkpoint import load as load_checkpoint
 from lcx.pfn.decoding import decode, draw_paths, to_user
 from lcx.pfn.model import PFN
 from lcx.pfn.others import Others, as_others
+from lcx.pfn.queries import as_cutoffs, as_queries, queries_after, tokens_before
 from lcx.pfn.surprise import surprises
-from lcx.pfn.tokens import GeneralTokens, Tokens, as_cutoffs, model_steps, queries_after, tokens_before
+from lcx.pfn.tokens import GeneralTokens, Tokens, model_steps
 from lcx.predictive import Predictive
 
 DEFAULT = "general"

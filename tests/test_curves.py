@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from jaxtyping import jaxtyped
 from torch import Tensor
 
-from lcx.curves import Curves, Scale, as_curves, as_queries, as_scale
+from lcx.curves import Curves, Scale, as_curves, as_scale
+from lcx.pfn.queries import as_queries
 
 NAN, INF = math.nan, math.inf
 FREE = (None, None)

@@ -26,12 +26,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from lcx.config import LEVELS
-from lcx.curves import as_curves, as_queries, as_scale, direction
+from lcx.curves import as_curves, as_scale, direction
 from lcx.export.onnx_math import DECOMPOSITIONS, Mixture, as_levels, cdf, icdf
 from lcx.extrapolator import load
 from lcx.files import write_atomically
 from lcx.pfn.features import Frame
 from lcx.pfn.model import PFN
+from lcx.pfn.queries import as_queries
 from lcx.pfn.tokens import GeneralTokens, Tokens
 
 _SHARED = ("values", "steps", "at", "horizon", "lower", "upper", "best")

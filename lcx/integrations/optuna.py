@@ -177,7 +177,7 @@ def _beaten(ended: list[Any], looks: list[_Looks], stoppers: list[EarlyStopper])
     ]
 
 
-def _objectives(study: optuna.Study, values: list[str], bounds: list[str]) -> list[str]:
+def _objectives(study: Study, values: list[str], bounds: list[str]) -> list[str]:
     """Names of the objectives in the order of the study's directions.
 
     Raises:

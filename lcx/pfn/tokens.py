@@ -2,12 +2,11 @@
 
 from typing import Any
 
-import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from lcx.curves import SMALLEST_RANGE, Curves, Scale, as_queries, direction
+from lcx.curves import SMALLEST_RANGE, Curves, Scale, direction
 from lcx.pfn.features import Frame
 
 MOST_TOKENS = 100  # the parametric model is trained on curves of at most this many points
@@ -151,44 +150,3 @@ def model_steps(steps: Float[Tensor, "B ..."], curves: Curves) -> Float[Tensor, 
     """t = 100 * step / horizon of the user's steps; NaN stays."""
     less = torch.where(curves.horizon > 1e300, 1e-10, 1.0).to(steps)  # lest 100 * step overflow
     return (100 * (steps.movedim(0, -1) * less) / (curves.horizon * less)).movedim(-1, 0)
-
-
-def as_cutoffs(cutoffs: Any, curves: Curves) -> Int[Tensor, "C"]:
-    """Checked cut-offs, or 1, 2, ... up to one point less than the longest curve has."""
-    longest = curves.values.shape[1]
-    if cutoffs is None:
-        return torch.arange(1, max(longest, 2))
-    cuts = np.atleast_1d(np.asarray(cutoffs))
-    if cuts.dtype.kind not in "iu" or cuts.ndim != 1 or not cuts.size or (np.diff(cuts) <= 0).any() or cuts[0] < 1 or cuts[-1] > longest:
-        raise ValueError(
-            f"expected cutoffs as strictly increasing whole numbers of points within 1..{longest}, got {cutoffs!r}; "
-            "leave it out for every cut-off"
-        )
-    return torch.from_numpy(cuts.astype(np.int64))
-
-
-def queries_after(cuts: Int[Tensor, "C"], at: Any, curves: Curves) -> Float[Tensor, "B C A"]:
-    """Steps to predict from each cut-off; NaN where not after it or where the curve has fewer points than the cut-off."""
-    first = int(cuts[0])
-    begun = Curves(curves.values[:, :first], curves.steps[:, :first], curves.horizon)
-    if at is None:
-        queries = torch.cat([curves.steps[:, first:], as_queries(None, curves)], 1).sort(1).values
-        queries = queries[:, : max(1, int((~queries.isnan()).sum(1).max()))]
-    else:
-        queries = as_queries(at, begun)
-    reached = cuts.clamp(max=curves.steps.shape[1]) - 1
-    live = (cuts <= curves.counts[:, None])[..., None] & (queries[:, None, :] > curves.steps[:, reached][..., None])
-    return torch.where(live, queries[:, None, :], torch.nan)
-
-
-def tokens_before(read: "Tokens | GeneralTokens", cuts: Int[Tensor, "C"], queries: Float[Tensor, "B C A"]) -> Int[Tensor, "B C"]:
-    """The last token before each cut-off of a back-test; 0 where there is none and nothing is asked.
-
-    Raises:
-        ValueError: a cut-off before the first point that the model can read.
-    """
-    last = read.token_at(cuts)
-    if ((last < 0) & ~queries.isnan().all(-1)).any():
-        cut = int(cuts[(last < 0).any(0)].max())
-        raise ValueError(f"expected cut-offs from 1 % of the horizon on, got {cut} points before it; leave the early cut-offs out")
-    return last.clamp(min=0)

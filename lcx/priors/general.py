@@ -153,8 +153,8 @@ def _grid(p: dict[str, Tensor], c: Tensor, count: Tensor, inside: Tensor, genera
     bent = torch.where(p["dense"], 0.15 * place + 0.85 * place**4, place)
     first = torch.minimum(p["first"].clamp(min=1e-5), 1 / count)
     # From the first to the last step evenly in log step.
-    rank = ((place - place[:, :1]) / (1 - place[:, :1]).clamp(min=1e-6)).clamp(0, 1)
-    t = torch.where(p["geometric"], torch.exp(torch.log(first) * (1 - rank)), bent).clamp(1e-6, 1)
+    along = ((place - place[:, :1]) / (1 - place[:, :1]).clamp(min=1e-6)).clamp(0, 1)
+    t = torch.where(p["geometric"], torch.exp(torch.log(first) * (1 - along)), bent).clamp(1e-6, 1)
     early = t[:, :1] * torch.where(p["untrained"] & ~p["geometric"], p["untrained_at"].clamp(1e-5, 1), 1.0)
     return torch.cat([early, t[:, 1:]], 1), torch.where(p["geometric"], first, 1 / count)
 

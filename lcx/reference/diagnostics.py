@@ -136,7 +136,7 @@ def lineage_ess(x: Float[Tensor, "N W"], origin: Int[Tensor, "N"]) -> tuple[np.n
         most = len(y) if len(families) >= _FAMILIES else len(families)
         return (len(y) * (y**2).sum(0) / (sums**2).sum(0)).clamp(max=most).numpy()
 
-    rank = x.argsort(0).argsort(0).double()
+    place = x.argsort(0).argsort(0).double()
     levels = torch.tensor([0.05, 0.95], dtype=x.dtype)
     tails = (x[:, None] <= torch.quantile(x, levels, dim=0)).double()
-    return ess(torch.special.ndtri((rank + 0.625) / (len(x) + 0.25))), ess(tails.flatten(1)).reshape(2, -1).min(0)
+    return ess(torch.special.ndtri((place + 0.625) / (len(x) + 0.25))), ess(tails.flatten(1)).reshape(2, -1).min(0)

@@ -11,10 +11,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lcx.curves import Scale, as_curves, as_queries, as_scale
+from lcx.curves import Scale, as_curves, as_scale
 from lcx.extrapolation import Extrapolation
 from lcx.pfn.checkpoint import as_device
 from lcx.pfn.decoding import to_user
+from lcx.pfn.queries import as_queries
 from lcx.pfn.tokens import Tokens, model_steps
 from lcx.predictive import Predictive
 from lcx.priors.named import PRIORS

@@ -120,8 +120,8 @@ def targets_of(task: Task) -> Float[np.ndarray, "T"]:
     if not shown.size:
         return np.zeros(1)
     most = TARGETS // 2
-    ranks = np.union1d(np.arange(1, most + 1), np.geomspace(most, max(most, len(shown)), most).round().astype(int))
-    return task.sign * shown[ranks[ranks <= len(shown)] - 1][::-1]
+    places = np.union1d(np.arange(1, most + 1), np.geomspace(most, max(most, len(shown)), most).round().astype(int))
+    return task.sign * shown[places[places <= len(shown)] - 1][::-1]
 
 
 # Runs (P,), cut-offs (P,), and what was predicted there, batch shape (P,).

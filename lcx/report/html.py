@@ -190,7 +190,7 @@ def _page(rows: list[_Row], about: dict[str, Any], notes: list[str]) -> str:
             "<p>Nothing.</p>" if not stops else "<ul>",
             *(f"<li><b>{_text(run.run)}</b> at step {run.step:g} of {run.horizon:g}: {_text(run.reason)}</li>" for run in stops),
             "</ul>" if stops else "",
-            f"<h2>Ranking</h2>{_ranking(rows)}<h2>Runs</h2><div class=charts>{''.join(map(_figure, rows))}</div>",
+            f"<h2>Ranking</h2>{_best_first(rows)}<h2>Runs</h2><div class=charts>{''.join(map(_figure, rows))}</div>",
             f"<h2>Warnings</h2><ul>{said}</ul>" if said else "",
             "<h2>How to read this</h2><ul>",
             _HOW.replace("DELTA", f"{about['delta']:g}"),
@@ -200,7 +200,7 @@ def _page(rows: list[_Row], about: dict[str, Any], notes: list[str]) -> str:
     )
 
 
-def _ranking(rows: list[_Row]) -> str:
+def _best_first(rows: list[_Row]) -> str:
     ends = np.array([[row.run.low, row.run.final, row.run.high] for row in rows])
     upper = ends[: len(rows) // 2 + 1]  # runs far behind would dwarf the differences of those ahead
     known = upper[~np.isnan(upper)]

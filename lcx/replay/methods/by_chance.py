@@ -72,19 +72,19 @@ class led:
         """Gives the legs."""
         if chances is None:
             raise ValueError("expected chances for a method that predicts, got None; make them with lcx.replay.forecast(task)")
-        ranked: list[tuple[float, int, int]] = []  # the two best runs: best value, points, run
+        leading: list[tuple[float, int, int]] = []  # the two best runs: best value, points, run
         finished, made_by, grid, allowed = 0, (), np.zeros(0), np.zeros(0)
         for run in order:
             count = points = int(task.counts[run])
             peaks, steps = task.peaks[run, :count], task.steps[run, :count]
             chance = math.nan
-            if ranked and made_by != (finished > 1, *ranked):
-                made_by, (best, seen, leader) = (finished > 1, *ranked), ranked[0]
-                goal = ranked[1][0] if finished > 1 else best
+            if leading and made_by != (finished > 1, *leading):
+                made_by, (best, seen, leader) = (finished > 1, *leading), leading[0]
+                goal = leading[1][0] if finished > 1 else best
                 told = chances.of(leader, task.sign * goal)[:seen]
                 grid, allowed = task.steps[leader, :seen], limits_of(told, task.peaks[leader, :seen], goal, self.share, self.most)
-            if ranked:
-                told = chances.of(run, task.sign * np.maximum(ranked[0][0], peaks))
+            if leading:
+                told = chances.of(run, task.sign * np.maximum(leading[0][0], peaks))
                 passed = np.searchsorted(grid, steps, side="right")
                 stop = (told <= np.concatenate([[-1.0], allowed])[passed]) & (np.arange(1, count + 1) >= self.min_points)
                 stop[-1] = False
@@ -92,7 +92,7 @@ class led:
                     points = int(stop.argmax()) + 1
                     chance = float(told[points - 1])
             finished += points == count
-            ranked = sorted([*ranked, (float(peaks[points - 1]), points, run)], reverse=True)[:2]
+            leading = sorted([*leading, (float(peaks[points - 1]), points, run)], reverse=True)[:2]
             yield Leg(run, points, chance)
 
 

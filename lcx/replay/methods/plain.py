@@ -175,8 +175,8 @@ class top_after_first:
         spent = np.cumsum(task.steps[runs, 0])
         begun = runs[: max(1, int((spent <= budget - self.k * np.median(task.horizon)).sum()))]
         yield from (Leg(int(run), 1) for run in begun)
-        ranked = begun[np.argsort(-task.peaks[begun, 0], kind="stable")]
-        chosen = ranked if len(begun) == len(runs) and math.isfinite(budget) else ranked[: self.k]
+        best_first = begun[np.argsort(-task.peaks[begun, 0], kind="stable")]
+        chosen = best_first if len(begun) == len(runs) and math.isfinite(budget) else best_first[: self.k]
         yield from (Leg(int(run), int(task.counts[run])) for run in chosen)
 
 
