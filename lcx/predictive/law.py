@@ -5,12 +5,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lcx.predictive.mixture import Mixture
 from lcx.predictive.quadrature import integral
 from lcx.predictive.warp import AsinhWarp
+
 
 @dataclass(frozen=True)
 class Predictive:
@@ -47,6 +48,10 @@ class Predictive:
         flat = self._map(lambda x: x.reshape(-1, x.shape[-1]), lambda x: x.expand(self.batch_shape).reshape(-1))
         return [flat._map(*[lambda x, at=at: x[at : at + size]] * 2) for at in range(0, len(flat.loc), size)]
 
+    def at(self, points: Bool[Tensor, "*batch"] | Int[Tensor, "N"]) -> "Predictive":
+        """Gives the laws of some points in a row: where a mask says so, or at places of a flat batch."""
+        return self._map(lambda x: x[points], lambda x: x.expand(self.batch_shape)[points])
+
     def log_prob(self, y: Float[Tensor, "*#out"]) -> Float[Tensor, "*out"]:
         """Gives the log density at y in nats per user unit; -inf outside the bounds, NaN at NaN."""
         law = self._on_u()
@@ -73,7 +78,8 @@ class Predictive:
     def moments(self) -> tuple[Float[Tensor, "*batch"], Float[Tensor, "*batch"]]:
         """Gives mean and variance, user's unit and its square: in closed form, but for a warp inside bounds.
 
-        There, with F the cdf, the mean is c - ∫ (F(y) - 1{y >= c}) dy at c = median, the variance -2 ∫ (y - m) (F(y) - 1{y >= m}) dy at m = mean.
+        There, with F the cdf, the mean is c - ∫ (F(y) - 1{y >= c}) dy at c = median, the variance
+        -2 ∫ (y - m) (F(y) - 1{y >= m}) dy at m = mean.
         """
         law = self._on_u()
         if self.warp is None:

@@ -1,7 +1,7 @@
 """A mixture of normals between bounds: masses and moments in closed form.
 
-Cut at two bounds it is a mixture of cut normals with other weights. With d = loc - c for any c, s the scale, Z the mass of a component between
-its z-scores alpha and beta of the bounds, and 1 = 1{low <= U <= high}:
+Cut at two bounds it is a mixture of cut normals with other weights. With d = loc - c for any c, s the scale, Z the mass of a component
+between its z-scores alpha and beta of the bounds, and 1 = 1{low <= U <= high}:
 E[(U - c) 1] = sum w (d Z + s (phi(alpha) - phi(beta))),
 E[(U - c)² 1] = sum w ((d² + s²) Z + s phi(alpha) (alpha s + 2 d) - s phi(beta) (beta s + 2 d)).
 Where little lies within the bounds, or little of what is added up remains, these lose digits: such points are left to `tails`.
@@ -19,6 +19,7 @@ from lcx.predictive import quantiles, tails
 from lcx.predictive.tails import Cut
 
 _LEAST = 2.0**-10  # mass within the bounds below which a point is left to `tails`
+_DEEP = 2.0**-20  # a level's mass, by the mass that the bound before it cuts off, below which it is too
 _ROUNDING = 1e-10  # of a variance, by which it may be off before it is
 _CHUNK = 1 << 14  # components in one temporary of a search, which a cache holds
 _PIECES = 1 << 13  # components mended at once
@@ -42,13 +43,15 @@ class Mixture(NamedTuple):
 
     def flat(self, batch: torch.Size) -> "Mixture":
         """The laws of a batch in a row, after these are expanded to its shape."""
-        wide = (x.expand(*batch, -1).reshape(-1, x.shape[-1]) for x in self[:3])
-        return Mixture(*wide, *(None if x is None else x.expand(batch).reshape(-1) for x in self[3:]))
+        log_weight, loc, scale = (x.expand(*batch, -1).reshape(-1, x.shape[-1]) for x in (self.log_weight, self.loc, self.scale))
+        low, high = (None if x is None else x.expand(batch).reshape(-1) for x in (self.low, self.high))
+        return Mixture(log_weight, loc, scale, low, high)
 
     def at(self, rows: slice | Tensor) -> "Mixture":
         """Some of a flat batch: those of a slice; those of an index each with an axis of its own, for a row of values."""
         rows = rows if isinstance(rows, slice) else rows[:, None]
-        return Mixture(*(None if x is None else x[rows] for x in self))
+        low, high = (None if x is None else x[rows] for x in (self.low, self.high))
+        return Mixture(self.log_weight[rows], self.loc[rows], self.scale[rows], low, high)
 
     def reach(self, sds: Float[Tensor, "*#batch"]) -> tuple[Float[Tensor, "*batch"], Float[Tensor, "*batch"]]:
         """Ends within the bounds beyond which no component has more than 2 Phi(-sds) of its mass there."""
@@ -64,7 +67,7 @@ class Mixture(NamedTuple):
         below, above = self._outside()
         inside = 1 - below - above
         found = torch.log(inside.clamp(min=_LEAST))
-        return self._mended((found,), inside, lambda cut: (tails.log_mass(cut),))[0]
+        return self._mended((found,), inside < _LEAST, lambda cut: (tails.log_mass(cut),))[0]
 
     def tail(self, u: Float[Tensor, "*#out"], upper: Bool[Tensor, "*#out"] | None = None) -> Float[Tensor, "*out"]:
         """P(U <= u), or P(U >= u) where ``upper``, relatively exact; NaN at NaN.
@@ -76,15 +79,19 @@ class Mixture(NamedTuple):
         if self.low is None or self.high is None:
             return torch.linalg.vecdot(torch.erfc((self.loc - u[..., None]) * rate), 0.5 * self.weight).clamp(max=1)
         end = self.low if upper is None else torch.where(upper, self.high, self.low)
-        inside = 1 - sum(self._outside())
+        below, above = self._outside()
+        inside = 1 - below - above
         edge = (end[..., None] - self.loc) * rate
         side = torch.where(edge > 0, -1.0, 1.0).to(u)  # Phi(z) - Phi(alpha) has most digits in the tail of alpha
         at = torch.minimum(torch.maximum(u, self.low), self.high)
         part = torch.erfc(side * (self.loc - at[..., None]) * rate) - torch.erfc(edge.abs())
         found = torch.linalg.vecdot(side * part, (0.5 * self.weight).expand_as(part)) / inside.clamp(min=_LEAST)
         turn = torch.zeros_like(at, dtype=torch.bool) if upper is None else upper.expand_as(at)
-        found = self._mended((found,), inside, lambda cut, y, t: (tails.share(cut.mirrored(t), torch.where(t, -y, y)),), at, turn)[0]
-        found = found.clamp(0, 1)
+
+        def summed(cut: Cut, y: Tensor, mirror: Tensor) -> tuple[Tensor]:
+            return (tails.share(cut.mirrored(mirror), torch.where(mirror, -y, y)),)
+
+        found = self._mended((found,), inside < _LEAST, summed, at, turn)[0].clamp(0, 1)
         over = u >= self.high if upper is None else torch.where(upper, u <= self.low, u >= self.high)
         return found.masked_fill(over, 1)
 
@@ -104,10 +111,11 @@ class Mixture(NamedTuple):
         second = mass * square + rise * (alpha * self.scale + 2 * d) - fall * (beta * self.scale + 2 * d)
         variance = second.sum(-1) / inside - shift.square()
         lost = torch.finfo(shift.dtype).eps * (weight * square).sum(-1) > _ROUNDING * inside * variance
-        return self._mended((center.squeeze(-1) + shift, variance), inside.masked_fill(lost, 0), tails.moments)
+        mean, variance = self._mended((center.squeeze(-1) + shift, variance), lost | (inside < _LEAST), tails.moments)
+        return mean, variance
 
     def quantiles(self, p: Float[Tensor, "*#out"]) -> Float[Tensor, "*out"]:
-        """The u with P(U <= u) = p, solved from the nearer tail: both are relatively exact. Levels lead the batch; u never falls as they rise."""
+        """The u with P(U <= u) = p, solved from the nearer tail; levels lead the batch, and u never falls as they rise."""
         batch = self.loc.shape[:-1]
         shape = torch.broadcast_shapes(p.shape, batch)
         batch = shape[len(shape) - len(batch) :]
@@ -130,24 +138,24 @@ class Mixture(NamedTuple):
         if self.low is None:
             return quantiles.search(self.weight, self.loc, self.scale, mass, sign)
         below, above = self._outside()
-        inside = 1 - below - above
-        free = torch.where(sign > 0, below, above) + mass * inside
-        free = torch.where(inside >= _LEAST, free, mass)  # in vain, as mended below
+        inside, before = 1 - below - above, torch.where(sign > 0, below, above)
+        poor = (inside < _LEAST) | (mass * inside < _DEEP * before)
+        free = torch.where(poor, mass, before + mass * inside)  # of the poor in vain
         u = quantiles.search(self.weight, self.loc, self.scale, free, sign)
-        return self._mended((u,), inside, lambda cut, q, s: (s * quantiles.between(cut.mirrored(s < 0), q),), mass, sign)[0]
+        return self._mended((u,), poor, lambda cut, q, s: (s * quantiles.between(cut.mirrored(s < 0), q),), mass, sign)[0]
 
     def _outside(self) -> tuple[Float[Tensor, "*batch"], Float[Tensor, "*batch"]]:
         """Mass below the lower and above the upper bound."""
-        assert self.low is not None and self.high is not None
+        assert self.low is not None
+        assert self.high is not None
         half, rate = 0.5 * self.weight, _ROOT / self.scale
         below, above = torch.erfc((self.loc - self.low[..., None]) * rate), torch.erfc((self.high[..., None] - self.loc) * rate)
         return torch.linalg.vecdot(below, half), torch.linalg.vecdot(above, half)
 
     def _mended(
-        self, found: tuple[Tensor, ...], inside: Float[Tensor, "*batch"], question: Callable[..., tuple[Tensor, ...]], *given: Tensor
+        self, found: tuple[Tensor, ...], poor: Bool[Tensor, "*#out"], question: Callable[..., tuple[Tensor, ...]], *given: Tensor
     ) -> tuple[Tensor, ...]:
-        """``found``, with the answers of ``question`` where too little lies inside; both as long as ``given``, of which it gets its share."""
-        poor = ~(inside >= _LEAST)
+        """``found``, with the answers of ``question`` where it is poor: asked of some laws, and of ``given`` there."""
         if not poor.any():
             return found
         shape, batch, size = found[0].shape, self.loc.shape[:-1], self.loc.shape[-1]
@@ -157,7 +165,8 @@ class Mixture(NamedTuple):
         parts = []
         for i in range(0, len(row), max(1, _PIECES // size)):
             few = slice(i, i + max(1, _PIECES // size))
-            wide = (x.reshape(-1, size)[point[few]] for x in self[:3])
+            wide = (x.reshape(-1, size)[point[few]] for x in (self.log_weight, self.loc, self.scale))
             ends = (x.expand(batch).reshape(-1)[point[few]] for x in (self.low, self.high) if x is not None)
             parts.append(question(Cut(*wide, *ends), *(x[few] for x in given)))
-        return tuple(x.reshape(-1).index_copy(0, row, torch.cat(new)).reshape(shape) for x, new in zip(found, zip(*parts), strict=True))
+        better = (torch.cat(x) for x in zip(*parts, strict=True))
+        return tuple(x.reshape(-1).index_copy(0, row, new).reshape(shape) for x, new in zip(found, better, strict=True))

@@ -1,7 +1,7 @@
 """Quantiles of many mixtures at many levels by one search, each solved from the tail that is nearer.
 
-A component's own quantiles start it. Quantiles are nearly linear in the normal score of F, and Halley's step there converges with the third power
-of the error: three steps without any check settle most. The rest is refined step by step inside a bracket.
+The components' own quantiles start it. Quantiles are nearly linear in the normal score of F, and Halley's step there converges with
+the third power of the error: three steps without any check settle most. The rest is refined step by step inside a bracket.
 Shape letters: Q levels, N points, K components, R (level, point) pairs.
 """
 
@@ -103,7 +103,7 @@ def search(
     law = Normals(sign[..., None] * loc, rate, 0.5 * weight, 2 * _ROOT * weight * rate)
     own = (score[..., None] * scale).add_(law.mean)
     low, high = own.amin(-1), own.amax(-1)
-    # Each component's own quantile counts as between its weight and its density there, which alone suits components apart, or all in one heap.
+    # Own quantiles count as between weight, which suits components far apart, and density, which suits those in one heap.
     pull = weight * rate.sqrt()
     u = torch.linalg.vecdot(own, pull / pull.sum(-1, keepdim=True))
     step = rest = u
@@ -167,7 +167,7 @@ def refine(
 
 
 def _halley(seen: Seen, score: Float[Tensor, "*rows"]) -> tuple[Float[Tensor, "*rows"], Float[Tensor, "*rows"]]:
-    """Halley's step in u towards the normal score sought, and about the error of score that it leaves; NaN or infinite where F is 0 or 1."""
+    """Halley's step in u towards the score sought, and about the error of score that it leaves; NaN or infinite where F is 0 or 1."""
     now = ndtri(seen.mass)
     change = score - now
     pace = torch.exp(-0.5 * now * now).div_(seen.density)  # of u by score

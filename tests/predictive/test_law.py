@@ -150,7 +150,7 @@ def test_icdf_takes_few_steps(law, monkeypatch):
 
     monkeypatch.setattr(quantiles, "_halley", counted)
     law.icdf(LEVELS)
-    assert 3 <= len(steps) < 40  # of two searches, where one for most points and one for those of which little is left; bisection takes 50 each
+    assert 3 <= len(steps) < 40  # in two searches, one for points of which the bounds leave little; bisection takes 50 in each
 
 
 def test_quantiles_far_out_against_roots_of_scipys_tails():

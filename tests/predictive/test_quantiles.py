@@ -5,7 +5,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.optimize import brentq
+from scipy.optimize import root_scalar
 from scipy.special import ndtr
 from torch import Tensor
 
@@ -18,8 +18,8 @@ BOUNDS = [(None, None), (0.0, 1.0), (0.0, None), (None, 1.0)]
 
 
 def random_laws(n: int, seed: int) -> tuple[Predictive, Tensor]:
-    """n mixtures about the unit interval and a level for each: overlapping and far apart, wide and all but point masses, weights down to 1e-9,
-    levels from 1e-9 to 1 - 1e-9.
+    """n mixtures about the unit interval and a level for each: overlapping and far apart, wide and all but point masses,
+    weights down to 1e-9, levels from 1e-9 to 1 - 1e-9.
     """
     draw = np.random.default_rng(seed)
     spread = 10 ** draw.uniform(-9, 0, (n, 1))
@@ -28,7 +28,7 @@ def random_laws(n: int, seed: int) -> tuple[Predictive, Tensor]:
     logits = -np.log(10) * draw.uniform(0, 9, (n, K)) * draw.integers(0, 2, (n, 1))
     tail = 10 ** draw.uniform(-9, np.log10(0.5), n)
     levels = np.where(draw.integers(0, 2, n) == 1, tail, 1 - tail)
-    return Predictive(*(torch.from_numpy(x) for x in (logits, loc, scale))), torch.from_numpy(levels)
+    return Predictive(torch.from_numpy(logits), torch.from_numpy(loc), torch.from_numpy(scale)), torch.from_numpy(levels)
 
 
 def reference(weight: np.ndarray, loc: np.ndarray, scale: np.ndarray, low: float, high: float, p: float) -> tuple[float, float, float]:
@@ -50,7 +50,8 @@ def reference(weight: np.ndarray, loc: np.ndarray, scale: np.ndarray, low: float
     if inside < SMALLEST:
         return np.nan, np.inf, inside
     ends = max(low, (loc - 40 * scale).min()), min(high, (loc + 40 * scale).max())
-    y = brentq(lambda y: mass(y) - p * inside, *ends, xtol=1e-300, rtol=4 * np.finfo(float).eps, maxiter=500)
+    limits = {"xtol": 1e-300, "rtol": 4 * np.finfo(float).eps, "maxiter": 500}
+    y = root_scalar(lambda y: mass(y) - p * inside, method="brentq", bracket=ends, **limits).root
     density = float(weight @ (np.exp(-0.5 * ((y - loc) / scale) ** 2) / scale)) / np.sqrt(2 * np.pi)
     rounding = 4e-16 * float(weight @ (before * (alpha < 0))) + 4e-15 * p * inside
     return y, rounding / max(density, 1e-300) + 1e-15 * (1 + abs(y)), inside
@@ -61,8 +62,8 @@ def check(n: int, seed: int) -> None:
     law, levels = random_laws(n, seed)
     weight, loc, scale = (x.numpy() for x in (torch.softmax(law.logits, -1), law.loc, law.scale))
     for part, (lower, upper) in zip(np.array_split(np.arange(n), len(BOUNDS)), BOUNDS, strict=True):
-        ends = (None if x is None else torch.tensor(x, dtype=torch.float64) for x in (lower, upper))
-        found = Predictive(law.logits[part], law.loc[part], law.scale[part], *ends).icdf(levels[part]).numpy()
+        ends = tuple(None if x is None else torch.tensor(x, dtype=torch.float64) for x in (lower, upper))
+        found = Predictive(law.logits[part], law.loc[part], law.scale[part], ends[0], ends[1]).icdf(levels[part]).numpy()
         low, high = -np.inf if lower is None else lower, np.inf if upper is None else upper
         known = 0
         for i, y in zip(part, found, strict=True):
@@ -96,7 +97,8 @@ positive = st.floats(-14, 1).map(lambda x: 10.0**x)
 def test_quantiles_rise_with_the_level(parts, levels, gap, cut):
     """In any order of the levels, those a rounding apart among them, of laws with point masses and far apart."""
     logits, loc, scale = torch.tensor(parts, dtype=torch.float64).unbind(-1)
-    law = Predictive(logits, loc, scale, *(None if x is None else torch.tensor(x, dtype=torch.float64) for x in cut))
+    lower, upper = (None if x is None else torch.tensor(x, dtype=torch.float64) for x in cut)
+    law = Predictive(logits, loc, scale, lower, upper)
     p = torch.tensor([*levels, *(min(level + gap, 1 - 1e-9) for level in levels)], dtype=torch.float64)
     y = law.icdf(p)
     assert y.isfinite().all()
