@@ -55,12 +55,12 @@ class Extrapolation:
     @cached_property
     def mean(self) -> np.ndarray:
         """Posterior mean of the noisy metric, user's unit, (\\*S, A)."""
-        return self._evaluate(lambda p: p.mean)
+        return self._moments[0]
 
     @cached_property
     def std(self) -> np.ndarray:
         """Posterior standard deviation of the noisy metric, user's unit, (\\*S, A)."""
-        return self._evaluate(lambda p: p.variance.sqrt())
+        return self._moments[1]
 
     @cached_property
     def median(self) -> np.ndarray:
@@ -89,20 +89,21 @@ class Extrapolation:
         if bad.any() or levels.ndim > 1:
             came = levels[bad].flat[0] if bad.any() else f"shape {levels.shape}"
             raise ValueError(f"expected quantile levels inside (0, 1), a number or 1-D, got {came}; write 0.95 for 95 %")
-        parts = [self._evaluate(lambda p, level=level: p.icdf(float(level))) for level in levels.flat]
-        return parts[0] if levels.ndim == 0 else np.stack(parts, axis=-1)
+        asked = torch.from_numpy(levels.reshape(-1, 1))
+        found = self._evaluate(lambda p: p.icdf(asked), len(asked))
+        return found[..., 0] if levels.ndim == 0 else found
 
     def log_prob(self, y: Any) -> np.ndarray:
         """Log density of the noisy observation ``y``, nats per user unit, (\\*S, A). ``y`` is broadcast to this shape; NaN gives NaN."""
-        return self._evaluate(lambda p, y: p.log_prob(y), y)
+        return self._evaluate(lambda p, y: p.log_prob(y), 0, y)
 
     def cdf(self, y: Any) -> np.ndarray:
         """P(observation <= y), (\\*S, A). ``y`` is broadcast to this shape; NaN gives NaN."""
-        return self._evaluate(lambda p, y: p.cdf(y), y)
+        return self._evaluate(lambda p, y: p.cdf(y), 0, y)
 
     def crps(self, y: Any) -> np.ndarray:
         """Continuous ranked probability score of ``y``, user's unit, (\\*S, A). Lower is better; NaN gives NaN."""
-        return self._evaluate(lambda p, y: p.crps(y), y)
+        return self._evaluate(lambda p, y: p.crps(y), 0, y)
 
     def prob_better(self, best: Any) -> np.ndarray:
         """P(observation better than ``best``) at each step, (\\*S, A). ``best`` is broadcast to it; ``mode`` says what is better."""
@@ -189,16 +190,32 @@ class Extrapolation:
         bands = self.quantile(_BAND_LEVELS).reshape(*self.steps_ahead.shape, -1)[curve][valid.numpy()]
         return self.steps_ahead[curve][valid].numpy(), bands
 
+    @cached_property
+    def _moments(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation, user's unit, (\\*S, A) each."""
+        both = self._evaluate(lambda p: torch.stack(p.moments()), 2)
+        return both[..., 0], np.sqrt(both[..., 1])
+
     def _out(self, x: Tensor) -> np.ndarray:
         return (x[0] if self.one else x).numpy()
 
-    def _evaluate(self, question: Callable[..., Tensor], *given: Any) -> np.ndarray:
-        """``question`` of the predictive, in chunks that bound memory; NaN at padding."""
-        shape = self.steps_ahead.shape
+    def _evaluate(self, question: Callable[..., Tensor], answers: int = 0, *given: Any) -> np.ndarray:
+        """``question`` of the predictive, in chunks that bound memory; NaN at padding.
+
+        Its ``answers`` at each point, which lead the points there, go to a last axis; 0: one answer and no such axis.
+        """
+        shape, law = self.steps_ahead.shape, self.predictive
         # Copied, because pandas returns read-only arrays and torch warns of them.
-        given = tuple(torch.from_numpy(np.array(y, dtype=np.float64)).expand(shape).reshape(-1) for y in given)
-        size = max(1, _CHUNK // self.predictive.loc.shape[-1])
-        pieces = zip(self.predictive.split(size), *(y.split(size) for y in given), strict=True)
+        given = tuple(torch.from_numpy(np.array(y, dtype=np.float64)).expand(shape) for y in given)
+        padded = self.steps_ahead.isnan()
+        real = ~padded if padded.any() else None
+        if real is not None:
+            law, given = law.at(real), tuple(y[real] for y in given)
+        size = max(1, _CHUNK // (max(1, answers) * law.loc.shape[-1]))
+        pieces = zip(law.split(size), *(y.reshape(-1).split(size) for y in given), strict=True)
         parts = [question(*piece) for piece in pieces]
-        answer = torch.cat(parts).reshape(shape)
-        return self._out(answer.masked_fill(self.steps_ahead.isnan(), torch.nan))
+        answer = parts[0] if len(parts) == 1 else torch.cat(parts, -1)
+        shape, answer = (*shape, answers) if answers else shape, answer.T if answers else answer
+        if real is not None:
+            return self._out(torch.full(shape, torch.nan, dtype=torch.float64).index_put((real,), answer))
+        return self._out(answer.reshape(shape))

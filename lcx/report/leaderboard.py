@@ -168,4 +168,4 @@ def _at_the_end(answer: Extrapolation) -> list[list[float]]:
     """The 5, 50 and 95 % quantiles at the last step of each curve; those of all steps would take longer than the model."""
     law, rows, last = answer.predictive, np.arange(len(answer.at)), (~np.isnan(answer.at)).sum(1) - 1
     ends = replace(law, **{name: getattr(law, name)[rows, last] for name in ("logits", "loc", "scale")})
-    return torch.stack([ends.icdf(level) for level in (0.05, 0.5, 0.95)], -1).tolist()
+    return ends.icdf(torch.tensor([[0.05], [0.5], [0.95]], dtype=torch.float64)).T.tolist()

@@ -12,9 +12,7 @@ from lcx.arrays import as_floats
 from lcx.curves import as_curves, direction
 from lcx.extrapolation import Extrapolation
 from lcx.extrapolator import Extrapolator, load
-from lcx.predictive import Predictive
 from lcx.scoring.columns import Lists, like, names_of, read_lists, read_numbers, read_words, rows_of
-from lcx.scoring.summaries import moments, quantiles
 
 _ROWS = 512  # curves answered at once
 _NUMBERS = 1 << 16  # and at most so many of their points and steps to predict: bounds memory whatever the size of a batch
@@ -226,15 +224,15 @@ class _Answers:
         """Reads off an extrapolation of these rows."""
         at, law = answer.steps_ahead, answer.predictive
         real = ~at.isnan()
-        points = Predictive(law.logits[real], law.loc[real], law.scale[real], law.lower, law.upper)
+        points = law.at(real)
         ends = real.sum(1).cumsum(0) - 1
-        final = Predictive(points.logits[ends], points.loc[ends], points.scale[ends], law.lower, law.upper)
-        mean, variance = moments(final)
+        final = points.at(ends)
+        mean, variance = final.moments()
         self.mean[rows], self.std[rows] = mean.numpy(), variance.sqrt().numpy()
         if self.asked.has_best:
             below = final.cdf(torch.from_numpy(self.asked.best[rows])).numpy()
             self.better[rows] = 1 - below if answer.mode == "max" else below
-        found = quantiles(points if self.asked.has_at else final, self.levels)
+        found = (points if self.asked.has_at else final).icdf(self.levels[:, None]).T
         self.final[rows] = found[ends].numpy() if self.asked.has_at else found.numpy()
         if self.asked.has_at:
             row, column = real.numpy().nonzero()

@@ -6,12 +6,9 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 
 import lcx
-from lcx.predictive import Predictive
 from lcx.scoring.scorer import BatchScorer
-from lcx.scoring.summaries import moments, quantiles
 
 NAN = float("nan")
 MIXED = pd.DataFrame(
@@ -303,22 +300,3 @@ def test_a_batch_in_which_no_row_asks_for_steps_ahead(scorer):
     mixed = scorer(rows | {"at_count": [0, 3]})
     assert [len(row) for row in mixed["at"]] == [0, 3]
     np.testing.assert_allclose(mixed["mean"], plain["mean"])
-
-
-@pytest.mark.parametrize("bounds", [(None, None), (0.0, 1.0), (0.0, None), (None, 1.0)])
-def test_the_short_way_to_moments_and_quantiles_is_exact(generator, bounds):
-    """Mixtures inside, across and far beyond the bounds, narrow and very wide."""
-    n = 40
-    place = torch.linspace(-1, 2, n, dtype=torch.float64)[:, None]
-    spread = 10 ** torch.linspace(-6, 3, n, dtype=torch.float64)[torch.randperm(n, generator=generator)][:, None]
-    noise = torch.randn(3, n, 5, generator=generator, dtype=torch.float64)
-    ends = (None if bound is None else torch.tensor(bound, dtype=torch.float64) for bound in bounds)
-    law = Predictive(2 * noise[0], place + spread * noise[1], spread * torch.exp(2 * noise[2]), *ends)
-    levels = torch.tensor([0.5, 1e-9, 0.01, 0.3, 0.99, 1 - 1e-9], dtype=torch.float64)
-    for chosen in (levels, levels[[0, 2, 3, 4]]):
-        exact = torch.stack([law.icdf(level) for level in chosen.tolist()], -1)
-        width = exact.amax(-1, keepdim=True) - exact.amin(-1, keepdim=True)
-        assert ((quantiles(law, chosen) - exact).abs() <= 1e-6 * exact.abs() + 1e-9 * width).all()
-    (mean, variance), sd = moments(law), law.variance.sqrt()
-    assert ((mean - law.mean).abs() <= 1e-6 * sd).all()
-    assert ((variance.sqrt() - sd).abs() <= 1e-6 * sd).all()

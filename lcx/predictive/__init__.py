@@ -1,0 +1,9 @@
+"""The law of an answer: a mixture of normals, warped or inside bounds, and every question to it."""
+
+from lcx.predictive.law import Predictive
+from lcx.predictive.warp import AsinhWarp
+
+__all__ = [
+    "AsinhWarp",
+    "Predictive",
+]
