@@ -77,7 +77,6 @@ def _as_before(start: "Extrapolator | None") -> dict[str, Any]:
     told = {"prior": start.about["prior"]} if "prior" in start.about else {}
     told |= {n: before[n] for n in AS_BEFORE if n in before}
     return told | studies | {"seed": seed + 1 if isinstance(seed, int) else PretrainConfig.seed}
-    )
 
 
 def _parser(program: str) -> argparse.ArgumentParser:

@@ -92,7 +92,7 @@ def test_size_and_training_default_to_those_of_the_model_it_starts_from(place, m
 
 
 def test_a_shipped_model_is_a_start_by_name(tmp_path):
-    few = "--curves 8 --batch 8 --validation-curves 2 --device cpu".split()
+    few = ["--curves", "8", "--batch", "8", "--validation-curves", "2", "--device", "cpu"]
     main(["--start", "parametric", "--folder", str(tmp_path), *few], "lcx pretrain")
     assert load(tmp_path, "cpu").model.config == load("parametric", "cpu").model.config
 
