@@ -47,10 +47,12 @@ def general(folder: Path) -> str:
         [
             "# general",
             "",
-            "A PFN for real curves of any metric, direction, scale and step grid (`lcx/priors/general.py`). Trained on synthetic curves",
-            "alone. The numbers of its prior were fitted to summary statistics of development curves",
-            "(`benchmarks/synthetic/prior_fit.py`), so scores on those are not of unseen sources; no real curve was trained on.",
+            "A PFN for real curves of any metric, direction, scale and step grid, which can read the study's other runs. Trained on",
+            "synthetic curves and studies (`lcx/priors/general.py`, `lcx/priors/studies.py`), in its last stage also on the real curves",
+            "below. The numbers of its prior were fitted to summary statistics of the same sources",
+            "(`benchmarks/synthetic/prior_fit.py`). So scores on them are not of unseen sources.",
             "",
+            *seen(about),
             *training(folder, about),
             f"- Pairs were weighted by (unit of change / range)^{about['pretraining']['relative']}: the model answers for a prior tilted",
             "  towards curves that change little beside what was seen, since errors are judged relative to a curve's own range.",
@@ -66,6 +68,12 @@ def general(folder: Path) -> str:
             "",
         ]
     )
+
+
+def seen(about: dict[str, Any]) -> list[str]:
+    """The real curves that a model was trained on, a row per source."""
+    rows = [f"| {s['name']} | {s['runs']} | {s['studies']} | {s['licence'] or '?'} | {s['origin'] or '?'} |" for s in about.get("real", [])]
+    return ["| source | runs | studies | licence | from |", "|---|---|---|---|---|", *rows, ""] if rows else []
 
 
 def training(folder: Path, about: dict[str, Any]) -> list[str]:

@@ -20,8 +20,8 @@ class Described(NamedTuple):
     """What each pair is told of N <= ``MOST`` runs, the closest first.
 
     Attributes:
-        features: (B, P, N, FEATURES) float32.
-        moves: (B, P, N, MOVES) float32, in units of change: to the run's value at the query from the target's at the cut-off, from the
+        features: (B, P, N, FEATURES).
+        moves: (B, P, N, MOVES), in units of change: to the run's value at the query from the target's at the cut-off, from the
             run's own at the cut-off, the same in proportion to the range of each so far, and between smoothed values.
         known: (B, P, N) False where there is no run, or none with a point after the cut-off.
     """
@@ -54,7 +54,8 @@ def describe(others: Others, context: Context, tokens: Int[Tensor, "B T"], queri
     high = values.masked_fill(~context.seen, -torch.inf).cummax(1).values
     low = values.masked_fill(~context.seen, torch.inf).cummin(1).values
     y, t, unit, width = (x.gather(1, tokens)[:, None] for x in (values, steps, units, high - low))
-    return _told(tracks, beside, itself, y, t, unit, torch.maximum(width, unit), asked[:, None])
+    told = _told(tracks, beside, itself, y, t, unit, torch.maximum(width, unit), asked[:, None])
+    return Described(told.features.to(context.values.dtype), told.moves.to(context.values.dtype), told.known)
 
 
 class _Beside:
@@ -122,7 +123,7 @@ def _told(tracks: Tracks, beside: _Beside, itself: Tensor, y: Tensor, t: Tensor,
     moves = torch.stack([gone, move, scaled, (smooth_then - smooth_now) / unit], -1).clamp(-_FAR, _FAR)
     known = known.gather(1, kept).movedim(1, 2)
     described = torch.stack(features, -1).clamp(-12, 12)
-    described, moves = (torch.where(known[..., None], x, 0.0).float() for x in (described, moves))
+    described, moves = (torch.where(known[..., None], x, 0.0) for x in (described, moves))
     return Described(described, moves, known)
 
 

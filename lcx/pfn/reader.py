@@ -48,8 +48,9 @@ class _Look(nn.Module):
         scores = (q @ keys.transpose(-1, -2)).squeeze(-2) * (w // _HEADS) ** -0.5
         weights = scores.masked_fill(~known[:, :, None], -1e9).softmax(-1)
         with torch.autocast(x.device.type, enabled=False):  # in bf16 the means would lose their digits
-            mean = weights.float() @ moves
-            spread = (weights.float() @ moves.square() - mean.square()).clamp(min=1e-10).sqrt()
+            weights = weights.to(moves.dtype)
+            mean = weights @ moves
+            spread = (weights @ moves.square() - mean.square()).clamp(min=1e-10).sqrt()
         level = [mean, *(torch.asinh(scale * torch.sinh(mean)) * after for scale, after in _RESOLUTIONS), torch.log(spread) / 3]
         x = x + self.out((weights[..., None, :] @ told).flatten(2)) + self.level(torch.cat(level, -1).flatten(2))
         return x + self.down(functional.relu(self.up(self.mlp_norm(x))).square()), mean, spread
@@ -95,6 +96,6 @@ class Reader(nn.Module):
         runs = runs + self.again_down(functional.relu(self.again_up(self.again_norm(runs))).square())
         x, mean, _ = self.looks[1](x, runs, moves, known)
         x, some = self.last_norm(x), known.any(-1)[..., None]
-        weights = self.gate(x).float()
+        weights = self.gate(x).to(moves.dtype)
         weights = torch.cat([weights, torch.full_like(weights[..., :1], _RESERVE)], -1).softmax(-1)[..., :-1]
         return self.last(x) * some, weights * some, torch.sinh(mean[..., _PULLED]).flatten(2)
