@@ -1,0 +1,1 @@
+"""Every measurement: a folder per question, and what they share."""

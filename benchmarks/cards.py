@@ -5,6 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from benchmarks.markdown import table
 from benchmarks.provenance import command, digest_of_weights, read_result
 from lcx.pretraining.batches import PretrainConfig
 
@@ -13,7 +14,7 @@ def parametric(folder: Path) -> str:
     """models/parametric/README.md."""
     about = json.loads((folder / "config.json").read_text())
     result = read_result("synthetic/log_score") or {"scores": {}}
-    scores = [f"| {c} % | {s['log_score']:.4f} ± {s['standard_error']:.4f} |" for c, s in result["scores"].items()]
+    scores = ([f"{c} %", f"{s['log_score']:.4f} ± {s['standard_error']:.4f}"] for c, s in result["scores"].items())
     return "\n".join(
         [
             "# parametric",
@@ -26,9 +27,7 @@ def parametric(folder: Path) -> str:
             "",
             "Log score on fresh curves (`python benchmarks/synthetic/log_score.py`), nats per point:",
             "",
-            "| cut-off | mean ± standard error |",
-            "|---|---|",
-            *scores,
+            *table("| cut-off | mean ± standard error |", scores),
             "",
             "Limits: the prior knows no curve that ends below its start, no correlated or changing noise, no value far outside",
             "[worst, best]. Points before 1 % of the horizon are not read. If a curve has more than 100 points, 100 of them are read;",
@@ -131,19 +130,21 @@ def real() -> list[str]:
         return []
     methods = {name: result["methods"][name] for name in ("lcx:general", "lcx:parametric", "last-value", "random-walk", "best-of-three")}
     cuts = list(methods["lcx:general"]["mean"])
-    lines = [
-        "On real curves (`benchmarks/forecasts/real_curves.py`), CRPS in units of each curve's range, mean over sources; lower is better:",
-        "",
-    ]
-    lines += ["| | " + " | ".join(f"{cut} %" for cut in cuts) + " |", "|---" * (len(cuts) + 1) + "|"]
-    lines += [f"| {name} | " + " | ".join(f"{one['mean'][cut]['crps'][0]:.3f}" for cut in cuts) + " |" for name, one in methods.items()]
-    covered = [f"{100 * methods['lcx:general']['mean'][cut]['covered'][-1]:.1f}" for cut in cuts]
-    lines += ["| coverage of 90 % intervals, per cent | " + " | ".join(covered) + " |", ""]
-    rows = result["against"]["lcx:general"]
-    cells = [(cut, source, cell["ratio"]) for cut in cuts for source, cell in rows[cut]["sources"].items()]
+    rows = [[name, *(f"{one['mean'][cut]['crps'][0]:.3f}" for cut in cuts)] for name, one in methods.items()]
+    covered = (f"{100 * methods['lcx:general']['mean'][cut]['covered'][-1]:.1f}" for cut in cuts)
+    rows.append(["coverage of 90 % intervals, per cent", *covered])
+    against = result["against"]["lcx:general"]
+    cells = [(cut, source, cell["ratio"]) for cut in cuts for source, cell in against[cut]["sources"].items()]
     worse = [f"{source} at {cut} % ({ratio:.2f})" for cut, source, ratio in cells if ratio > 1.1]
     listed = "Cells where it loses to the best simple baseline by more than 10 % (ratio of CRPS): " + (", ".join(worse) or "none") + "."
-    return [*lines, listed, ""]
+    return [
+        "On real curves (`benchmarks/forecasts/real_curves.py`), CRPS in units of each curve's range, mean over sources; lower is better:",
+        "",
+        *table("| | " + " | ".join(f"{cut} %" for cut in cuts) + " |", rows),
+        "",
+        listed,
+        "",
+    ]
 
 
 def ground() -> list[str]:

@@ -1,9 +1,11 @@
-"""How sure a figure is: bootstrap intervals of means, quartiles of repeated timings."""
+"""How sure a figure is: bootstrap intervals of means, quartiles of timings, bands of histograms."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
+
+from lcx.scores import pit_band
 
 SEED = 0
 
@@ -30,3 +32,10 @@ def spread(values: Any) -> dict[str, Any]:
     """Median and quartiles over the rounds of a timing, four significant digits."""
     low, median, high = (float(f"{x:.4g}") for x in np.percentile(values, [25, 50, 75]))
     return {"median": median, "quartiles": [low, high], "rounds": len(values)}
+
+
+def histogram(values: Any, bins: int) -> dict[str, Any]:
+    """Counts of values in (0, 1) relative to uniform, and whether they lie inside the simultaneous 99 % band of uniform values."""
+    counts = np.histogram(values, bins, (0, 1))[0] * bins / len(values)
+    low, high = pit_band(len(values), bins)
+    return {"histogram": counts, "band": [low, high], "inside": bool(((counts >= low) & (counts <= high)).all())}

@@ -4,12 +4,9 @@ benchmarks/README.md, benchmarks/RELIABILITY.md, the models' cards, and the figu
 """
 
 import ast
-import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for the scripts beside this folder
-
-from benchmarks import cards
+from benchmarks import cards, docs_figures, readme_figures
 from benchmarks.export import tables as export
 from benchmarks.faults import tables as faults
 from benchmarks.forecasts import tables as forecasts
@@ -22,7 +19,6 @@ from benchmarks.stopping import tables as stopping
 from benchmarks.synthetic import tables as synthetic
 from lcx.extrapolator import models_folder
 from lcx.files import write_text
-from scripts import docs, readme
 
 MARK = "<!-- tables -->"
 SECTIONS = (
@@ -58,8 +54,8 @@ def pages() -> dict[Path, str]:
     found = {
         BENCHMARKS / "README.md": figures((BENCHMARKS / "README.md").read_text()),
         BENCHMARKS / "RELIABILITY.md": faults.page(),
-        readme_page: readme.with_figures(readme_page.read_text()),
-        **{page: docs.with_figures(page.read_text()) for page in sorted((ROOT / "docs").glob("*.md"))},
+        readme_page: readme_figures.with_figures(readme_page.read_text()),
+        **{page: docs_figures.with_figures(page.read_text()) for page in sorted((ROOT / "docs").glob("*.md"))},
     }
     for card in (cards.general, cards.parametric):
         folder = models_folder() / card.__name__

@@ -9,9 +9,9 @@ import pytest
 import typer
 from blocks import CONSOLE, PYTHON, run_console, run_python
 
+from benchmarks.docs_figures import with_figures
 from lcx.cli import app
 from lcx.config import PFNConfig, PretrainConfig
-from scripts.docs import with_figures
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"

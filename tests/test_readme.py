@@ -5,7 +5,7 @@ from pathlib import Path
 
 from blocks import run_console, run_python
 
-from scripts.readme import figures
+from benchmarks.readme_figures import figures
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

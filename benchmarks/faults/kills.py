@@ -22,6 +22,7 @@ import torch
 from tqdm.auto import tqdm
 
 from benchmarks.mcmc import pfn_vs_mcmc
+from benchmarks.processes import cpu_seconds, of_session
 from lcx.pfn.checkpoint import CONFIG, STATE, WEIGHTS, load, read_tensors
 from lcx.pfn.model import PFNConfig
 from lcx.pretraining import loop as pretraining
@@ -119,12 +120,6 @@ def wait_cpu(child: int, seconds: float) -> None:
     wait(child, lambda: (cpu_seconds(child) or 0.0) - begun >= seconds)
 
 
-def cpu_seconds(child: int) -> float | None:
-    """CPU time of a process of ours, None when it has ended."""
-    fields = Path(f"/proc/{child}/stat").read_text().rsplit(")", 1)[1].split()
-    return None if fields[0] == "Z" else (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 def half_files(folder: Path) -> list[str]:
     """Files of a run under their own names that cannot be read whole."""
     half = []
@@ -208,17 +203,9 @@ def lines(path: Path) -> int:
 def left(session: int, patience: float = 60.0) -> int:
     """Processes of a killed benchmark that are still there a minute later; they are ended."""
     begun = time.monotonic()
-    while members := [p for p in Path("/proc").glob("[0-9]*") if _session(p) == session]:
+    while members := of_session(session):
         if time.monotonic() - begun > patience:
             os.killpg(session, signal.SIGKILL)
             return len(members)
         time.sleep(0.2)
     return 0
-
-
-def _session(process: Path) -> int | None:
-    try:
-        fields = (process / "stat").read_text().rsplit(")", 1)[1].split()
-    except OSError:
-        return None
-    return None if fields[0] == "Z" else int(fields[3])

@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
+from benchmarks.processes import memory
 from benchmarks.provenance import ROOT
 from lcx.extrapolator import models_folder
 from lcx.pfn.checkpoint import CONFIG, WEIGHTS, load, save
@@ -158,12 +159,7 @@ def measure(folder: Path, like: PFN) -> dict[str, Any]:
         equal = model.config == like.config and all(torch.equal(x, like.state_dict()[n]) for n, x in model.state_dict().items())
         outcome = "same" if equal else "another network"
     spent = {"seconds": time.perf_counter() - clock, "cpu": time.process_time() - cpu}
-    return {"outcome": outcome, **spent, "megabytes": max(0, memory("VmHWM") - before) / 2**20}
-
-
-def memory(what: str) -> int:
-    """A line of /proc/self/status, bytes."""
-    return next(int(line.split()[1]) * 1024 for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(what))
+    return {"outcome": outcome, **spent, "megabytes": max(0.0, memory("VmHWM") - before)}
 
 
 def main() -> None:
@@ -174,7 +170,7 @@ def main() -> None:
         model, about = load(models_folder() / "general", CPU)
         save(model, folder, {key: about[key] for key in ("prior", "curves_seen", "seconds")})
         whole = {file: (folder / file).read_bytes() for file in (WEIGHTS, CONFIG)}
-        limit = memory("VmData") + ALLOWED
+        limit = int(memory("VmData") * 2**20) + ALLOWED
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
         for kind, file, content in cases(folder, flips, cuts):
             if content is not None:

@@ -19,8 +19,9 @@ from tqdm.auto import tqdm
 from benchmarks.mcmc.references import curves, score_law
 from benchmarks.provenance import ROOT, provenance, read_result, write_result
 from benchmarks.rows import append, appended, stored
+from benchmarks.speed.rivals import law_ranges, mean_curve
 from lcx.predictive import Predictive
-from lcx.priors.parametric import PARAMETRIC, Uniform
+from lcx.priors.parametric import PARAMETRIC
 
 DRAWS, BLOCK, ENOUGH, KEPT = 1 << 22, 1 << 14, 1000, 4000
 STORE = ROOT / "runs" / "gold_check.jsonl"
@@ -109,18 +110,11 @@ def nested(curve: int, cutoff: int) -> dict[str, Any]:
     from scipy.special import ndtr, ndtri
 
     begin, y = time.perf_counter(), curves()[curve, :cutoff]
-    laws = PARAMETRIC.laws.values()
-    uniform, start, width = np.array(
-        [(True, x.low, x.high - x.low) if isinstance(x, Uniform) else (False, x.mean, x.sd) for x in laws], dtype=float
-    ).T
-    t = np.arange(1.0, 101.0)
-    log_t, inverse_log = np.log(t), 1 / np.log(t + 1)
+    uniform, start, width = law_ranges()
 
     def likelihood(u: np.ndarray) -> float:
-        w1, c1, a1, alpha, w2, a2, beta, kappa, delta, w3, c3, a3, log_sigma = start + width * np.where(uniform > 0, u, ndtri(u))
-        with np.errstate(over="ignore"):
-            f = w1 * (c1 - a1 * np.exp(-np.exp(alpha) * log_t)) + w3 * (c3 - a3 * inverse_log)
-            f += w2 * (a2 - (a2 - beta) * np.exp(-np.exp(kappa + np.exp(delta) * log_t)))
+        theta = start + width * np.where(uniform, u, ndtri(u))
+        f, log_sigma = mean_curve(theta[:-1]), theta[-1]
         if not (f[-1] >= f[0] and f.min() >= 0 and f.max() <= 1):
             return -1e300
         return float(-0.5 * np.sum((y - f[:cutoff]) ** 2) * np.exp(-2 * log_sigma) - cutoff * (log_sigma + 0.5 * np.log(2 * np.pi)))

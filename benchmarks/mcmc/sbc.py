@@ -19,10 +19,10 @@ import torch
 from tqdm.auto import tqdm
 
 import lcx
+from benchmarks.intervals import histogram
 from benchmarks.mcmc.references import CUTOFFS, QUESTION
 from benchmarks.provenance import provenance, results_of, write_result
 from lcx.priors.parametric import PARAMETRIC
-from lcx.scores import pit_band
 
 PATHS, BINS, SEED = 199, 10, 2**62 + 5
 
@@ -121,11 +121,10 @@ def mcmc(n: int, particles: int) -> dict[str, np.ndarray]:
 
 def summary(ranks: np.ndarray) -> dict[str, Any]:
     """Histogram relative to uniform, and whether it lies inside the simultaneous band."""
-    histogram = np.histogram(ranks, BINS, (0, 1))[0] * BINS / len(ranks)
-    low, high = pit_band(len(ranks), BINS)
-    inside = bool((histogram >= low).all() and (histogram <= high).all())
-    extremes = {"lowest": float(histogram.min()), "highest": float(histogram.max())}
-    return {"n": len(ranks), "inside": inside, "band": [low, high], **extremes, "histogram": histogram.tolist()}
+    found = histogram(ranks, BINS)
+    counts = found["histogram"]
+    extremes = {"lowest": float(counts.min()), "highest": float(counts.max())}
+    return {"n": len(ranks), "inside": found["inside"], "band": found["band"], **extremes, "histogram": counts.tolist()}
 
 
 def draw(rows: dict[str, Any]) -> None:

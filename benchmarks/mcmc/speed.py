@@ -8,10 +8,8 @@ benchmarks/mcmc/results/mcmc_speed.json.
 
 import argparse
 import statistics
-import time
 import warnings
 from collections import defaultdict
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -23,6 +21,7 @@ from benchmarks.intervals import spread
 from benchmarks.mcmc.references import QUESTION, curves
 from benchmarks.provenance import provenance, write_result
 from benchmarks.speed.rivals import emcee_timer, log_joint
+from benchmarks.timing import timed
 
 CUTOFF, BATCH = 40, 1000
 
@@ -60,13 +59,6 @@ def mcmc(values: np.ndarray, sampler: str) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         return lcx.mcmc(values, **QUESTION, sampler=sampler, strict=False)
-
-
-def timed(work: Callable[[], Any]) -> tuple[float, Any]:
-    """Wall seconds and result."""
-    begin = time.perf_counter()
-    result = work()
-    return time.perf_counter() - begin, result
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ import pyarrow.parquet as pq  # pyright: ignore[reportMissingImports]
 from tqdm.auto import tqdm
 
 import lcx
+from benchmarks.processes import family, memory
 from benchmarks.provenance import ROOT, provenance, read_result, write_result
 
 POINTS, HORIZON, AT = 40, 100, 20
@@ -62,7 +63,7 @@ def measure(source: Path, model: str, workers: int, count: int) -> dict[str, flo
                 if ended:
                     break
                 for pid in family(run.pid):
-                    peaks[pid] = max(peaks.get(pid, 0.0), peak(pid))
+                    peaks[pid] = max(peaks.get(pid, 0.0), memory("VmHWM", pid))
                 time.sleep(0.1)
             run.returncode = os.waitstatus_to_exitcode(status)
             wall, cpu = time.perf_counter() - start, used.ru_utime + used.ru_stime
@@ -73,30 +74,6 @@ def measure(source: Path, model: str, workers: int, count: int) -> dict[str, flo
         rows = sum(pq.read_metadata(path).num_rows for path in Path(folder).glob("*.parquet"))
         assert rows == count, f"{rows} rows of {count}"
     return {"seconds": wall, "cpu_seconds": cpu, "largest": max(peaks.values()), "together": sum(peaks.values()), "load": load}
-
-
-def family(pid: int) -> list[int]:
-    """A process and its descendants."""
-    parents = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-            except OSError:  # it has just ended
-                continue
-    found = [pid]
-    for one in found:
-        found += [child for child, parent in parents.items() if parent == one]
-    return found
-
-
-def peak(pid: int) -> float:
-    """Peak resident memory of a process so far, MiB; 0 once it has ended."""
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    except OSError:
-        return 0.0
-    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")), 0.0)
 
 
 def row(runs: list[dict[str, float]], model: str, count: int, workers: int) -> dict[str, Any]:

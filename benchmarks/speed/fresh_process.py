@@ -9,9 +9,10 @@ from tqdm.auto import tqdm
 
 import lcx
 from benchmarks.intervals import spread
+from benchmarks.processes import memory
 from benchmarks.provenance import ROOT
 from benchmarks.speed.asked import MODEL, curves, predict
-from benchmarks.speed.turns import Timer, compare, interleave, required
+from benchmarks.timing import Timer, compare, interleave, required
 
 
 def imports(quick: bool) -> dict[str, Any]:
@@ -35,19 +36,11 @@ def peak(quick: bool) -> dict[str, Any]:
 
 def print_peak(n: int) -> None:
     """Prints the peak before a call on ``n`` curves and what the call adds to it, MiB."""
-    import resource
-
-    def highest() -> float:
-        if sys.platform == "linux":  # where ru_maxrss starts from the parent's peak; VmHWM is this process's alone
-            with open("/proc/self/status") as status:
-                return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1024
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20)
-
     values = curves(n)
     lcx.load(MODEL, "cpu")
-    before = highest()
+    before = memory("VmHWM")
     predict(values)
-    print(before, highest() - before)
+    print(before, memory("VmHWM") - before)
 
 
 def python(code: str) -> str:

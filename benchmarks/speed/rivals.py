@@ -4,7 +4,7 @@ import importlib
 import importlib.util
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from lcx.priors.parametric import PARAMETRIC, Uniform
 
 HORIZON = 100
+LOG_T, INVERSE_LOG = np.log(np.arange(1.0, HORIZON + 1)), 1 / np.log(np.arange(2.0, HORIZON + 2))
 WALKERS, STEPS = 100, 2000  # M1 of the paper: 100 walkers, 2,000 steps of which 500 burn-in, thin 1
 
 
@@ -44,23 +45,33 @@ def paper_pass(values: np.ndarray) -> Callable[[], Tensor]:
     return torch.inference_mode()(lambda: network(steps, context))
 
 
+def law_ranges() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of each parameter of the parametric prior: whether its law is uniform; its start, or the mean of its (log-)normal; width or sd."""
+    laws = PARAMETRIC.laws.values()
+    ranges = [(True, x.low, x.high - x.low) if isinstance(x, Uniform) else (False, x.mean, x.sd) for x in laws]
+    uniform, start, width = (np.array(column) for column in zip(*ranges, strict=True))
+    return uniform, start, width
+
+
+def mean_curve(theta: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
+    """``PARAMETRIC.mean_curve`` in NumPy at steps 1 to 100; parameters without sigma, those with a log-normal law by their logarithm."""
+    w1, c1, a1, alpha, w2, a2, beta, kappa, delta, w3, c3, a3 = theta
+    with np.errstate(over="ignore"):
+        f = w1 * (c1 - a1 * np.exp(-np.exp(alpha) * LOG_T)) + w3 * (c3 - a3 * INVERSE_LOG)
+        f += w2 * (a2 - (a2 - beta) * np.exp(-np.exp(kappa + np.exp(delta) * LOG_T)))
+    return f
+
+
 def lean_density(values: np.ndarray) -> Callable[[np.ndarray], Any]:
     """``PARAMETRIC.log_joint`` in NumPy, float64, less a constant: latents (13,) or (walkers, 13) to a density each."""
     from scipy.special import ndtr
 
-    laws = PARAMETRIC.laws.values()
-    ranges = [(True, x.low, x.high - x.low) if isinstance(x, Uniform) else (False, x.mean, x.sd) for x in laws]
-    uniform, start, width = (np.array(column) for column in zip(*ranges, strict=True))
-    t, n = np.arange(1.0, HORIZON + 1), len(values)
-    log_t, inverse_log = np.log(t), 1 / np.log(t + 1)
+    (uniform, start, width), n = law_ranges(), len(values)
 
     def density(z: np.ndarray) -> Any:
         # Parameters with a log-normal law by their logarithm, each (1,) or (walkers, 1), in the order of the laws.
         theta = (start + width * np.where(uniform, ndtr(z), z)).T[..., None]
-        w1, c1, a1, alpha, w2, a2, beta, kappa, delta, w3, c3, a3, log_sigma = theta
-        with np.errstate(over="ignore"):
-            f = w1 * (c1 - a1 * np.exp(-np.exp(alpha) * log_t)) + w3 * (c3 - a3 * inverse_log)
-            f += w2 * (a2 - (a2 - beta) * np.exp(-np.exp(kappa + np.exp(delta) * log_t)))
+        f, log_sigma = mean_curve(theta[:-1]), theta[-1]
         admissible = (f[..., -1] >= f[..., 0]) & (f.min(-1) >= 0) & (f.max(-1) <= 1)
         residual = (values - f[..., :n]) * np.exp(-log_sigma)
         log_density = -0.5 * ((z**2).sum(-1) + (residual**2).sum(-1)) - n * log_sigma[..., 0]

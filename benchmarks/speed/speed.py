@@ -25,7 +25,7 @@ from benchmarks.provenance import provenance, read_result, write_result
 from benchmarks.speed.asked import CUTOFF, MODEL, curves, predict
 from benchmarks.speed.fresh_process import imports, peak
 from benchmarks.speed.rivals import HORIZON, STEPS, PaperTransformer, emcee_timer, lcpfn_prior, lean_density, log_joint, paper_pass
-from benchmarks.speed.turns import ALL, Timer, compare, interleave, required, timer
+from benchmarks.timing import ALL, Timer, compare, interleave, required, timer
 from lcx.priors.parametric import PARAMETRIC
 
 CUDA = torch.cuda.is_available()

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 import lcx
+from benchmarks.intervals import histogram
 from benchmarks.provenance import provenance, results_of, write_result
 from lcx.pretraining.objective import CUTOFFS
 from lcx.priors.named import PRIORS
@@ -35,7 +36,7 @@ def main() -> None:
     for i, cutoff in enumerate(CUTOFFS):
         right, wrong = (pit_values(extrapolator, options.curves, cutoff, SEED + i, widen) for widen in (1.0, 1.5))
         values[cutoff] = right
-        row = {"model": summary(right, low, high), "scale_x_1.5": summary(wrong, low, high)}
+        row = {"model": summary(right), "scale_x_1.5": summary(wrong)}
         result["cutoffs"][str(cutoff)] = row
         print(
             cutoff, row["model"]["coverage"], "inside band:", row["model"]["inside_band"], "| control:", row["scale_x_1.5"]["inside_band"]
@@ -62,12 +63,12 @@ def pit_values(extrapolator: lcx.Extrapolator, n: int, cutoff: int, seed: int, w
     return torch.cat(parts)
 
 
-def summary(values: torch.Tensor, low: float, high: float) -> dict[str, Any]:
+def summary(values: torch.Tensor) -> dict[str, Any]:
     """Histogram relative to uniform, whether it lies inside the band, and coverages."""
-    histogram = torch.histc(values, BINS, 0, 1) / len(values) * BINS
+    found = histogram(values.numpy(), BINS)
     return {
-        "inside_band": bool(((histogram >= low) & (histogram <= high)).all()),
-        "histogram": [round(x, 4) for x in histogram.tolist()],
+        "inside_band": found["inside"],
+        "histogram": found["histogram"].round(4).tolist(),
         "coverage": {str(level): round(covered(values, level).double().mean().item(), 4) for level in LEVELS},
     }
 
@@ -102,7 +103,7 @@ def draw(values: dict[int, torch.Tensor], low: float, high: float) -> None:
     figure, axes = plt.subplots(1, len(values), figsize=(11, 2.8), sharey=True, layout="constrained")
     for ax, (cutoff, pits) in zip(axes, values.items(), strict=True):
         ax.axhspan(low, high, color="#1b1b1b", alpha=0.12, lw=0, label="99 % band of a calibrated model")
-        ax.stairs(torch.histc(pits, BINS, 0, 1).numpy() / len(pits) * BINS, np.linspace(0, 1, BINS + 1), color="#2a6fbb", lw=1.6)
+        ax.stairs(histogram(pits.numpy(), BINS)["histogram"], np.linspace(0, 1, BINS + 1), color="#2a6fbb", lw=1.6)
         ax.set(title=f"cut-off {cutoff} %", xlabel="PIT", xlim=(0, 1), ylim=(0.7, 1.3))
     axes[0].set_ylabel("relative frequency")
     axes[0].legend(frameon=False, fontsize="small", loc="lower left")

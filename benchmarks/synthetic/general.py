@@ -5,19 +5,18 @@ models timed in turn within each round. Writes benchmarks/synthetic/results/gene
 """
 
 import argparse
-import statistics
-import time
+from itertools import cycle
 from typing import Any
 
 import numpy as np
-import torch
 
 import lcx
-from benchmarks.intervals import spread
 from benchmarks.provenance import provenance, write_result
+from benchmarks.timing import Timer, compare, interleave, timer
 from lcx.pretraining.objective import CUTOFFS
 
 SEED = 2**62 + 5
+WARM = 5  # rounds that are not counted
 
 
 def main() -> None:
@@ -30,13 +29,13 @@ def main() -> None:
     general, parametric = lcx.load(options.model, "cpu"), lcx.load("parametric", "cpu")
     values = lcx.sample_prior(options.curves, seed=SEED).values.double().numpy()
     scores = {str(cutoff): gap(general, parametric, values, cutoff) for cutoff in CUTOFFS}
-    latency = timed(general, parametric, values, options.rounds)
+    timed = latency(general, parametric, values, options.rounds)
     write_result(
-        "synthetic/general", {**provenance(), "model": options.model, "curves": options.curves, "scores": scores, "latency": latency}
+        "synthetic/general", {**provenance(), "model": options.model, "curves": options.curves, "scores": scores, "latency": timed}
     )
     for cutoff, row in scores.items():
         print(f"{cutoff:>3} %  general {row['general']:.3f}, parametric {row['parametric']:.3f}, difference {row['difference']}")
-    print(latency)
+    print(timed)
 
 
 def gap(general: lcx.Extrapolator, parametric: lcx.Extrapolator, values: np.ndarray, cutoff: int) -> dict[str, Any]:
@@ -56,24 +55,16 @@ def gap(general: lcx.Extrapolator, parametric: lcx.Extrapolator, values: np.ndar
     }
 
 
-def timed(general: lcx.Extrapolator, parametric: lcx.Extrapolator, values: np.ndarray, rounds: int) -> dict[str, Any]:
+def latency(general: lcx.Extrapolator, parametric: lcx.Extrapolator, values: np.ndarray, rounds: int) -> dict[str, Any]:
     """Median seconds of one curve of 40 points and 60 steps on one thread, and the median and quartiles of the ratio within rounds."""
-    threads, seconds = torch.get_num_threads(), []
-    torch.set_num_threads(1)
-    for i in range(rounds + 5):
-        row = []
-        for model in (general, parametric):
-            begin = time.perf_counter()
-            model(values[i % len(values), :40], horizon=100, mode="max", bounds=(-10, 10))
-            row.append(time.perf_counter() - begin)
-        seconds.append(row)
-    torch.set_num_threads(threads)
-    one, other = zip(*seconds[5:], strict=True)
-    ratios = [a / b for a, b in zip(one, other, strict=True)]
-    return {
-        "seconds": {"general": statistics.median(one), "parametric": statistics.median(other)},
-        "ratio": spread(ratios),
-    }
+
+    def answers(model: lcx.Extrapolator) -> Timer:
+        curves = cycle(values[:, :40])
+        return timer(lambda: model(next(curves), horizon=100, mode="max", bounds=(-10, 10)), threads=1, warm=False)
+
+    seconds = interleave({"general": answers(general), "parametric": answers(parametric)}, rounds + WARM)
+    part = compare({name: several[WARM:] for name, several in seconds.items()}, [("general", "parametric")])
+    return {"seconds": {name: x["median"] for name, x in part["seconds"].items()}, "ratio": part["ratios"]["general / parametric"]}
 
 
 if __name__ == "__main__":

@@ -13,6 +13,13 @@ ALL = torch.get_num_threads()
 Timer = Callable[[], float]
 
 
+def timed(call: Callable[[], Any]) -> tuple[float, Any]:
+    """Wall seconds of one call, and its result."""
+    start = time.perf_counter()
+    result = call()
+    return time.perf_counter() - start, result
+
+
 def timer(call: Callable[[], Any], calls: int = 1, threads: int = ALL, warm: bool = True) -> Timer:
     """A function that gives the mean seconds of ``calls`` calls, after one that is not counted if ``warm``."""
 
@@ -41,7 +48,7 @@ def interleave(timers: dict[str, Timer], rounds: int, slow: tuple[str, ...] = ()
 
 
 def compare(seconds: dict[str, list[float]], pairs: list[tuple[str, str]]) -> dict[str, Any]:
-    """A section's figures: seconds, and ratios formed within the rounds that both of a pair took part in."""
+    """The figures of a timing: seconds, and ratios formed within the rounds that both of a pair took part in."""
     ratios = {f"{a} / {b}": spread([x / y for x, y in zip(seconds[a], seconds[b], strict=False)]) for a, b in pairs}
     return {"seconds": {name: spread(values) for name, values in seconds.items()}, "ratios": ratios}
 

@@ -1,0 +1,91 @@
+"""The ten figures in README.md, between their marks."""
+
+import re
+
+from benchmarks.markdown import table
+from benchmarks.provenance import command, known_result
+
+
+def figures() -> str:
+    """The ten main figures out of benchmarks/, each with its command, date, commit and device."""
+    names = ("forecasts/real_curves", "forecasts/leave_out", "stopping/early_stop", "mcmc/pfn_vs_mcmc", "synthetic/calibration")
+    found = {name.partition("/")[2]: known_result(name) for name in (*names, "synthetic/log_score", "speed/speed")}
+    return "\n".join(table("| | lcx | beside it | measured by |", [*forecasts(found), *stopping(found), *reference(found)]))
+
+
+def _row(what: str, ours: str, theirs: str, result: dict) -> list[str]:
+    """One line of the table of figures."""
+    return [what, ours, theirs, f"`{command(result)}`, {result['date']}, {result['commit']}, {result['device']}"]
+
+
+def forecasts(found: dict) -> list[list[str]]:
+    """What forecasts of real curves are worth."""
+    real, out = found["real_curves"], found["leave_out"]
+    ours, power = (real["methods"][name]["mean"] for name in ("lcx:general", "pow3"))
+    curves, sources = sum(real["methods"]["lcx:general"]["curves"].values()), len(real["methods"]["lcx:general"]["sources"])
+    left, whole = (" / ".join(f"{x:.3f}" for x in out["mean"][name]["crps"]) for name in ("left out", "all in"))
+    error, rival = (" / ".join(f"{at['crps'][0]:.3f}" for at in mean.values()) for mean in (ours, power))
+    covered = " / ".join(f"{100 * at['covered'][-1]:.0f}" for at in ours.values())
+    return [
+        _row(f"1. Error (CRPS) on {curves} real curves of {sources} sources", error, f"power law by least squares {rival}", real),
+        _row("2. Later points inside 90 % intervals, in %", covered, "90 would be exact", real),
+        _row("3. CRPS when the prior was not fitted to the curves' domain", left, f"fitted to it {whole}; both short trainings", out),
+    ]
+
+
+def stopping(found: dict) -> list[list[str]]:
+    """What stopping early is worth."""
+    result = found["early_stop"]
+    mean = result["mean"]
+    lcx, none, wait, asha = (mean[name] for name in ("lcx:general 0.05", "no stopping", "patience 5", "ASHA, eta 3"))
+    tasks = len(result["tasks"])
+    rivals = (("no stopping", none), ("patience", wait), ("ASHA", asha))
+    return [
+        _row(
+            f"4. Regret of early stopping on {tasks} real tasks, mean over the budget",
+            f"{lcx['regret_mean'][0]:.2f}",
+            ", ".join(f"{name} {of['regret_mean'][0]:.2f}" for name, of in rivals),
+            result,
+        ),
+        _row(
+            "5. Speed-up over no stopping; on the slowest task",
+            f"{lcx['speed_up'][0]:.1f}; {lcx['slowest']:.2f}",
+            ", ".join(f"{name} {of['speed_up'][0]:.1f}; {of['slowest']:.2f}" for name, of in rivals[1:]),
+            result,
+        ),
+        _row(
+            "6. Would-be best runs that are stopped, in %",
+            f"{100 * lcx['false_rate'][0]:.0f}",
+            ", ".join(f"{name} {100 * of['false_rate'][0]:.0f}" for name, of in rivals[1:]),
+            result,
+        ),
+    ]
+
+
+def reference(found: dict) -> list[list[str]]:
+    """The model `parametric` beside the posterior it stands for, and beside LC-PFN."""
+    gap, held, score, speed = (found[name] for name in ("pfn_vs_mcmc", "calibration", "log_score", "speed"))
+    off = max(abs(at["model"]["coverage"][q] - float(q)) for at in held["cutoffs"].values() for q in ("0.5", "0.8", "0.95"))
+    alone, many = speed["single"]["seconds"]["lcx, threads=1"]["median"], speed["batch"]["seconds_per_curve"]["lcx, 1000"]
+    times = speed["single"]["ratios"]["emcee M1, lean NumPy density per walker / lcx, threads=1"]["median"]
+    bigger = speed["single"]["ratios"]["P3-size transformer, threads=1 / lcx, threads=1"]["median"]
+    ours, theirs = (" / ".join(f"{at[name]:.3f}" for at in score["scores"].values()) for name in ("log_score", "P3"))
+    short = " / ".join(f"{at['pfn_minus_gold'][0]:+.3f}" for at in gap["gap"].values())
+    return [
+        _row(
+            "7. Log score less that of the exact posterior, nats per point", short, "0 would be exact", gap | {"command": "make bench-mcmc"}
+        ),
+        _row("8. Coverage of its intervals is off by at most, in points of %", f"{100 * off:.1f}", "0 would be exact", held),
+        _row(f"9. Log score, {score['training']['parameters']:,} parameters", ours, f"LC-PFN, 26.8 million: {theirs}", score),
+        _row(
+            "10. Time for one curve; per curve of a batch of 1,000",
+            f"{1000 * alone:.1f} ms; {1000 * many:.2f} ms",
+            f"one curve: LC-PFN's network {bigger:.0f} times, MCMC (emcee) {float(format(times, '.2g')):,.0f} times as long",
+            speed["single"],
+        ),
+    ]
+
+
+def with_figures(page: str) -> str:
+    """The page with the figures that the benchmarks have now, between its marks."""
+    return re.sub(r"<!-- figures -->.*<!-- end -->", lambda _: f"<!-- figures -->\n{figures()}\n<!-- end -->", page, flags=re.DOTALL)
