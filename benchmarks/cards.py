@@ -118,7 +118,8 @@ def commands(about: dict[str, Any]) -> list[str]:
         )
         lines.append(f"  `python scripts/pretrain.py --folder runs/stage{number} --minutes {stage.get('minutes', '?')} {flags}`")
         if "averaged_with" in stage:
-            lines.append("- Then its weights were averaged with earlier ones, and the next stage starts from the mean:")
+            then = "" if number == len(stages_of(about)) else ", and the next stage starts from the mean"
+            lines.append(f"- Then its weights were averaged with earlier ones{then}:")
             lines.append(f"  `python scripts/average.py {stage['averaged_with']} runs/stage{number} --folder runs/mean`")
     return lines
 
