@@ -118,11 +118,13 @@ class Mixture(NamedTuple):
         """The u with P(U <= u) = p, solved from the nearer tail; levels lead the batch, and u never falls as they rise."""
         batch = self.loc.shape[:-1]
         shape = torch.broadcast_shapes(p.shape, batch)
+        if 0 in shape:
+            return p.expand(shape)
         batch = shape[len(shape) - len(batch) :]
-        points = max(1, math.prod(batch))
+        points = math.prod(batch)
         levels, p = p.reshape(-1), p.expand(shape).reshape(-1, points)
         law = self.flat(batch)
-        size = max(1, _CHUNK // max(1, len(p) * self.loc.shape[-1]))
+        size = max(1, _CHUNK // (len(p) * self.loc.shape[-1]))
         at_once = [slice(i, i + size) for i in range(0, points, size)]
         u = torch.cat([law.at(rows)._search(p[:, rows]) for rows in at_once], 1)
         if len(levels) == len(p) > 1:  # a level an entry: rounding must not swap two
