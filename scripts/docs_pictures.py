@@ -1,6 +1,6 @@
 """Draws the pictures of docs/: ``python scripts/docs_pictures.py [NAME ...] [--data DIR]``.
 
-start, prior, cutoffs, pfn_and_mcmc: from the shipped models and examples. calibration, coverage: from benchmarks/. report: the head
+start, prior, cutoffs, other_runs, pfn_and_mcmc: from the shipped models and examples. calibration, coverage: from benchmarks/. report: the head
 of ``lcx report examples/sweep.jsonl``, by headless Chromium. failures: of each source in DIR (benchmarks/curves.py) the one of 80 curves
 that the default model gets most wrong, seen up to 40 %; only with ``--data``.
 """
@@ -23,6 +23,7 @@ from benchmarks.forecasts.pictures import panel
 from benchmarks.provenance import ROOT, known_result
 from benchmarks.scores import ask_model, score
 from lcx.files import write_atomically
+from lcx.readers import read
 
 BLUE, DARK, RED = "#2a6fbb", "#1b1b1b", "#c0392b"
 SHARE = 0.4  # cut-off of the failures
@@ -70,6 +71,25 @@ def cutoffs() -> Figure:
         ax.set(title=f"{cut} epochs seen", ylim=(0, 1.02))
         ax.legend().remove()
     axes[0].legend(frameon=False, fontsize="small")
+    return figure
+
+
+def other_runs() -> Figure:
+    """One run of the sweep after 6 of 60 epochs, alone and with 1, 3 and 10 others, and how it went on."""
+    runs = {name: (run["step"].to_numpy(), run["value"].to_numpy()) for name, run in read(ROOT / "examples" / "sweep.jsonl").groupby("run")}
+    steps, loss = runs.pop("run 14")
+    others = [runs[name] for name in np.random.default_rng(1).permutation(sorted(runs))]
+    figure, axes = plt.subplots(1, 4, figsize=(13, 3.3), layout="constrained", sharey=True)
+    for ax, count in zip(axes, (0, 1, 3, 10), strict=True):
+        asked: Any = {"horizon": 60, "mode": "min", "bounds": (0, None), "device": "cpu", "others": others[:count]}
+        lcx.predict(loss[:6], steps[:6], **asked).plot(ax, metric="loss" if count == 0 else "")
+        for t, y in others[:count]:
+            ax.plot(t, y, color="#8c8c8c", lw=0.8, alpha=0.7, zorder=2)
+        ax.plot(steps[5:], loss[5:], color=RED, lw=1.2, label="what came")
+        ax.set(title="alone" if count == 0 else f"with {count} other run{'s' * (count > 1)}", ylim=(0, 2.5))
+        if legend := ax.get_legend():
+            legend.remove()
+    axes[-1].legend(*axes[0].get_legend_handles_labels(), fontsize=8, loc="upper right")
     return figure
 
 
@@ -151,7 +171,7 @@ def report(path: Path) -> None:
         subprocess.run(["chromium", *shot, page.as_uri()], check=True, capture_output=True)
 
 
-PICTURES = {draw.__name__: draw for draw in (start, prior, cutoffs, pfn_and_mcmc, calibration, coverage)}
+PICTURES = {draw.__name__: draw for draw in (start, prior, cutoffs, other_runs, pfn_and_mcmc, calibration, coverage)}
 
 
 def main() -> None:
