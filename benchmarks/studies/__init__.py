@@ -1,0 +1,1 @@
+"""What do a study's other runs add to the forecast of a run?"""
