@@ -46,7 +46,9 @@ def ask_rival(rival: Rival, targets: list[Target], share: float, setting: str) -
         law = rival(curve, cut, target.others(setting))
         scale = np.maximum(law.scale, 1e-9 * curve.width)
         logits = np.log(np.maximum(law.weight, 1e-300))
-        parts = (torch.from_numpy(np.array(np.broadcast_to(x, law.loc.shape)))[None] for x in (logits, np.clip(law.loc, lower, upper), scale))
+        parts = (
+            torch.from_numpy(np.array(np.broadcast_to(x, law.loc.shape)))[None] for x in (logits, np.clip(law.loc, lower, upper), scale)
+        )
         at = torch.from_numpy(curve.steps[cut:])[None]
         observed = lcx.Curves(*(torch.from_numpy(x[:cut])[None] for x in (curve.values, curve.steps)), torch.tensor([curve.steps[-1]]))
         answers.append(Extrapolation(at, Predictive(*parts), curve.mode, False, observed, None, list))
