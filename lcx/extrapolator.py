@@ -73,11 +73,16 @@ def load(name_or_path: str | Path = "default", device: str | torch.device | None
         ValueError: there is no such model, or the folder is damaged or not that of a model.
     """
     device = as_device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    return _load(_folder(str(name_or_path)), device)
+    return _load(model_folder(str(name_or_path)), device)
 
 
 @lru_cache(maxsize=64)
-def _folder(name_or_path: str) -> Path:
+def model_folder(name_or_path: str) -> Path:
+    """The folder of a shipped model of that name, or else the folder of a saved one.
+
+    Raises:
+        ValueError: there is neither.
+    """
     shipped = models_folder()
     folder = shipped / (DEFAULT if name_or_path == "default" else name_or_path)
     folder = folder if (folder / "config.json").exists() else Path(name_or_path)

@@ -188,9 +188,7 @@ def begin_run(folder: Path, asked: dict[str, Any], resume: bool) -> None:
     """
     path, asked = folder / OPTIONS, json.loads(json.dumps(asked))
     if not resume:
-        if there := next((name for name in (STATE, WEIGHTS) if (folder / name).exists()), None):
-            advice = "resume that run, or " if there == STATE else ""
-            raise ValueError(f"expected a folder without a run or model, got {folder} with {there}; {advice}name another folder")
+        refuse_if_taken(folder)
         write_text(json.dumps(asked, indent=2) + "\n", path)
         (folder / METRICS).unlink(missing_ok=True)
         return
@@ -201,6 +199,13 @@ def begin_run(folder: Path, asked: dict[str, Any], resume: bool) -> None:
         name = next(n for n in (*begun, *asked) if begun.get(n) != asked.get(n))
         came = f"{name}={asked.get(name)!r} instead of {begun.get(name)!r}"
         raise ValueError(f"expected the configuration this run began with, got {came}; resume with the same options or start anew")
+
+
+def refuse_if_taken(folder: Path) -> None:
+    """Raises ValueError if a new run in this folder would overwrite a run or a model."""
+    if there := next((name for name in (STATE, WEIGHTS) if (folder / name).exists()), None):
+        advice = "resume that run, or " if there == STATE else ""
+        raise ValueError(f"expected a folder without a run or model, got {folder} with {there}; {advice}name another folder")
 
 
 def forget_after(folder: Path, step: int) -> None:

@@ -7,7 +7,7 @@ import json
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -17,7 +17,9 @@ import torch
 from tqdm.auto import tqdm
 
 from lcx.config import PretrainConfig
+from lcx.extrapolator import model_folder
 from lcx.pfn.checkpoint import METRICS, STATE, begin_run, forget_after, read_tensors, save
+from lcx.pfn.model import PFN
 from lcx.pretraining.batches import BLOCK
 from lcx.pretraining.mixture import draw_mixture
 from lcx.pretraining.objective import loss, validate
@@ -28,6 +30,7 @@ from lcx.priors.general import GeneralPrior
 from lcx.priors.named import PRIORS
 from lcx.priors.parametric import Prior
 
+Judge = Callable[[PFN], dict[str, Any] | None]
 _SAVE_EVERY = 120  # seconds
 
 
@@ -39,6 +42,7 @@ def pretrain(
     resume: bool = False,
     minutes: float | None = None,
     progress: bool = True,
+    judge: Judge | None = None,
 ) -> dict[str, Any]:
     """Trains a PFN and leaves the model in ``folder``; SIGINT and SIGTERM, in the main thread, save the state and return.
 
@@ -49,6 +53,8 @@ def pretrain(
         resume: continue from ``folder``; bit for bit as if never interrupted, if by as many processes and without ``minutes``.
         minutes: wall-clock budget over all parts; the schedule follows the clock where it is ahead of the curves.
         progress: show a progress bar.
+        judge: is called with the trained network, by one process; gives facts to add to ``config.json``, or None for a network that is not
+            to be saved as a model. The state to resume from is saved in either case.
 
     Returns:
         The facts written to ``config.json``: curves seen and seconds (with those of the model it started from), validation scores.
@@ -59,7 +65,7 @@ def pretrain(
     """
     if minutes is not None and not minutes > 0:
         raise ValueError(f"expected minutes > 0, got {minutes}; leave it out for no limit but the curves")
-    return _train(config, folder, ranks(device), resume, minutes, progress)
+    return _train(config, folder, ranks(device), resume, minutes, progress, judge)
 
 
 def _begin(config: PretrainConfig, folder: Path, together: Ranks, resume: bool) -> Run:
@@ -76,13 +82,15 @@ def _begin(config: PretrainConfig, folder: Path, together: Ranks, resume: bool) 
             run.restore(read_tensors(folder / STATE))
             forget_after(folder, run.step)
         elif config.start is not None:
-            run.start_from(Path(config.start))
+            run.start_from(model_folder(config.start))
     if together.size > 1:
         run.restore(together.from_first(run.tensors()))
     return run
 
 
-def _train(config: PretrainConfig, folder: Path, together: Ranks, resume: bool, minutes: float | None, progress: bool) -> dict[str, Any]:
+def _train(
+    config: PretrainConfig, folder: Path, together: Ranks, resume: bool, minutes: float | None, progress: bool, judge: Judge | None
+) -> dict[str, Any]:
     """See :func:`pretrain`. All ranks take the same turns: what they decide upon, they agreed upon."""
     run, device = _begin(config, folder, together, resume), together.device
     prior = PRIORS[config.prior]
@@ -127,11 +135,13 @@ def _train(config: PretrainConfig, folder: Path, together: Ranks, resume: bool, 
                 saved = time.monotonic()
         if together.first:
             run.save(folder)
-    return together.from_first(_finish(run, config, prior, sources, folder) if together.first else None)
+    return together.from_first(_finish(run, config, prior, sources, folder, judge) if together.first else None)
 
 
-def _finish(run: Run, config: PretrainConfig, prior: Prior | GeneralPrior, sources: list[Source], folder: Path) -> dict[str, Any]:
-    """Leaves the model; what goes into ``config.json`` beside the size of the network."""
+def _finish(
+    run: Run, config: PretrainConfig, prior: Prior | GeneralPrior, sources: list[Source], folder: Path, judge: Judge | None
+) -> dict[str, Any]:
+    """Leaves the model, if it is to be kept; what goes into ``config.json`` beside the size of the network."""
     scores = validate(run.model, prior, config.validation_curves)
     about = {
         "prior": config.prior,
@@ -143,7 +153,10 @@ def _finish(run: Run, config: PretrainConfig, prior: Prior | GeneralPrior, sourc
     }
     if sources:
         about["real"] = [source.facts() for source in sources]
-    save(run.model, folder, about)
+    verdict = {} if judge is None else judge(run.model)
+    if verdict is not None:
+        about |= verdict
+        save(run.model, folder, about)
     return about
 
 

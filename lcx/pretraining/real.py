@@ -52,6 +52,7 @@ class Source:
     sign: int  # 1 if larger is better, else -1
     bounds: tuple[float, float]  # hard limits of the metric, user's unit; infinite where there is none
     studies: list[list[Run]]
+    names: list[str]  # of the studies
     origin: str = ""  # where the curves come from, and under which licence, as the file beside them says
     licence: str = ""
 
@@ -112,7 +113,8 @@ def load_source(path: Path) -> Source:
             studies.setdefault(str(group), []).append(Run(t, y).thin(LONGEST))
     lower, upper = about.get("bounds") or bounds_of(metric)
     bounds = -np.inf if lower is None else float(lower), np.inf if upper is None else float(upper)
-    return Source(path.stem, sign, bounds, list(studies.values()), str(about.get("source", "")), str(about.get("licence", "")))
+    told = str(about.get("source", "")), str(about.get("licence", ""))
+    return Source(path.stem, sign, bounds, list(studies.values()), list(studies), *told)
 
 
 class _Target(NamedTuple):
