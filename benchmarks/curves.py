@@ -44,20 +44,24 @@ def bounds_of(metric: str) -> tuple[float | None, float | None]:
 def load_source(path: Path, most: int | None = None, seed: int = 0) -> tuple[list[RealCurve], dict[str, int]]:
     """Curves of one source, ``most`` of them drawn at random, and how many were left out for which reason.
 
-    A first step <= 0 (a counter from zero) is shifted to the first spacing. Left out: fewer than ``SHORTEST`` points, a value beyond
+    A first step <= 0 (a counter from zero) is shifted to the first spacing; of points at one step the first counts; a bound that the
+    source's values pass is none. Left out: fewer than ``SHORTEST`` points, a value beyond
     ``LARGEST``, or a 2-98 % range of zero, which leaves relative scores undefined.
     """
     about = json.loads(path.with_suffix(".json").read_text())
     with np.load(path, allow_pickle=False) as data:
         values, steps, groups = data["values"].astype(float), data["steps"].astype(float), data["group"]
     steps = np.broadcast_to(steps, values.shape)
-    bounds = bounds_of(about["metric"])
+    lower, upper = bounds_of(about["metric"])
+    known = values[np.isfinite(values)]
+    bounds = (lower if lower is None or known.min() >= lower else None), (upper if upper is None or known.max() <= upper else None)
     curves, left = [], {"short": 0, "large": 0, "constant": 0}
     for i in np.random.default_rng(seed).permutation(len(values)):
         if most is not None and len(curves) == most:
             break
         seen = np.isfinite(values[i]) & np.isfinite(steps[i])
-        y, t = values[i][seen], steps[i][seen]
+        t, first = np.unique(steps[i][seen], return_index=True)
+        y = values[i][seen][first]
         if len(y) < SHORTEST:
             left["short"] += 1
             continue
