@@ -10,11 +10,7 @@ import hashlib
 import json
 from collections import Counter
 from pathlib import Path
-<<<<<<< HEAD
-from typing import TYPE_CHECKING, Any, NamedTuple
-=======
 from typing import Any, NamedTuple
->>>>>>> own
 
 import numpy as np
 
@@ -22,12 +18,6 @@ from lcx.files import write_atomically, write_text
 from lcx.pretraining.real import LARGEST, SHORTEST, Run
 from lcx.readers import read
 
-<<<<<<< HEAD
-if TYPE_CHECKING:
-    import pandas as pd
-
-=======
->>>>>>> own
 TRAINED, HELD_OUT = "real", "held_out"  # folders within that of the training run
 NAME = "runs"  # of the files in each
 _SHARE = 0.2  # of studies, or of runs, that is held out
@@ -58,18 +48,10 @@ def convert_logs(
         ValueError: no such metric, no direction, values outside the bounds, or too few runs.
         FileNotFoundError, ImportError: as :func:`lcx.readers.read`.
     """
-<<<<<<< HEAD
-    table: Any = read(path, format)
-    metric = _metric(table, metric, path)
-    about = {"metric": metric, "direction": _mode(table, mode, path), "bounds": list(bounds), "source": str(path)}
-    rows = table[table["metric"] == metric]
-    logs, notes = _usable(rows, bounds, path)
-=======
     table = read(path, format)
     metric = _metric(table, metric, path)
     about = {"metric": metric, "direction": _mode(table, mode, path), "bounds": list(bounds), "source": str(path)}
     logs, notes = _usable(table[table["metric"] == metric], bounds, path)
->>>>>>> own
     held = _held_out([log.study for log in logs], np.random.default_rng(0))
     # The held-out ones first: where there are files to train on, the rest has been written.
     _write([log for log, out in zip(logs, held, strict=True) if out], about, folder / HELD_OUT)
@@ -77,11 +59,7 @@ def convert_logs(
     return notes
 
 
-<<<<<<< HEAD
-def _metric(table: "pd.DataFrame", asked: str | None, path: Path) -> str:
-=======
 def _metric(table: Any, asked: str | None, path: Path) -> str:
->>>>>>> own
     names = sorted(table["metric"].unique())
     if asked in names or (asked is None and len(names) == 1):
         return asked or names[0]
@@ -89,11 +67,7 @@ def _metric(table: Any, asked: str | None, path: Path) -> str:
     raise ValueError(f"expected a metric out of {', '.join(names)} for the logs in {path}, got {came}; name it with --metric")
 
 
-<<<<<<< HEAD
-def _mode(table: "pd.DataFrame", asked: str | None, path: Path) -> str:
-=======
 def _mode(table: Any, asked: str | None, path: Path) -> str:
->>>>>>> own
     told = set(table.attrs.get("mode", {}).values())
     mode = asked or (told.pop() if len(told) == 1 else None)
     if mode not in ("min", "max"):
@@ -101,11 +75,7 @@ def _mode(table: Any, asked: str | None, path: Path) -> str:
     return mode
 
 
-<<<<<<< HEAD
-def _usable(rows: "pd.DataFrame", bounds: tuple[float | None, float | None], path: Path) -> tuple[list[Log], list[str]]:
-=======
 def _usable(rows: Any, bounds: tuple[float | None, float | None], path: Path) -> tuple[list[Log], list[str]]:
->>>>>>> own
     """The runs that can be learnt from, with their studies, and how many are left out for what reason."""
     lower, upper = (end if end is not None else sign * np.inf for end, sign in zip(bounds, (-1, 1), strict=True))
     logs, left, known = list[Log](), Counter[str](), set[bytes]()
