@@ -4,12 +4,14 @@ import re
 
 from benchmarks.markdown import table
 from benchmarks.provenance import command, known_result
+from benchmarks.studies.summary import CUTS, overall
 
 
 def figures() -> str:
     """The ten main figures out of benchmarks/, each with its command, date, commit and device."""
-    names = ("forecasts/real_curves", "forecasts/leave_out", "stopping/early_stop", "mcmc/pfn_vs_mcmc", "synthetic/calibration")
-    found = {name.partition("/")[2]: known_result(name) for name in (*names, "synthetic/log_score", "speed/speed")}
+    studies = ("studies/general-unseen", "studies/general-0.1-unseen", "studies/empirical-unseen")
+    names = ("stopping/early_stop", "mcmc/pfn_vs_mcmc", "synthetic/calibration", "synthetic/log_score", "speed/speed")
+    found = {name.partition("/")[2]: known_result(name) for name in (*studies, *names)}
     return "\n".join(table("| | lcx | beside it | measured by |", [*forecasts(found), *stopping(found), *reference(found)]))
 
 
@@ -19,17 +21,18 @@ def _row(what: str, ours: str, theirs: str, result: dict) -> list[str]:
 
 
 def forecasts(found: dict) -> list[list[str]]:
-    """What forecasts of real curves are worth."""
-    real, out = found["real_curves"], found["leave_out"]
-    ours, power = (real["methods"][name]["mean"] for name in ("lcx:general", "pow3"))
-    curves, sources = sum(real["methods"]["lcx:general"]["curves"].values()), len(real["methods"]["lcx:general"]["sources"])
-    left, whole = (" / ".join(f"{x:.3f}" for x in out["mean"][name]["crps"]) for name in ("left out", "all in"))
-    error, rival = (" / ".join(f"{at['crps'][0]:.3f}" for at in mean.values()) for mean in (ours, power))
-    covered = " / ".join(f"{100 * at['covered'][-1]:.0f}" for at in ours.values())
+    """What forecasts of real curves are worth, of sources that no part of the model has seen."""
+    ours, before, others = (found[name] for name in ("general-unseen", "general-0.1-unseen", "empirical-unseen"))
+    alone, told, earlier, increments = (
+        " / ".join(f"{overall(result, setting, cut)['crps'][0]:.3f}" for cut in CUTS)
+        for result, setting in ((ours, "0"), (ours, "10"), (before, "0"), (others, "10"))
+    )
+    covered = (" / ".join(f"{100 * overall(ours, setting, cut)['covered'][-1]:.0f}" for cut in CUTS) for setting in ("0", "10"))
+    curves, sources = sum(len(row["widths"]) for row in ours["sources"].values()), len(ours["sources"])
     return [
-        _row(f"1. Error (CRPS) on {curves} real curves of {sources} sources", error, f"power law by least squares {rival}", real),
-        _row("2. Later points inside 90 % intervals, in %", covered, "90 would be exact", real),
-        _row("3. CRPS when the prior was not fitted to the curves' domain", left, f"fitted to it {whole}; both short trainings", out),
+        _row(f"1. Error (CRPS) on {curves} curves of {sources} sources that the model has not seen", alone, f"model of 0.1 {earlier}", ours),
+        _row("2. The same curves with 10 other runs of their study", told, f"the others' increments alone {increments}", ours),
+        _row("3. Later points inside 90 % intervals, in %: alone; with 10 others", "; ".join(covered), "90 would be exact", ours),
     ]
 
 
