@@ -115,11 +115,11 @@ def search(
     tolerance = torch.finfo(u.dtype).eps ** 0.75
     rough = ~((unseen <= tolerance * mass) & (rest <= tolerance))
     if rough.any():
-        row = rough.view(-1).nonzero().squeeze(-1)
+        row = rough.reshape(-1).nonzero().squeeze(-1)
         point = row % len(loc)
-        law = Normals(law.mean.view(-1, loc.shape[-1])[row], *(x[point] for x in law[1:]))
+        law = Normals(law.mean.reshape(-1, loc.shape[-1])[row], *(x[point] for x in law[1:]))
         found = refine(law, *(x.reshape(-1)[row] for x in (u, low, high, mass)))
-        u = u.view(-1).index_copy(0, row, found).view_as(u)
+        u = u.reshape(-1).index_copy(0, row, found).reshape(u.shape)
     return sign * u
 
 

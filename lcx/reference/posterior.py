@@ -111,7 +111,7 @@ def mcmc(
     return answer, info
 
 
-def _check(sampler: str, draws: int, warmup: int, chains: int) -> None:
+def _check(sampler: Any, draws: Any, warmup: Any, chains: Any) -> None:
     """Refuses a sampler that there is not, or a number of draws that is none."""
     if sampler not in SAMPLERS:
         raise ValueError(f"expected sampler to be one of {SAMPLERS}, got {sampler!r}; choose one of these names")
