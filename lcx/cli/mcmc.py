@@ -11,6 +11,7 @@ import typer
 from lcx.cli import options
 
 if TYPE_CHECKING:
+    from lcx.extrapolation import Extrapolation
     from lcx.reference import MCMCInfo
 
 
@@ -48,30 +49,38 @@ def mcmc(
     """
     from lcx.cli.answer import form_of, print_answer
     from lcx.cli.curve_file import read_question
-    from lcx.extrapolator import load
-    from lcx.reference import NotConverged
-    from lcx.reference import mcmc as sample
 
     form = form_of(as_json, as_csv)
     metric, question = read_question(curve, column, step_column, upto, at)
     question |= {"horizon": horizon, "mode": mode, "bounds": (lower, upper)}
     how: dict[str, Any] = {"sampler": sampler, "draws": draws, "warmup": warmup, "chains": chains, "seed": seed, "strict": strict}
+    answer, info = _sample(question, how, device)
+    found = _diagnostics(info)
+    facts, lines, pfn = {"diagnostics": found}, (_line(found),), None
+    if compare:
+        pfn, seconds = _pfn(question, device)
+        facts, lines = {**facts, "pfn_seconds": seconds}, (*lines, f"PFN: one pass, {1000 * seconds:.0f} ms")
+    print_answer(answer, metric, form, best=best, plot=plot, pfn=pfn, facts=facts, lines=lines)
+
+
+def _sample(question: dict[str, Any], how: dict[str, Any], device: str | None) -> "tuple[Extrapolation, MCMCInfo]":
+    from lcx.reference import NotConverged, mcmc
+
     try:
         with warnings.catch_warnings():
             # What has not converged is among the answer's warnings too, which are printed.
             warnings.filterwarnings("ignore", "expected a converged", RuntimeWarning)
-            answer, info = sample(**question, **how, progress=sys.stderr.isatty(), device=device)
+            return mcmc(**question, **how, progress=sys.stderr.isatty(), device=device)
     except NotConverged as error:
         raise ValueError(str(error)) from error
-    found = _diagnostics(info)
-    facts, lines, pfn = {"diagnostics": found}, (_line(found),), None
-    if compare:
-        extrapolator = load("parametric", device)  # which knows the same prior
-        begin = time.perf_counter()
-        pfn = extrapolator(**question)
-        seconds = time.perf_counter() - begin
-        facts, lines = {**facts, "pfn_seconds": seconds}, (*lines, f"PFN: one pass, {1000 * seconds:.0f} ms")
-    print_answer(answer, metric, form, best=best, plot=plot, pfn=pfn, facts=facts, lines=lines)
+
+
+def _pfn(question: dict[str, Any], device: str | None) -> "tuple[Extrapolation, float]":
+    """The answer of the parametric model, which knows the same prior, and the seconds it took."""
+    from lcx.extrapolator import load
+
+    extrapolator, begin = load("parametric", device), time.perf_counter()
+    return extrapolator(**question), time.perf_counter() - begin
 
 
 def _diagnostics(info: "MCMCInfo") -> dict[str, Any]:

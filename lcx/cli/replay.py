@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from lcx.cli import options
-from lcx.cli.many_runs import json_line, read_runs
+from lcx.cli.many_runs import read_runs
 
 
 def replay(
@@ -49,7 +49,7 @@ def replay(
     deltas, waits = delta or [0.05], wait or [5]
     _check(deltas, waits, rate, {"min-points": min_points, "confirm": confirm}, orders)
     from lcx.cli.finished_runs import finished_runs
-    from lcx.cli.replay_answer import as_facts, as_table, draw
+    from lcx.cli.replay_answer import print_answer
     from lcx.cli.replay_methods import compare
     from lcx.replay import delta_for, forecast
 
@@ -59,15 +59,8 @@ def replay(
     chances = forecast(task, model, progress=bars)
     found = None if rate is None else (rate, *delta_for(task, chances, rate, **how))
     recorded, shuffled = compare(task, chances, _limits(deltas, found), waits, orders=orders, seed=seed, progress=bars, **how)
-    if plot is not None:
-        draw(shuffled or recorded, plot)
-    for note in notes + more:
-        print(f"warning: {note}", file=sys.stderr)
-    if as_json:
-        asked = {"metric": metric, **how, "orders": orders, "seed": seed}
-        print(json_line(as_facts(task, asked, recorded, shuffled, found, notes + more)))
-    else:
-        print("\n".join([*as_table(task, metric, recorded, shuffled, found), *([f"regret against compute: {plot}"] if plot else [])]))
+    asked = {"metric": metric, **how, "orders": orders, "seed": seed}
+    print_answer(task, asked, recorded, shuffled, found, warnings=notes + more, plot=plot, as_json=as_json)
 
 
 def _check(deltas: list[float], waits: list[int], rate: float | None, counts: dict[str, int], orders: int) -> None:

@@ -1,12 +1,13 @@
 """The answer of a replay, as a table, JSON or picture."""
 
 import math
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from lcx.cli.many_runs import as_columns, as_text
+from lcx.cli.many_runs import as_columns, as_text, json_line
 from lcx.cli.replay_methods import PAUSING, REFERENCE
 from lcx.files import write_atomically
 from lcx.replay import Comparison, Outcome, Task, unit_of_regret
@@ -15,28 +16,41 @@ _SHOWN = 5  # false stops told per method
 Found = tuple[float, float, float]
 
 
-def as_facts(
+def print_answer(
     task: Task,
     asked: dict[str, Any],
     recorded: dict[str, Comparison],
     shuffled: dict[str, Comparison],
     found: Found | None,
+    *,
     warnings: list[str],
-) -> dict[str, Any]:
-    """The answer for JSON.
+    plot: Path | None,
+    as_json: bool,
+) -> None:
+    """Draws the picture, then prints the warnings and the answer.
 
     Args:
         task: the finished runs.
-        asked: metric and options, told again.
+        asked: metric and options, for JSON.
         recorded: each method's comparison in the recorded order.
         shuffled: that over shuffled orders, if there are any.
         found: rate of false stops asked for, and what ``lcx.replay.delta_for`` gave for it.
         warnings: sentences.
+        plot: where the picture goes, if one is asked for.
+        as_json: print JSON instead of a table.
     """
-    about = {"metric": asked["metric"], **_about(task), **asked}
-    about |= {} if found is None else {"false_stops": dict(zip(("asked", "delta", "bound"), found, strict=True))}
-    each = {name: {"recorded": _recorded(task, one), "shuffled": _shuffled(task, shuffled.get(name))} for name, one in recorded.items()}
-    return {**about, "warnings": warnings, "methods": each}
+    if plot is not None:
+        _draw(shuffled or recorded, plot)
+    for sentence in warnings:
+        print(f"warning: {sentence}", file=sys.stderr)
+    if as_json:
+        about = {"metric": asked["metric"], **_about(task), **asked}
+        about |= {} if found is None else {"false_stops": dict(zip(("asked", "delta", "bound"), found, strict=True))}
+        each = {name: {"recorded": _recorded(task, one), "shuffled": _shuffled(task, shuffled.get(name))} for name, one in recorded.items()}
+        print(json_line({**about, "warnings": warnings, "methods": each}))
+    else:
+        lines = _text(task, asked["metric"], recorded, shuffled, found)
+        print("\n".join([*lines, *([f"regret against compute: {plot}"] if plot else [])]))
 
 
 def _about(task: Task) -> dict[str, Any]:
@@ -83,7 +97,7 @@ def _often(task: Task, outcomes: list[Outcome]) -> list[dict[str, Any]]:
     return sorted(seen.values(), key=lambda row: -row["orders"])
 
 
-def draw(compared: dict[str, Comparison], plot: Path) -> None:
+def _draw(compared: dict[str, Comparison], plot: Path) -> None:
     """Writes regret against compute to a picture."""
     from lcx.plots import regret_chart
 
@@ -95,8 +109,8 @@ def draw(compared: dict[str, Comparison], plot: Path) -> None:
     write_atomically(plot, lambda path: figure.savefig(path, dpi=150))
 
 
-def as_table(task: Task, metric: str, recorded: dict[str, Comparison], shuffled: dict[str, Comparison], found: Found | None) -> list[str]:
-    """The lines of the table, and the sentences below it; arguments as for :func:`as_facts`."""
+def _text(task: Task, metric: str, recorded: dict[str, Comparison], shuffled: dict[str, Comparison], found: Found | None) -> list[str]:
+    """The lines of the table, and the sentences below it."""
     said = [] if found is None else [_limit(*found)]
     about = _about(task)
     head = f"{metric} ({task.mode}): {len(task)} runs, {about['steps']:g} steps in all; best {task.best:.4g}, of {about['best_run']}"

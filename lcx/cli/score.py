@@ -3,11 +3,14 @@
 import sys
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lcx.cli import options
+
+if TYPE_CHECKING:
+    from lcx.scoring import Summary
 
 
 def score(
@@ -57,10 +60,14 @@ def score(
     )
     start = time.perf_counter()
     done = score_files(source, out, scorer, shard=_shard(shard), rows=rows, workers=workers)
+    _tell(done, out, time.perf_counter() - start)
+
+
+def _tell(done: "Summary", out: Path, seconds: float) -> None:
     if done.errors:
         print(f"warning: {done.errors} of {done.rows} curves have no answer; column error tells why", file=sys.stderr)
     others = f", {done.missing} parts of other shards are missing" if done.missing else ""
-    print(f"{out}: {done.rows} curves in {done.parts} parts, {done.found} of which were there, {time.perf_counter() - start:.1f} s{others}")
+    print(f"{out}: {done.rows} curves in {done.parts} parts, {done.found} of which were there, {seconds:.1f} s{others}")
 
 
 def _levels(text: str) -> tuple[float, ...]:

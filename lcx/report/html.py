@@ -114,10 +114,14 @@ def report_html(
     if best is not None:
         _against(rows, answer, best, delta)
     beaten = _chances(rows, answer, mode, best)
-    names = [row.run.run for row in rows if len(row.ahead)]
-    said = [] if answer is None else [re.sub(r"^curve (\d+)", lambda m: names[int(m[1])], sentence) for sentence in answer.warnings]
+    said = [] if answer is None else _by_name(answer.warnings, [row.run.run for row in rows if len(row.ahead)])
     about = {"metric": metric, "mode": mode, "best": best, "beaten": beaten, "model": str(model), "delta": delta}
     return _page(rows, about, [*notes, *said]), runs
+
+
+def _by_name(sentences: list[str], names: list[str]) -> list[str]:
+    """Warnings that begin with the name of a run instead of the number of its curve."""
+    return [re.sub(r"^curve (\d+)", lambda m: names[int(m[1])], sentence) for sentence in sentences]
 
 
 def _predicted(table: Any, runs: list[Standing], *, mode: str, bounds: Any, model: Any, device: Any) -> tuple[list[_Row], Any]:
