@@ -92,7 +92,9 @@ def test_options_in_shell_blocks_exist(page):
         for name, command in typer.main.get_command(app.app).commands.items()
     }
     names = [field.name.replace("_", "-") for config in (PretrainConfig, PFNConfig) for field in fields(config)]
-    commands["pretrain"] = {"--folder", "--resume", "--minutes", "--device", *(f"--{name}" for name in names)}
+    commands["pretrain"] = {
+        f"--{name}" for name in (*names, "folder", "resume", "minutes", "device", "metric", "mode", "lower", "upper", "format")
+    }
     for block in re.findall(r"^```sh\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE):
         for line in block.replace("\\\n", " ").replace("scripts/pretrain.py", "\nlcx pretrain").splitlines():
             if line.startswith("lcx "):

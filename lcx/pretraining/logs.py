@@ -10,16 +10,13 @@ import hashlib
 import json
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from lcx.files import write_atomically, write_text
 from lcx.pretraining.real import LARGEST, SHORTEST, Run
 from lcx.readers import read
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 TRAINED, HELD_OUT = "real", "held_out"  # folders within that of the training run
 NAME = "runs"  # of the files in each
@@ -51,11 +48,10 @@ def convert_logs(
         ValueError: no such metric, no direction, values outside the bounds, or too few runs.
         FileNotFoundError, ImportError: as :func:`lcx.readers.read`.
     """
-    table: Any = read(path, format)
+    table = read(path, format)
     metric = _metric(table, metric, path)
     about = {"metric": metric, "direction": _mode(table, mode, path), "bounds": list(bounds), "source": str(path)}
-    rows = table[table["metric"] == metric]
-    logs, notes = _usable(rows, bounds, path)
+    logs, notes = _usable(table[table["metric"] == metric], bounds, path)
     held = _held_out([log.study for log in logs], np.random.default_rng(0))
     # The held-out ones first: where there are files to train on, the rest has been written.
     _write([log for log, out in zip(logs, held, strict=True) if out], about, folder / HELD_OUT)
@@ -63,7 +59,7 @@ def convert_logs(
     return notes
 
 
-def _metric(table: "pd.DataFrame", asked: str | None, path: Path) -> str:
+def _metric(table: Any, asked: str | None, path: Path) -> str:
     names = sorted(table["metric"].unique())
     if asked in names or (asked is None and len(names) == 1):
         return asked or names[0]
@@ -71,7 +67,7 @@ def _metric(table: "pd.DataFrame", asked: str | None, path: Path) -> str:
     raise ValueError(f"expected a metric out of {', '.join(names)} for the logs in {path}, got {came}; name it with --metric")
 
 
-def _mode(table: "pd.DataFrame", asked: str | None, path: Path) -> str:
+def _mode(table: Any, asked: str | None, path: Path) -> str:
     told = set(table.attrs.get("mode", {}).values())
     mode = asked or (told.pop() if len(told) == 1 else None)
     if mode not in ("min", "max"):
@@ -79,7 +75,7 @@ def _mode(table: "pd.DataFrame", asked: str | None, path: Path) -> str:
     return mode
 
 
-def _usable(rows: "pd.DataFrame", bounds: tuple[float | None, float | None], path: Path) -> tuple[list[Log], list[str]]:
+def _usable(rows: Any, bounds: tuple[float | None, float | None], path: Path) -> tuple[list[Log], list[str]]:
     """The runs that can be learnt from, with their studies, and how many are left out for what reason."""
     lower, upper = (end if end is not None else sign * np.inf for end, sign in zip(bounds, (-1, 1), strict=True))
     logs, left, known = list[Log](), Counter[str](), set[bytes]()

@@ -2,7 +2,8 @@
 
 The folder holds ``<name>.npz`` files: ``values`` (n, length), NaN where missing; ``steps`` (length,) or (n, length); ``group`` (n,), the
 study of each run. Beside each lies ``<name>.json`` with ``direction`` ("min" or "max"), ``metric`` and, if known, ``bounds``, a pair, null
-for none. ``benchmarks/forecasts/convert.py`` makes such files from public sources.
+for none. ``benchmarks/convert.py`` makes such files from public sources, :mod:`lcx.pretraining.logs` from
+one's own logs.
 
 The curves are varied: earlier horizons, thinner grids, bounds told or not, runs between two runs. For some curves the others mislead, being
 runs of any other study, and some of the others end early. Real curves stay a share beside the prior, as in Real-TabPFN (arXiv 2507.03971)
