@@ -32,7 +32,7 @@ def deepobs(folder: Path, metric: str) -> Source:
     """Runs of every test problem that logs the metric: 3 optimizers, 36 learning rates, and more seeds at the best of these.
 
     Args:
-        folder: a clone, with <problem>/<optimizer>/<settings>/random_seed__*.json; each file has a value per epoch, the first before training.
+        folder: a clone, <problem>/<optimizer>/<settings>/random_seed__*.json; of each epoch a value, the first before training.
         metric: a key of ``METRICS``.
     """
     curves, groups = [], []

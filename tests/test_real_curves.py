@@ -221,7 +221,7 @@ def test_deepobs_is_read_by_test_problem(tmp_path):
     ((steps, values),) = accuracies.curves
     np.testing.assert_array_equal(steps, [1, 2, 3, 4, 5])
     np.testing.assert_array_equal(values, [0.1, 0.2, 0.3, 0.4, 0.5])
-    with pytest.raises(ValueError, match="expected test_losses in .*got none in .*clone it"):
+    with pytest.raises(ValueError, match=r"expected test_losses in .*got none in .*clone it"):
         deepobs.deepobs(tmp_path / "none", "test_losses")
 
 
