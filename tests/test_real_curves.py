@@ -8,7 +8,7 @@ from types import ModuleType, SimpleNamespace
 import numpy as np
 import pytest
 
-from benchmarks import convert
+from benchmarks import convert, deepobs
 from benchmarks.curves import CUTOFFS, RealCurve, bounds_of, load_all, load_source
 from benchmarks.forecasts import tables
 from benchmarks.forecasts.baselines import FAMILIES, RIVALS, best_fit, ensemble, ets, fit, last_value, random_walk, theta
@@ -207,6 +207,22 @@ def test_converters_round_trip(tmp_path, monkeypatch, capsys):
         convert.lcdb(tmp_path / "runs.csv")
     with pytest.raises(ValueError, match="at least 4 points"):
         convert.write(convert.Source([(np.ones(3), np.ones(3))], ["g"], {}), tmp_path / "none")
+
+
+def test_deepobs_is_read_by_test_problem(tmp_path):
+    for problem, optimizer in (("mnist_vae", "AdamOptimizer"), ("mnist_vae", "MomentumOptimizer"), ("cifar10_3c3d", "AdamOptimizer")):
+        run = {"test_losses": [3, 2, 1.5, float("nan"), 1]} | ({"test_accuracies": [0.1, 0.2, 0.3, 0.4, 0.5]} if "3c3d" in problem else {})
+        path = tmp_path / problem / optimizer / "num_epochs__4" / "random_seed__42__2019.json"
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(run))
+    losses, accuracies = (deepobs.deepobs(tmp_path, metric) for metric in ("test_losses", "test_accuracies"))
+    assert losses.groups == ["cifar10_3c3d", "mnist_vae", "mnist_vae"]
+    assert [losses.about["direction"], accuracies.about["direction"]] == ["min", "max"]
+    ((steps, values),) = accuracies.curves
+    np.testing.assert_array_equal(steps, [1, 2, 3, 4, 5])
+    np.testing.assert_array_equal(values, [0.1, 0.2, 0.3, 0.4, 0.5])
+    with pytest.raises(ValueError, match=r"expected test_losses in .*got none in .*clone it"):
+        deepobs.deepobs(tmp_path / "none", "test_losses")
 
 
 def curve(values, width, mode="max"):
