@@ -70,7 +70,7 @@ def fans() -> None:
             warnings.simplefilter("ignore", RuntimeWarning)
             answer, _ = lcx.mcmc(values[:cutoff], **QUESTION, sampler="smc", strict=False)
         answer.plot(ax, label="SMC ")
-        lcx.predict(values[:cutoff], **QUESTION).overlay(ax, "PFN ")
+        lcx.predict(values[:cutoff], **QUESTION, model="parametric").overlay(ax, "PFN ")
         ax.plot(range(cutoff + 1, 101), values[cutoff:], ".", color="#1b1b1b", ms=2.5, alpha=0.5, label="what came")
         low, high = ax.get_ylim()
         ax.set_ylim(min(low, values[cutoff:].min()), max(high, values[cutoff:].max()))
