@@ -16,6 +16,7 @@ from benchmarks.provenance import BENCHMARKS, ROOT
 from benchmarks.scale import tables as scale
 from benchmarks.speed import tables as speed
 from benchmarks.stopping import tables as stopping
+from benchmarks.studies import tables as studies
 from benchmarks.synthetic import tables as synthetic
 from lcx.extrapolator import models_folder
 from lcx.files import write_text
@@ -24,6 +25,7 @@ MARK = "<!-- tables -->"
 SECTIONS = (
     forecasts.real_curves,
     forecasts.leave_out,
+    studies.studies,
     stopping.early_stop,
     synthetic.beside_parametric,
     synthetic.prior_fit,

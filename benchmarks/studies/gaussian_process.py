@@ -2,7 +2,7 @@
 
 Its covariance is a product, k(run, run') k(step, step'), with missing values. Without hyperparameters a run is told from another by its
 values at the first, middle and last step before the target's cut-off. All runs are read off on one grid, the target's steps thinned to
-``GRID``, by linear interpolation; between the steps of the grid the answer is interpolated too. Lengthscales, scale and noise are found by
+``GRID``, by linear interpolation; between the grid's steps the answer is interpolated too. Lengthscales, scale and noise are found by
 maximum likelihood for each target anew.
 
 Needs ``pip install lcx[peers]``. A fit takes seconds, so few curves are asked for.

@@ -13,8 +13,10 @@ import numpy as np
 
 from benchmarks.curves import RealCurve
 from benchmarks.studies.ask import Law, Rival
+from benchmarks.studies.gaussian_process import gaussian_process
 from benchmarks.studies.questions import Run
 
+GP = "gaussian-process"
 NEAREST = 3  # the rank of the distance that is the kernel's width
 RECENT = 10  # changes of the target that tell its noise
 
@@ -61,4 +63,4 @@ def distance(run: Run, steps: np.ndarray, values: np.ndarray) -> float:
     return float(np.sqrt(np.mean((apart - apart[both][-1])[both] ** 2)))
 
 
-RIVALS: dict[str, Rival] = {"empirical": empirical}
+RIVALS: dict[str, Rival] = {"empirical": empirical, GP: gaussian_process}

@@ -21,14 +21,12 @@ from benchmarks.provenance import digest_of_weights, provenance, read_result, wr
 from benchmarks.scores import rounded, score
 from benchmarks.studies import tables
 from benchmarks.studies.ask import ask_rival, ask_with_others
-from benchmarks.studies.gaussian_process import gaussian_process, has_grid
 from benchmarks.studies.questions import SETTINGS, Target, targets
-from benchmarks.studies.rivals import RIVALS
+from benchmarks.studies.rivals import GP, RIVALS
 from lcx.extrapolation import Extrapolation
 
 SCORES = ("crps", "error", "log_score", "covered")
-GP = "gaussian-process"
-GP_CURVES, GP_SETTINGS = 10, ("3", "10", "30")  # a fit takes seconds
+GP_CURVES, GP_SETTINGS = 10, ("10",)  # a fit takes seconds
 Ask = Callable[[list[Target], float, str], Extrapolation]
 
 
@@ -37,12 +35,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder of .npz and .json files of learning curves")
     parser.add_argument("--model", nargs="*", default=[], help="models to run, names or folders; default none")
-    parser.add_argument("--rivals", nargs="*", default=[], choices=[*RIVALS, GP], help="rivals to run; default none")
+    parser.add_argument("--rivals", nargs="*", default=[], choices=[*RIVALS], help="rivals to run; default none")
     parser.add_argument("--sources", nargs="*", help="sources to forecast; default all in the folder")
     parser.add_argument("--settings", nargs="*", default=list(SETTINGS), choices=SETTINGS, help="default all; a model without reader: 0")
     parser.add_argument("--curves", type=int, default=40, help="targets per source; default 40")
     parser.add_argument("--seed", type=int, default=0, help="of targets and others; default 0")
-    parser.add_argument("--tag", default="", help="added to the names of the results, to tell these data from others")
+    parser.add_argument("--tag", default="", help="names the data where there are several: results/<name>-<tag>.json")
     parser.add_argument("--device", default=None, help="where models compute; default CUDA if there is one")
     parser.add_argument("--threads", type=int, default=1, help="of the processor; default 1")
     options = parser.parse_args()
@@ -56,33 +54,33 @@ def main() -> None:
     for model in options.model:
         extrapolator = lcx.load(model, options.device)
         settings = [x for x in options.settings if x == "0" or extrapolator.model.reader is not None]
-        about = {"model": f"lcx {Path(model).name}", "weights": digest_of_weights(model), "seed": options.seed}
-        names.append(Path(model).name + options.tag)
-        measure(names[-1], partial(ask_with_others, extrapolator), asked, settings, about, extrapolator.device, model)
+        about = {**origin(options, extrapolator.device), "model": f"lcx {Path(model).name}", "weights": digest_of_weights(model)}
+        names.append(stored_name(Path(model).name, options.tag))
+        measure(names[-1], partial(ask_with_others, extrapolator), asked, settings, about)
     for rival in options.rivals:
-        about = {"model": rival, "seed": options.seed}
-        names.append(rival + options.tag)
+        some, settings = asked, options.settings
         if rival == GP:
-            few = {source: some[:GP_CURVES] for source, some in asked.items() if some and has_grid(some)}
-            measure(names[-1], partial(ask_rival, gaussian_process), few, [x for x in GP_SETTINGS if x in options.settings], about)
-        else:
-            measure(names[-1], partial(ask_rival, RIVALS[rival]), asked, options.settings, about)
+            some, settings = {source: every[:GP_CURVES] for source, every in asked.items()}, [x for x in GP_SETTINGS if x in settings]
+        names.append(stored_name(rival, options.tag))
+        measure(names[-1], partial(ask_rival, RIVALS[rival]), some, settings, {**origin(options), "model": rival})
     for name in names:
         print(tables.of_result(name))
 
 
-def measure(
-    name: str,
-    ask: Ask,
-    asked: dict[str, list[Target]],
-    settings: list[str],
-    about: dict[str, Any],
-    device: torch.device | str = "cpu",
-    folder: str = "",
-) -> None:
-    """Scores of one method, written after every source; ``folder`` is left out of the command that is stored."""
-    about = {**provenance(device), **about}
-    about["command"] = " ".join(Path(word).name if word == folder else word for word in about["command"].split())
+def origin(options: argparse.Namespace, device: torch.device | str = "cpu") -> dict[str, Any]:
+    """Where a result comes from; of models' folders in the command only the last part is kept."""
+    about = provenance(device)
+    words = (Path(word).name if word in options.model else word for word in about["command"].split())
+    return {**about, "command": " ".join(words), "seed": options.seed, "tag": options.tag}
+
+
+def stored_name(method: str, tag: str) -> str:
+    """The file of a method's result."""
+    return f"{method}-{tag}" if tag else method
+
+
+def measure(name: str, ask: Ask, asked: dict[str, list[Target]], settings: list[str], about: dict[str, Any]) -> None:
+    """Scores of one method, written after every source."""
     result = {**about, "sources": kept(read_result(f"studies/{name}"), about, asked, settings)}
     todo = {source: some for source, some in asked.items() if some and source not in result["sources"]}
     with tqdm(total=len(todo) * len(settings) * len(CUTOFFS), desc=name, unit="cell") as bar:
