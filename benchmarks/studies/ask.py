@@ -33,7 +33,8 @@ def ask_with_others(model: lcx.Extrapolator, targets: list[Target], share: float
     answers = []
     for target in targets:
         told = target.others(setting)
-        answers.append(model(**question([target.curve], share), **({"others": told} if told else {})))
+        asked = question([target.curve], share)
+        answers.append(model(**asked, others=told))
     return joined(answers)
 
 
@@ -46,12 +47,12 @@ def ask_rival(rival: Rival, targets: list[Target], share: float, setting: str) -
         law = rival(curve, cut, target.others(setting))
         scale = np.maximum(law.scale, 1e-9 * curve.width)
         logits = np.log(np.maximum(law.weight, 1e-300))
-        parts = (
-            torch.from_numpy(np.array(np.broadcast_to(x, law.loc.shape)))[None] for x in (logits, np.clip(law.loc, lower, upper), scale)
-        )
+        loc = np.clip(law.loc, lower, upper)
+        logits, loc, scale = (torch.from_numpy(np.array(np.broadcast_to(x, loc.shape)))[None] for x in (logits, loc, scale))
         at = torch.from_numpy(curve.steps[cut:])[None]
-        observed = lcx.Curves(*(torch.from_numpy(x[:cut])[None] for x in (curve.values, curve.steps)), torch.tensor([curve.steps[-1]]))
-        answers.append(Extrapolation(at, Predictive(*parts), curve.mode, False, observed, None, list))
+        values, steps, horizon = (torch.from_numpy(np.array(x))[None] for x in (curve.values[:cut], curve.steps[:cut], curve.steps[-1]))
+        observed = lcx.Curves(values, steps, horizon)
+        answers.append(Extrapolation(at, Predictive(logits, loc, scale), curve.mode, False, observed, None, list))
     return joined(answers)
 
 
@@ -64,7 +65,7 @@ def joined(answers: list[Extrapolation]) -> Extrapolation:
     laws = [answer.predictive for answer in answers]
     if any(law.warp is not None for law in laws):
         raise ValueError("expected laws without a warp, got one with; ask for all curves in one call")
-    shape = len(laws), *(max(law.loc.shape[axis] for law in laws) for axis in (1, 2))
+    shape = (len(laws), max(law.loc.shape[1] for law in laws), max(law.loc.shape[2] for law in laws))
     logits, loc, scale = (torch.full(shape, fill, dtype=torch.float64) for fill in (-1e9, 0.0, 1.0))
     at = torch.full(shape[:2], torch.nan, dtype=torch.float64)
     for i, (answer, law) in enumerate(zip(answers, laws, strict=True)):

@@ -61,10 +61,10 @@ def fitted(features: np.ndarray, steps: np.ndarray, y: np.ndarray) -> tuple[np.n
     from botorch.models.latent_kronecker_gp import LatentKroneckerGP  # pyright: ignore[reportMissingImports]
     from gpytorch.mlls import ExactMarginalLogLikelihood  # pyright: ignore[reportMissingImports]
 
-    x, t, y = (torch.from_numpy(np.ascontiguousarray(a, dtype=float)) for a in (features, steps[:, None], y))
+    x, t, values = (torch.from_numpy(np.ascontiguousarray(a, dtype=float)) for a in (features, steps[:, None], y))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of convergence; what matters is the score
-        model = LatentKroneckerGP(x, t, y)
+        model = LatentKroneckerGP(x, t, values)
         fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model), optimizer_kwargs={"options": {"maxiter": ROUNDS}})
         with torch.no_grad():
             found = model.posterior(x[:1], t)

@@ -91,7 +91,7 @@ def aliens(found: dict[str, dict[str, list[RealCurve]]], curve: RealCurve, near:
         return [runs for name, runs in found[source].items() if (source, name) != (curve.source, curve.group)]
 
     alike = [name for name, studies in found.items() if kind(next(iter(studies.values()))[0]) == kind(curve) and name != curve.source]
-    here, there = elsewhere(curve.source), alike and elsewhere(alike[generator.integers(len(alike))])
+    here, there = elsewhere(curve.source), elsewhere(alike[generator.integers(len(alike))]) if alike else []
     studies = (here or there) if near else (there or here)
     if not studies:
         return []

@@ -3,8 +3,8 @@
 At each query it is a mixture of normals, one for each other run that has reached the query step, at the target's last value plus that run's
 increment from the cut-off's step to the query's, read off the run by linear interpolation. A run weighs exp(-(d / h)² / 2), d the root
 mean square distance between its increments up to the cut-off and the target's, h the third smallest d. Its sd is made of d, of the noise
-of the target (of its last ten changes), and of Silverman's bandwidth of the weighted increments. One more component of the weight of one
-median run, and the only one where no run has reached the query, is a random walk from the target's last value.
+of the target (of its last ten changes), and of Silverman's bandwidth of the weighted increments. Where no run has reached the query, the
+answer is a random walk from the target's last value.
 
 Source: ours, after kernel density estimation; LC-PFN and ifBO compare with no such rival.
 """
@@ -41,8 +41,8 @@ def empirical(curve: RealCurve, cut: int, others: list[Run]) -> Law:
     effective = 1 / np.maximum((share**2).sum(1, keepdims=True), 1e-300)
     band = 1.06 * spread * np.maximum(effective, 1.0) ** -0.2
     scale = np.sqrt(band**2 + apart**2 + noise**2)
-    typical = np.where(known.any(1), np.median(near), 1.0)
-    return Law(np.column_stack([weight, typical]), values[-1] + np.column_stack([moves, 0 * walk]), np.column_stack([scale, walk]))
+    unknown = 1.0 - known.any(1)
+    return Law(np.column_stack([weight, unknown]), values[-1] + np.column_stack([moves, 0 * walk]), np.column_stack([scale, walk]))
 
 
 def increments(run: Run, now: float, ahead: np.ndarray) -> np.ndarray:

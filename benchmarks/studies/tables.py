@@ -22,7 +22,7 @@ def studies() -> str | None:
         "## Forecasts that read the study's other runs",
         "",
         "The same targets, spread over the studies of each source, with no others; with 1, 3, 10 and 30 finished other runs (fewer where",
-        "the study has fewer); with 10 others as a running study has them (40 % finished, 30 % stopped anywhere, 30 % paused at 10 to 50 %);",
+        "the study has fewer); with 10 as a running study has them (40 % finished, 30 % stopped anywhere, 30 % paused at 10 to 50 %);",
         "and with 10 runs of an alien study, which must not hurt. CRPS, error of the median, log score and coverage as for single curves,",
         "means over targets, then over sources; brackets hold 95 % bootstrap intervals over targets within sources.",
     ]
@@ -103,10 +103,10 @@ def against(model: dict[str, Any], rivals: dict[str, Any]) -> list[str]:
     rows = []
     for rival in rivals.values():
         for setting in BESIDE:
-            pairs = [beside(model, rival, setting, cut) for cut in CUTS]
-            if all(pair is not None for pair in pairs):
+            pairs = [pair for cut in CUTS if (pair := beside(model, rival, setting, cut))]
+            if pairs:
                 sources = len(rival["sources"].keys() & model["sources"].keys())
-                rows.append([rival["model"], setting, sources, *(f"{theirs:.3f} / {ours:.3f}" for theirs, ours in pairs if theirs)])
+                rows.append([rival["model"], setting, sources, *(f"{theirs:.3f} / {ours:.3f}" for theirs, ours in pairs)])
     if not rows:
         return []
     return ["", "CRPS of rivals / of the model, on the same targets:", "", *table(head("rival | others | sources"), rows)]
