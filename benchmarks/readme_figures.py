@@ -30,7 +30,9 @@ def forecasts(found: dict) -> list[list[str]]:
     covered = (" / ".join(f"{100 * overall(ours, setting, cut)['covered'][-1]:.0f}" for cut in CUTS) for setting in ("0", "10"))
     curves, sources = sum(len(row["widths"]) for row in ours["sources"].values()), len(ours["sources"])
     return [
-        _row(f"1. Error (CRPS) on {curves} curves of {sources} sources that the model has not seen", alone, f"model of 0.1 {earlier}", ours),
+        _row(
+            f"1. Error (CRPS) on {curves} curves of {sources} sources that the model has not seen", alone, f"model of 0.1 {earlier}", ours
+        ),
         _row("2. The same curves with 10 other runs of their study", told, f"the others' increments alone {increments}", ours),
         _row("3. Later points inside 90 % intervals, in %: alone; with 10 others", "; ".join(covered), "90 would be exact", ours),
     ]

@@ -1,8 +1,8 @@
 """Draws the pictures of docs/: ``python scripts/docs_pictures.py [NAME ...] [--data DIR]``.
 
-start, prior, cutoffs, other_runs, pfn_and_mcmc: from the shipped models and examples. calibration, coverage: from benchmarks/. report: the
-head of ``lcx report examples/sweep.jsonl``, by headless Chromium. failures: of each source in DIR (benchmarks/curves.py) the one of 80 curves
-that the default model gets most wrong, seen up to 40 %; only with ``--data``.
+start, prior, cutoffs, other_runs, pfn_and_mcmc: from the shipped models and examples. calibration, coverage: from benchmarks/.
+report: the head of ``lcx report examples/sweep.jsonl``, by headless Chromium. failures: of each source in DIR (benchmarks/curves.py)
+the one of 80 curves that the default model gets most wrong, seen up to 40 %; only with ``--data``.
 """
 
 import argparse
