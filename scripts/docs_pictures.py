@@ -76,7 +76,9 @@ def cutoffs() -> Figure:
 
 def other_runs() -> Figure:
     """One run of the sweep after 6 of 60 epochs, alone and with 1, 3 and 10 others, and how it went on."""
-    runs = {name: (run["step"].to_numpy(), run["value"].to_numpy()) for name, run in read(ROOT / "examples" / "sweep.jsonl").groupby("run")}
+    runs = {
+        str(name): (run["step"].to_numpy(), run["value"].to_numpy()) for name, run in read(ROOT / "examples" / "sweep.jsonl").groupby("run")
+    }
     steps, loss = runs.pop("run 14")
     others = [runs[name] for name in np.random.default_rng(1).permutation(sorted(runs))]
     figure, axes = plt.subplots(1, 4, figsize=(13, 3.3), layout="constrained", sharey=True)
