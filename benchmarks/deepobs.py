@@ -13,6 +13,7 @@ import numpy as np
 
 from benchmarks.convert import Source, write
 
+DIVERGED = 1e30  # values beyond count as missing; no single-precision loss means anything there
 METRICS = {"test_losses": ("test loss", "min"), "test_accuracies": ("test accuracy", "max")}
 
 
@@ -39,7 +40,7 @@ def deepobs(folder: Path, metric: str) -> Source:
     for path in sorted(folder.glob("*/*/*/random_seed__*.json")):
         values = np.array(json.loads(path.read_text()).get(metric) or [], dtype=float)
         if len(values):
-            curves.append((np.arange(1.0, len(values) + 1), values))
+            curves.append((np.arange(1.0, len(values) + 1), np.where(np.abs(values) > DIVERGED, np.nan, values)))
             groups.append(path.parts[-4])
     if not curves:
         raise ValueError(f"expected {metric} in <problem>/<optimizer>/<settings>/random_seed__*.json, got none in {folder}; clone it anew")

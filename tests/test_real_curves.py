@@ -211,13 +211,16 @@ def test_converters_round_trip(tmp_path, monkeypatch, capsys):
 
 def test_deepobs_is_read_by_test_problem(tmp_path):
     for problem, optimizer in (("mnist_vae", "AdamOptimizer"), ("mnist_vae", "MomentumOptimizer"), ("cifar10_3c3d", "AdamOptimizer")):
-        run = {"test_losses": [3, 2, 1.5, float("nan"), 1]} | ({"test_accuracies": [0.1, 0.2, 0.3, 0.4, 0.5]} if "3c3d" in problem else {})
+        run = {"test_losses": [3, 2, 1.5, float("nan"), 1e31]} | (
+            {"test_accuracies": [0.1, 0.2, 0.3, 0.4, 0.5]} if "3c3d" in problem else {}
+        )
         path = tmp_path / problem / optimizer / "num_epochs__4" / "random_seed__42__2019.json"
         path.parent.mkdir(parents=True)
         path.write_text(json.dumps(run))
     losses, accuracies = (deepobs.deepobs(tmp_path, metric) for metric in ("test_losses", "test_accuracies"))
     assert losses.groups == ["cifar10_3c3d", "mnist_vae", "mnist_vae"]
     assert [losses.about["direction"], accuracies.about["direction"]] == ["min", "max"]
+    np.testing.assert_array_equal(losses.curves[0][1], [3, 2, 1.5, np.nan, np.nan])
     ((steps, values),) = accuracies.curves
     np.testing.assert_array_equal(steps, [1, 2, 3, 4, 5])
     np.testing.assert_array_equal(values, [0.1, 0.2, 0.3, 0.4, 0.5])
