@@ -72,7 +72,7 @@ def test_every_number_is_that_of_predict(model):
     answers = BatchScorer(model=model, device="cpu")(MIXED)
     for i, row in MIXED.iterrows():
         answer, got = alone(row, model), answers.loc[i]
-        close = {"rtol": 1e-6, "atol": 1e-6 * answer.std[-1]}
+        close = {"rtol": 1e-5, "atol": 1e-5 * answer.std[-1]}  # float32: a batch of another size rounds otherwise
         assert got["error"] == ""
         for name, one in (("mean", answer.mean), ("median", answer.median), ("std", answer.std)):
             np.testing.assert_allclose(got[name], one[-1], **close, err_msg=f"{name} of {row['run']}")
