@@ -67,6 +67,9 @@ def export(path: str | Path, model: str | Path = "default", levels: tuple[float,
     outputs = ["quantiles", "better", "logits", "loc", "scale"]
     exported = torch.onnx.export(program, dynamo=True, external_data=False, verbose=False, output_names=outputs)
     assert exported is not None
+    # Decomposition numbers the sizes anew, and their names are lost.
+    names = {value.shape[i]: size.__name__ for value in exported.model.graph.inputs for i, size in sizes[value.name].items()}
+    exported.rename_axes(names)
     for node in exported.model.graph.all_nodes():
         node.metadata_props.clear()  # stack traces, larger than the graph itself
     about = {"levels": json.dumps(levels), "chart": extrapolator.model.config.chart, "commit": str(extrapolator.about.get("commit"))}
