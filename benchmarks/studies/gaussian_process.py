@@ -3,7 +3,7 @@
 Its covariance is a product, k(run, run') k(step, step'), with missing values. Without hyperparameters a run is told from another by its
 values at the first, middle and last step before the target's cut-off. All runs are read off on one grid, the target's steps thinned to
 ``GRID``, by linear interpolation; between the grid's steps the answer is interpolated too. Lengthscales, scale and noise are found by
-maximum likelihood for each target anew.
+maximum likelihood for each target anew; BoTorch's prior for lengthscales made no difference.
 
 Needs ``pip install lcx[peers]``. A fit takes seconds, so few curves are asked for.
 """
@@ -61,12 +61,13 @@ def fitted(features: np.ndarray, steps: np.ndarray, y: np.ndarray) -> tuple[np.n
     from botorch.models.latent_kronecker_gp import LatentKroneckerGP  # pyright: ignore[reportMissingImports]
     from gpytorch.mlls import ExactMarginalLogLikelihood  # pyright: ignore[reportMissingImports]
 
-    x, t, values = (torch.from_numpy(np.ascontiguousarray(a, dtype=float)) for a in (features, steps[:, None], y))
+    middle, unit = np.nanmean(y), np.nanstd(y) or 1.0  # standardised here: mean and variance of a posterior leave an outcome transform out
+    x, t, values = (torch.from_numpy(np.ascontiguousarray(a, dtype=float)) for a in (features, steps[:, None], (y - middle) / unit))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of convergence; what matters is the score
-        model = LatentKroneckerGP(x, t, values)
+        model = LatentKroneckerGP(x, t, values, outcome_transform=None)
         fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model), optimizer_kwargs={"options": {"maxiter": ROUNDS}})
         with torch.no_grad():
             found = model.posterior(x[:1], t)
-            noise = model.likelihood.noise * model.outcome_transform.stdvs.flatten() ** 2
-            return found.mean.flatten().numpy(), (found.variance.flatten().clamp(min=0) + noise).sqrt().numpy()
+            sd = (found.variance.flatten().clamp(min=0) + model.likelihood.noise).sqrt()
+            return middle + unit * found.mean.flatten().numpy(), unit * sd.numpy()
