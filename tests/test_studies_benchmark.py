@@ -99,7 +99,10 @@ def test_the_empirical_rival_follows_a_run_like_the_target_and_ignores_one_unlik
     short = empirical(curve, 8, [(curve.steps[:12], like[:12])])
     assert (short.weight[:4, 0] > 0).all()
     assert (short.weight[4:, 0] == 0).all()
-    assert (short.weight.sum(1) > 0).all()
+    assert (short.weight[:, 1] > 0).all()  # the walk, as without others
+    alone = empirical(curve, 8, [])
+    np.testing.assert_allclose(short.scale[:, 1], alone.scale[:, 0])
+    np.testing.assert_array_equal(alone.loc, np.full((12, 1), curve.values[7]))
 
 
 def test_joined_answers_score_as_each_alone():

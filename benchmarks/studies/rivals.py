@@ -1,12 +1,13 @@
 """An empirical predictive of a study: the target goes on as its other runs went on from here.
 
 At each query it is a mixture of normals, one for each other run that has reached the query step, at the target's last value plus that run's
-increment from the cut-off's step to the query's, read off the run by linear interpolation. A run weighs exp(-(d / h)² / 2), d the root
-mean square distance between its increments up to the cut-off and the target's, h the third smallest d. Its sd is made of d / 2, of the
-noise of the target (of its last ten changes), and of Silverman's bandwidth of the weighted increments. Where no run has reached the query,
-the answer is a random walk from the target's last value.
+increment from the cut-off's step to the query's, read off the run by linear interpolation. One more component is a random walk from the
+target's last value, which stands for a run that does not change. A run weighs exp(-(d / h)² / 2), d the root mean square distance between
+its increments over the later half of what was seen of the target and the target's, h half the third smallest d. Its sd is made of d / 2, of the
+noise of the target (of its last ten changes), and of Silverman's bandwidth of the weighted increments.
 
-Source: ours, after kernel density estimation; LC-PFN and ifBO compare with no such rival.
+Source: ours, after kernel density estimation. Chosen on 24 curves of each of 7 development sources: without the walk its mean CRPS is up to
+40 % higher, for in a heterogeneous study no run may be near; with d over all that was seen it is up to 35 % higher at 80 % seen.
 """
 
 import numpy as np
@@ -17,8 +18,8 @@ from benchmarks.studies.gaussian_process import gaussian_process
 from benchmarks.studies.questions import Run
 
 GP = "gaussian-process"
-NEAREST = 3  # the rank of the distance that is the kernel's width
-APART = 0.5  # share of the distance in the sd: of 0.1 to 1 the best in CRPS and log score together, with 1, 3 and 10 others of 7 sources
+NEAREST = 3  # the rank of the distance that is twice the kernel's width
+APART = 0.5  # share of the distance in the sd; 0.2 and 1 are a little worse in CRPS and log score together
 RECENT = 10  # changes of the target that tell its noise
 
 
@@ -28,22 +29,23 @@ def empirical(curve: RealCurve, cut: int, others: list[Run]) -> Law:
     changes = np.diff(values)[-RECENT:]
     walk = np.sqrt(np.mean(changes**2) * (1 + np.arange(len(ahead))))
     noise = np.sqrt(np.mean((changes - changes.mean()) ** 2) / 2)
-    if not others:
-        return Law(*(x[:, None] for x in (np.ones(len(ahead)), np.full(len(ahead), values[-1]), walk)))
-    moves = np.stack([increments(run, steps[-1], ahead) for run in others], 1)
-    apart = np.array([distance(run, steps, values) for run in others])
-    width = np.sort(apart)[min(NEAREST, len(apart)) - 1]
-    near = np.exp(-0.5 * (apart / max(width, 1e-12 * curve.width)) ** 2) if width > 0 else (apart == 0).astype(float)
+    late = max(0, min(cut // 2, cut - 2))
+    seen = steps[late:], values[late:]
+    moves = np.stack([*(increments(run, steps[-1], ahead) for run in others), 0 * walk], 1)
+    apart = np.array([*(distance(run, *seen) for run in others), distance((steps, np.full(cut, values[-1])), *seen)])
+    width = 0.5 * np.sort(apart)[min(NEAREST, len(apart)) - 1]
     known = ~np.isnan(moves)
-    weight, moves = known * near, np.where(known, moves, 0.0)
+    weight = known * np.exp(-0.5 * (apart / max(width, 1e-12 * curve.width)) ** 2)
+    moves = np.where(known, moves, 0.0)
     share = weight / np.maximum(weight.sum(1, keepdims=True), 1e-300)
     mean = (share * moves).sum(1, keepdims=True)
     spread = np.sqrt((share * (moves - mean) ** 2).sum(1, keepdims=True))
     effective = 1 / np.maximum((share**2).sum(1, keepdims=True), 1e-300)
     band = 1.06 * spread * np.maximum(effective, 1.0) ** -0.2
     scale = np.sqrt(band**2 + (APART * apart) ** 2 + noise**2)
-    unknown = 1.0 - known.any(1)
-    return Law(np.column_stack([weight, unknown]), values[-1] + np.column_stack([moves, 0 * walk]), np.column_stack([scale, walk]))
+    scale[:, -1] = walk
+    weight[:, -1] = np.maximum(weight[:, -1], 1e-200)  # lest nothing be left where no run has come
+    return Law(weight, values[-1] + moves, scale)
 
 
 def increments(run: Run, now: float, ahead: np.ndarray) -> np.ndarray:

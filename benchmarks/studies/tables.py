@@ -4,10 +4,11 @@ import json
 from typing import Any
 
 from benchmarks.markdown import per_cent, table, with_interval, with_quartiles
-from benchmarks.provenance import known_result, origin, read_result, results_of
+from benchmarks.provenance import BENCHMARKS, known_result, origin, read_result, results_of
 from benchmarks.studies.summary import CUTS, beside, cells, change, changes, overall, settings_of
 
 WORSE = 0.03  # of the CRPS without others; sources that others make worse by more are bold
+PICTURES = {"told": "Real runs forecast alone and with 1, 3 and 10 others", "studies": "Studies of the prior beside real ones"}
 BESIDE = ("3", "10", "30", "running")  # settings at which rivals are shown
 
 
@@ -29,6 +30,13 @@ def studies() -> str | None:
     for name, result in models.items():
         rivals = {other: one for other, one in found.items() if other not in models and one["tag"] == result["tag"]}
         lines += ["", of_result(name), *against(result, rivals)]
+    pictures = [f"studies/results/{name}.png" for name in PICTURES]
+    lines += [
+        text
+        for path, what in zip(pictures, PICTURES.values(), strict=True)
+        if (BENCHMARKS / path).exists()
+        for text in ("", f"![{what}]({path})")
+    ]
     speed = read_result("studies/speed")
     return "\n".join([*lines, *([] if speed is None else of_speed(speed))])
 
