@@ -2,10 +2,12 @@
 
 Settings, which others are told: questions.py. Cut-offs and scores: those of single curves (benchmarks/curves.py, benchmarks/scores.py). The
 scores of each model and rival go to results/<name>.json in this folder, source by source, so that the command may be interrupted and given
-again; a source that is there is not run again, unless model, seed or curves differ. Then the tables are printed.
+again; a source that is there is not run again, unless model, rival, seed or curves differ. Then the tables are printed.
 """
 
 import argparse
+import hashlib
+import inspect
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -62,7 +64,7 @@ def main() -> None:
         if rival == GP:
             some, settings = {source: every[:GP_CURVES] for source, every in asked.items()}, [x for x in GP_SETTINGS if x in settings]
         names.append(stored_name(rival, options.tag))
-        measure(names[-1], partial(ask_rival, RIVALS[rival]), some, settings, {**origin(options), "model": rival})
+        measure(names[-1], partial(ask_rival, RIVALS[rival]), some, settings, {**origin(options), "model": rival, "code": code(rival)})
     for name in names:
         print(tables.of_result(name))
 
@@ -72,6 +74,11 @@ def origin(options: argparse.Namespace, device: torch.device | str = "cpu") -> d
     about = provenance(device)
     words = (Path(word).name if word in options.model else word for word in about["command"].split())
     return {**about, "command": " ".join(words), "seed": options.seed, "tag": options.tag}
+
+
+def code(rival: str) -> str:
+    """Tells whether a rival has changed: the SHA-256 of its module."""
+    return hashlib.sha256(Path(inspect.getfile(RIVALS[rival])).read_bytes()).hexdigest()
 
 
 def stored_name(method: str, tag: str) -> str:
@@ -99,8 +106,8 @@ def measure(name: str, ask: Ask, asked: dict[str, list[Target]], settings: list[
 
 
 def kept(stored: dict[str, Any] | None, about: dict[str, Any], asked: dict[str, list[Target]], settings: list[str]) -> dict[str, Any]:
-    """Sources that were measured before and are not asked for anew: of the same weights and seed, at these settings, on these curves."""
-    if stored is None or any(stored.get(key) != about.get(key) for key in ("model", "weights", "seed")):
+    """Sources that were measured before and need not be again: of the same weights, code and seed, at these settings, on these curves."""
+    if stored is None or any(stored.get(key) != about.get(key) for key in ("model", "weights", "code", "seed")):
         return {}
     return {
         source: row
