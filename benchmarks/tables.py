@@ -31,6 +31,7 @@ SECTIONS = (
     synthetic.prior_fit,
     synthetic.log_score,
     synthetic.calibration,
+    speed.forecast,
     speed.speed,
     scale.scoring,
     scale.ranks,

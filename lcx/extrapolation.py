@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _FRAME_LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 _BAND_LEVELS = (0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975)  # 95, 80 and 50 % bands and the median
+_KEPT = 1 << 16  # components of all laws up to which what they work out for one question is kept for the next
 _CHUNK = 1 << 19  # components evaluated at once: bounds memory at some 100 MB
 
 
@@ -204,18 +205,32 @@ class Extrapolation:
 
         Its ``answers`` at each point, which lead the points there, go to a last axis; 0: one answer and no such axis.
         """
-        shape, law = self.steps_ahead.shape, self.predictive
+        shape, real = self.steps_ahead.shape, self._real
         # Copied, because pandas returns read-only arrays and torch warns of them.
         given = tuple(torch.from_numpy(np.array(y, dtype=np.float64)).expand(shape) for y in given)
-        padded = self.steps_ahead.isnan()
-        real = ~padded if padded.any() else None
-        if real is not None:
-            law, given = law.at(real), tuple(y[real] for y in given)
+        given = tuple(y.reshape(-1) if real is None else y[real] for y in given)
+        law = self._few or self._in_a_row()
         size = max(1, _CHUNK // (max(1, answers) * law.loc.shape[-1]))
-        pieces = zip(law.split(size), *(y.reshape(-1).split(size) for y in given), strict=True)
-        parts = [question(*piece) for piece in pieces]
-        answer = parts[0] if len(parts) == 1 else torch.cat(parts, -1)
+        if len(law.loc) <= size:
+            answer = question(law, *given)
+        else:
+            pieces = zip(law.split(size), *(y.split(size) for y in given), strict=True)
+            answer = torch.cat([question(*piece) for piece in pieces], -1)
         shape, answer = (*shape, answers) if answers else shape, answer.T if answers else answer
         if real is not None:
             return self._out(torch.full(shape, torch.nan, dtype=torch.float64).index_put((real,), answer))
         return self._out(answer.reshape(shape))
+
+    @cached_property
+    def _real(self) -> Tensor | None:
+        """Where there is no padding; None if there is none."""
+        padded = self.steps_ahead.isnan()
+        return ~padded if padded.any() else None
+
+    @cached_property
+    def _few(self) -> Predictive | None:
+        """The laws of all steps, if they are few: kept, for a law keeps what it has worked out."""
+        return self._in_a_row() if self.predictive.loc.numel() <= _KEPT else None
+
+    def _in_a_row(self) -> Predictive:
+        return self.predictive.flat() if self._real is None else self.predictive.at(self._real)

@@ -1,9 +1,34 @@
-"""The section on speed of benchmarks/README.md, from results/speed.json."""
+"""The sections on speed of benchmarks/README.md, from results/forecast.json and results/speed.json."""
 
 from typing import Any
 
 from benchmarks.markdown import table, with_quartiles
 from benchmarks.provenance import origin, read_result
+
+P3 = "P3-size transformer"
+ALL_IN = """\
+The call of `lcx.predict` with the default model, five quantiles, the mean and P(better than best), in medians of CLOCK time; beside it one
+pass of a transformer of the size of LC-PFN's largest over the same points and steps, by rounds, quartiles in brackets. On the right, in
+milliseconds of calls of their own: the network's two halves, the three questions, and the rest of the call."""
+
+
+def forecast() -> str | None:
+    """What a forecast takes, all in, by what is asked."""
+    result = read_result("speed/forecast")
+    if result is None:
+        return None
+    lines = ["## A forecast, all in", "", ALL_IN.replace("CLOCK", result["clock"]), ""]
+    rows, parts = [], list(next(iter(result["milliseconds"].values())))
+    for case, x in result["seconds"].items():
+        if not case.startswith(P3):
+            ratio = result["ratios"].get(f"{P3}, {case} / {case}")
+            spent = result["milliseconds"].get(case)
+            cells = [f"{spent[part]['median']:.2g}" if spent else "" for part in parts]
+            rows.append([case, f"{1e3 * x['median']:.3g}", with_quartiles(ratio) if ratio else "", *cells])
+    lines += table(f"| asked | ms | P3's pass / all in | {' | '.join(parts)} |", rows)
+    limits = result["required"].items()
+    lines += ["", *table("| ratio | value | required |", ([what, x["value"], x["required"]] for what, x in limits)), "", origin(result)]
+    return "\n".join(lines)
 
 
 def speed() -> str | None:

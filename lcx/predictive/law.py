@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -43,28 +44,35 @@ class Predictive:
         """Gives the same law in float64, which tails and quadrature need."""
         return self._map(torch.Tensor.double, torch.Tensor.double)
 
+    def flat(self) -> "Predictive":
+        """Gives the same laws with one batch axis."""
+        return self._map(lambda x: x.reshape(-1, x.shape[-1]), lambda x: x if not x.dim() else x.expand(self.batch_shape).reshape(-1))
+
     def split(self, size: int) -> "list[Predictive]":
         """Gives the laws of at most `size` points each, in the order of the flattened batch."""
-        flat = self._map(lambda x: x.reshape(-1, x.shape[-1]), lambda x: x.expand(self.batch_shape).reshape(-1))
-        return [flat._map(*[lambda x, at=at: x[at : at + size]] * 2) for at in range(0, len(flat.loc), size)]
+        flat, points = self.flat(), self.loc[..., 0].numel()
+        return [
+            flat._map(lambda x, at=at: x[at : at + size], lambda x, at=at: x[at : at + size] if x.dim() else x)
+            for at in range(0, points, size)
+        ]
 
     def at(self, points: Bool[Tensor, "*batch"] | Int[Tensor, "N"]) -> "Predictive":
         """Gives the laws of some points in a row: where a mask says so, or at places of a flat batch."""
-        return self._map(lambda x: x[points], lambda x: x.expand(self.batch_shape)[points])
+        return self._map(lambda x: x[points], lambda x: x.expand(self.batch_shape)[points] if x.dim() else x)
 
     def log_prob(self, y: Float[Tensor, "*#out"]) -> Float[Tensor, "*out"]:
         """Gives the log density at y in nats per user unit; -inf outside the bounds, NaN at NaN."""
-        law = self._on_u()
         z = ((y if self.warp is None else self.warp.forward(y))[..., None] - self.loc) / self.scale
-        out = torch.logsumexp(law.log_weight - 0.5 * z * z - torch.log(self.scale) - 0.5 * math.log(2 * math.pi), -1)
-        out = out if law.low is None else out - law.log_inside()
+        log_weight = torch.log_softmax(self.logits, -1)
+        out = torch.logsumexp(log_weight - 0.5 * z * z - torch.log(self.scale) - 0.5 * math.log(2 * math.pi), -1)
+        out = out if self._edges() is None else out - self._on_u().log_inside()
         out = out if self.warp is None else out + self.warp.log_slope(y)
         out = out if self.lower is None else out.masked_fill(y < self.lower, -math.inf)
         return out if self.upper is None else out.masked_fill(y > self.upper, -math.inf)
 
     def cdf(self, y: Float[Tensor, "*#out"]) -> Float[Tensor, "*out"]:
         """Gives P(Y <= y), relatively exact in the left tail; NaN at NaN."""
-        return self._on_u().tail(y if self.warp is None else self.warp.forward(y))
+        return self._on_u().cdf(y if self.warp is None else self.warp.forward(y))
 
     def icdf(self, p: Float[Tensor, "*#out"] | float) -> Float[Tensor, "*out"]:
         """Gives the p-quantile in the user's unit, 0 < p < 1, solved from the nearer tail: both are equally exact.
@@ -153,7 +161,14 @@ class Predictive:
         return None if torch.isinf(a).all() and torch.isinf(b).all() else (a, b)
 
     def _on_u(self) -> Mixture:
-        """The law of u, with both bounds or none."""
-        edges = self._edges()
-        ends = () if edges is None else (x.expand(self.batch_shape) for x in edges)
-        return Mixture(torch.log_softmax(self.logits, -1), self.loc, self.scale, *ends)
+        """The law of u, with both bounds or none; kept with what it has worked out, unless gradients are to be taken."""
+        if self.logits.requires_grad or self.loc.requires_grad or self.scale.requires_grad:
+            return self._mixture()
+        return self._kept
+
+    @cached_property
+    def _kept(self) -> Mixture:
+        return self._mixture()
+
+    def _mixture(self) -> Mixture:
+        return Mixture(self.logits, self.loc, self.scale, *(self._edges() or (None, None)))

@@ -9,7 +9,8 @@ Where little lies within the bounds, or little of what is added up remains, thes
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from jaxtyping import Bool, Float
@@ -23,35 +24,63 @@ _DEEP = 2.0**-20  # a level's mass, by the mass that the bound before it cuts of
 _ROUNDING = 1e-10  # of a variance, by which it may be off before it is
 _CHUNK = 1 << 14  # components in one temporary of a search, which a cache holds
 _PIECES = 1 << 13  # components mended at once
-_FAR = 40.0  # z-score beyond which a normal has neither mass nor density
 _ROOT = math.sqrt(0.5)
 
 
-class Mixture(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Mixture:
     """U ~ sum_k w_k Normal(loc_k, scale_k²) given low <= U <= high, one law a point; no bounds at all are None."""
 
-    log_weight: Float[Tensor, "*batch K"]
+    logits: Float[Tensor, "*batch K"]
     loc: Float[Tensor, "*batch K"]
     scale: Float[Tensor, "*batch K"]
-    low: Float[Tensor, "*batch"] | None = None
-    high: Float[Tensor, "*batch"] | None = None
+    low: Float[Tensor, "*#batch"] | None = None
+    high: Float[Tensor, "*#batch"] | None = None
 
-    @property
+    @cached_property
     def weight(self) -> Float[Tensor, "*batch K"]:
         """w_k."""
-        return torch.exp(self.log_weight)
+        return torch.softmax(self.logits, -1)
+
+    @cached_property
+    def half(self) -> Float[Tensor, "*batch K"]:
+        """w_k / 2, by which erfc is summed. With erfc, for torch.special.ndtr has no correct digit left below -8."""
+        return 0.5 * self.weight
+
+    @cached_property
+    def rate(self) -> Float[Tensor, "*batch K"]:
+        """1 / (scale_k sqrt(2)), the scale on which erfc takes what lies from loc_k."""
+        return _ROOT / self.scale
+
+    @cached_property
+    def beyond(self) -> tuple[Float[Tensor, "*batch K"], Float[Tensor, "*batch K"]]:
+        """Mass of each component below the lower and above the upper bound."""
+        assert self.low is not None
+        assert self.high is not None
+        return (
+            torch.erfc((self.loc - self.low[..., None]) * self.rate).mul(self.half),
+            torch.erfc((self.high[..., None] - self.loc) * self.rate).mul(self.half),
+        )
+
+    @cached_property
+    def cut(self) -> tuple[Float[Tensor, "*batch"], Float[Tensor, "*batch"], Float[Tensor, "*batch"]]:
+        """Mass below the lower bound, above the upper one, and between them."""
+        below, above = (part.sum(-1) for part in self.beyond)
+        return below, above, 1 - below - above
 
     def flat(self, batch: torch.Size) -> "Mixture":
         """The laws of a batch in a row, after these are expanded to its shape."""
-        log_weight, loc, scale = (x.expand(*batch, -1).reshape(-1, x.shape[-1]) for x in (self.log_weight, self.loc, self.scale))
-        low, high = (None if x is None else x.expand(batch).reshape(-1) for x in (self.low, self.high))
-        return Mixture(log_weight, loc, scale, low, high)
+        if self.loc.dim() == 2 and self.loc.shape[:-1] == batch:
+            return self
+        logits, loc, scale = (x.expand(*batch, -1).reshape(-1, x.shape[-1]) for x in (self.logits, self.loc, self.scale))
+        low, high = (x if x is None or not x.dim() else x.expand(batch).reshape(-1) for x in (self.low, self.high))
+        return Mixture(logits, loc, scale, low, high)
 
     def at(self, rows: slice | Tensor) -> "Mixture":
         """Some of a flat batch: those of a slice; those of an index each with an axis of its own, for a row of values."""
         rows = rows if isinstance(rows, slice) else rows[:, None]
-        low, high = (None if x is None else x[rows] for x in (self.low, self.high))
-        return Mixture(self.log_weight[rows], self.loc[rows], self.scale[rows], low, high)
+        low, high = (x if x is None or not x.dim() else x[rows] for x in (self.low, self.high))
+        return Mixture(self.logits[rows], self.loc[rows], self.scale[rows], low, high)
 
     def reach(self, sds: Float[Tensor, "*#batch"]) -> tuple[Float[Tensor, "*batch"], Float[Tensor, "*batch"]]:
         """Ends within the bounds beyond which no component has more than 2 Phi(-sds) of its mass there."""
@@ -64,54 +93,55 @@ class Mixture(NamedTuple):
 
     def log_inside(self) -> Float[Tensor, "*batch"]:
         """Log of the mass within the bounds."""
-        below, above = self._outside()
-        inside = 1 - below - above
+        inside = self.cut[2]
         found = torch.log(inside.clamp(min=_LEAST))
         return self._mended((found,), inside < _LEAST, lambda cut: (tails.log_mass(cut),))[0]
 
-    def tail(self, u: Float[Tensor, "*#out"], upper: Bool[Tensor, "*#out"] | None = None) -> Float[Tensor, "*out"]:
-        """P(U <= u), or P(U >= u) where ``upper``, relatively exact; NaN at NaN.
-
-        With erfc, for torch.special.ndtr has no correct digit left below -8.
-        """
-        rate = _ROOT / self.scale
-        rate = rate if upper is None else torch.where(upper[..., None], -rate, rate)
+    def cdf(self, u: Float[Tensor, "*#out"]) -> Float[Tensor, "*out"]:
+        """P(U <= u), relatively exact; NaN at NaN."""
         if self.low is None or self.high is None:
-            return torch.linalg.vecdot(torch.erfc((self.loc - u[..., None]) * rate), 0.5 * self.weight).clamp(max=1)
-        end = self.low if upper is None else torch.where(upper, self.high, self.low)
-        below, above = self._outside()
-        inside = 1 - below - above
-        edge = (end[..., None] - self.loc) * rate
-        side = torch.where(edge > 0, -1.0, 1.0).to(u)  # Phi(z) - Phi(alpha) has most digits in the tail of alpha
-        at = torch.minimum(torch.maximum(u, self.low), self.high)
-        part = torch.erfc(side * (self.loc - at[..., None]) * rate) - torch.erfc(edge.abs())
-        found = torch.linalg.vecdot(side * part, (0.5 * self.weight).expand_as(part)) / inside.clamp(min=_LEAST)
-        turn = torch.zeros_like(at, dtype=torch.bool) if upper is None else upper.expand_as(at)
+            return self.tail(u)
+        below, _, inside = self.cut
+        found = self.tail(u)
+        poor = (inside < _LEAST) | ((found * inside < _DEEP * below) & (u > self.low))
+        return self._mended((found,), poor, lambda cut, y: (tails.share(cut, y),), u.expand_as(found))[0]
+
+    def tail(self, u: Float[Tensor, "*#out"], upper: Bool[Tensor, "*#out"] | None = None) -> Float[Tensor, "*out"]:
+        """P(U <= u), or P(U >= u) where ``upper``: relatively exact without bounds, else within rounding of the mass that they cut off."""
+        rate = self.rate if upper is None else torch.where(upper[..., None], -self.rate, self.rate)
+        if self.low is None or self.high is None:
+            return torch.erfc((self.loc - u[..., None]) * rate).mul(self.half).sum(-1).clamp(max=1)
+        below, above, inside = self.cut
+        at = u.clamp(self.low, self.high)
+        mass = torch.erfc((self.loc - at[..., None]) * rate).mul(self.half).sum(-1)
+        found = ((mass - (below if upper is None else torch.where(upper, above, below))) / inside.clamp(min=_LEAST)).clamp(0, 1)
+        if upper is None:
+            return found.masked_fill(u >= self.high, 1)
 
         def summed(cut: Cut, y: Tensor, mirror: Tensor) -> tuple[Tensor]:
             return (tails.share(cut.mirrored(mirror), torch.where(mirror, -y, y)),)
 
-        found = self._mended((found,), inside < _LEAST, summed, at, turn)[0].clamp(0, 1)
-        over = u >= self.high if upper is None else torch.where(upper, u <= self.low, u >= self.high)
-        return found.masked_fill(over, 1)
+        return self._mended((found,), inside < _LEAST, summed, at, upper.expand_as(at))[0]
 
     def moments(self) -> tuple[Float[Tensor, "*batch"], Float[Tensor, "*batch"]]:
         """Mean and variance."""
-        weight, square = self.weight, self.scale.square()
-        center = (weight * self.loc).sum(-1, keepdim=True)
+        weight, center = self.weight, (self.weight * self.loc).sum(-1)
         if self.low is None or self.high is None:
-            return center.squeeze(-1), (weight * (square + (self.loc - center).square())).sum(-1)
-        low, high = self.low[..., None], self.high[..., None]
-        center = torch.minimum(torch.maximum(center, low), high)
-        alpha, beta = (((end - self.loc) / self.scale).clamp(-_FAR, _FAR) for end in (low, high))
-        d, mass = self.loc - center, weight * (1 - 0.5 * (torch.erfc(alpha * -_ROOT) + torch.erfc(beta * _ROOT)))
-        rise, fall = (weight * self.scale * torch.exp(-0.5 * z * z) / math.sqrt(2 * math.pi) for z in (alpha, beta))
-        inside, square = mass.sum(-1), d.square() + square
-        shift = (mass * d + rise - fall).sum(-1) / inside
-        second = mass * square + rise * (alpha * self.scale + 2 * d) - fall * (beta * self.scale + 2 * d)
+            return center, (self.scale.square() + (self.loc - center[..., None]).square()).mul_(weight).sum(-1)
+        center = center.clamp(self.low, self.high)
+        (below, above), inside, far = self.beyond, self.cut[2], torch.finfo(self.loc.dtype).max / 16
+        d, mass, width = self.loc - center[..., None], weight - below - above, (_ROOT / math.sqrt(math.pi)) * weight * self.scale
+        square = d.square().add_(self.scale.square())
+        first, second = mass * d, mass * square
+        for end, side in ((self.low, 1.0), (self.high, -1.0)):
+            gap = (end[..., None] - self.loc).clamp(-far, far)  # where there is no bound its density is 0, and must not meet infinity
+            edge = (gap * self.rate).square_().neg_().exp_().mul_(width).mul_(side)
+            first += edge
+            second += edge.mul_(gap.add_(d, alpha=2))
+        shift = first.sum(-1) / inside
         variance = second.sum(-1) / inside - shift.square()
-        lost = torch.finfo(shift.dtype).eps * (weight * square).sum(-1) > _ROUNDING * inside * variance
-        mean, variance = self._mended((center.squeeze(-1) + shift, variance), lost | (inside < _LEAST), tails.moments)
+        poor = (inside < _LEAST) | (torch.finfo(d.dtype).eps * (weight * square).sum(-1) > _ROUNDING * inside * variance)
+        mean, variance = self._mended((center + shift, variance), poor, tails.moments)
         return mean, variance
 
     def quantiles(self, p: Float[Tensor, "*#out"]) -> Float[Tensor, "*out"]:
@@ -123,10 +153,12 @@ class Mixture(NamedTuple):
         batch = shape[len(shape) - len(batch) :]
         points = math.prod(batch)
         levels, p = p.reshape(-1), p.expand(shape).reshape(-1, points)
-        law = self.flat(batch)
-        size = max(1, _CHUNK // (len(p) * self.loc.shape[-1]))
-        at_once = [slice(i, i + size) for i in range(0, points, size)]
-        u = torch.cat([law.at(rows)._search(p[:, rows]) for rows in at_once], 1)
+        law, size = self.flat(batch), max(1, _CHUNK // (len(p) * self.loc.shape[-1]))
+        if points <= size:
+            u = law._search(p)
+        else:
+            at_once = [slice(i, i + size) for i in range(0, points, size)]
+            u = torch.cat([law.at(rows)._search(p[:, rows]) for rows in at_once], 1)
         if len(levels) == len(p) > 1:  # a level an entry: rounding must not swap two
             order = levels.argsort()
             ordered = u[order]
@@ -136,23 +168,17 @@ class Mixture(NamedTuple):
 
     def _search(self, p: Float[Tensor, "Q N"]) -> Float[Tensor, "Q N"]:
         """The same of a flat batch, all at once: without bounds at the level that they make of p."""
-        mass, sign = torch.minimum(p, 1 - p), torch.where(p > 0.5, -1.0, 1.0).to(p)
+        mass, sign = torch.minimum(p, 1 - p), torch.copysign(torch.ones_like(p), 0.5 - p)
         if self.low is None:
             return quantiles.search(self.weight, self.loc, self.scale, mass, sign)
-        below, above = self._outside()
-        inside, before = 1 - below - above, torch.where(sign > 0, below, above)
-        poor = (inside < _LEAST) | (mass * inside < _DEEP * before)
-        free = torch.where(poor, mass, before + mass * inside)  # of the poor in vain
+        below, above, inside = self.cut
+        before, own = torch.where(sign > 0, below, above), mass * inside
+        poor = (inside < _LEAST) | (own < _DEEP * before)
+        if not poor.any():
+            return quantiles.search(self.weight, self.loc, self.scale, own.add_(before), sign)
+        free = torch.where(poor, mass, own + before)  # of the poor in vain
         u = quantiles.search(self.weight, self.loc, self.scale, free, sign)
         return self._mended((u,), poor, lambda cut, q, s: (s * quantiles.between(cut.mirrored(s < 0), q),), mass, sign)[0]
-
-    def _outside(self) -> tuple[Float[Tensor, "*batch"], Float[Tensor, "*batch"]]:
-        """Mass below the lower and above the upper bound."""
-        assert self.low is not None
-        assert self.high is not None
-        half, rate = 0.5 * self.weight, _ROOT / self.scale
-        below, above = torch.erfc((self.loc - self.low[..., None]) * rate), torch.erfc((self.high[..., None] - self.loc) * rate)
-        return torch.linalg.vecdot(below, half), torch.linalg.vecdot(above, half)
 
     def _mended(
         self, found: tuple[Tensor, ...], poor: Bool[Tensor, "*#out"], question: Callable[..., tuple[Tensor, ...]], *given: Tensor
@@ -167,7 +193,7 @@ class Mixture(NamedTuple):
         parts = []
         for i in range(0, len(row), max(1, _PIECES // size)):
             few = slice(i, i + max(1, _PIECES // size))
-            wide = (x.reshape(-1, size)[point[few]] for x in (self.log_weight, self.loc, self.scale))
+            wide = (x.reshape(-1, size)[point[few]] for x in (torch.log_softmax(self.logits, -1), self.loc, self.scale))
             ends = (x.expand(batch).reshape(-1)[point[few]] for x in (self.low, self.high) if x is not None)
             parts.append(question(Cut(*wide, *ends), *(x[few] for x in given)))
         better = (torch.cat(x) for x in zip(*parts, strict=True))
