@@ -108,8 +108,15 @@ class Extrapolation:
 
     def prob_better(self, best: Any) -> np.ndarray:
         """P(observation better than ``best``) at each step, (\\*S, A). ``best`` is broadcast to it; ``mode`` says what is better."""
+        if isinstance(best, float) and best in self.known_chances:
+            return self.known_chances[best].copy()
         below = self.cdf(best)
         return 1 - below if self.mode == "max" else below
+
+    @cached_property
+    def known_chances(self) -> dict[float, np.ndarray]:
+        """Answers of :meth:`prob_better` by the value to beat, filled in by whoever has asked for many curves at once."""
+        return {}
 
     def sample(self, n: int, seed: int = 0) -> np.ndarray:
         """Draws ``n`` whole curves through all steps ``at``, user's unit, (n, A) or (B, n, A).

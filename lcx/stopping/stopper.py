@@ -8,14 +8,14 @@ from threading import RLock
 from typing import Any
 
 import numpy as np
-import torch
 
-from lcx.curves import Curves
 from lcx.extrapolation import Extrapolation
 from lcx.extrapolator import load
+from lcx.stopping.apart import one_by_one
 from lcx.stopping.freeze_thaw import Turn, choose, is_patient, told
 from lcx.stopping.intake import Reports, as_bounds, as_number, as_run, as_step, as_value
 from lcx.stopping.rules import Rule, Verdict, never_better, spare_incumbent, unasked
+from lcx.stopping.threads import few_threads
 
 RunId = str | int | None
 
@@ -211,13 +211,14 @@ class EarlyStopper:
         """Verdicts on runs that have enough values and have not reached the horizon."""
         if best is not None and not math.isfinite(best):
             return {run: unasked(f"the value to beat is {best}; give a finite one, or none") for run in runs}
-        pick, answers = max if self.mode == "max" else min, {}
-        alone = self._alone(runs) if runs else []
+        if not runs:
+            return {}
+        reports, answers = [self._runs[run] for run in runs], {}
+        targets = self._to_beat(runs) if best is None else [best] * len(runs)
+        alone = one_by_one(self._predict(reports), targets, lambda i: self._predict([reports[i]]))
         rule = spare_incumbent(never_better(self.delta)) if self.rule is None else self.rule
-        for run, extrapolation in zip(runs, alone, strict=True):
-            others = [known.best(self.mode) for other, known in self._runs.items() if other != run]
-            target = pick(others, default=Reports().best(self.mode)) if best is None else best
-            verdict, known, needed = rule(extrapolation, target), self._runs[run], self.confirm
+        for run, known, target, extrapolation in zip(runs, reports, targets, alone, strict=True):
+            verdict, needed = rule(extrapolation, target), self.confirm
             known.agreed = known.agreed + int(verdict.stop) if verdict.stop or math.isnan(verdict.probability) else 0
             if verdict.stop and known.agreed < needed:
                 verdict = replace(verdict, stop=False, reason=f"{verdict.reason}; decision {known.agreed} of {needed} needed in a row")
@@ -226,34 +227,16 @@ class EarlyStopper:
             answers[run] = verdict
         return answers
 
+    def _to_beat(self, runs: list[RunId]) -> list[float]:
+        """The best value of the other runs, for each run; if they have none, the value that every value beats."""
+        sign = -1 if self.mode == "max" else 1
+        first, second, *_ = sorted(sign * known.best(self.mode) for known in (*self._runs.values(), Reports()))
+        own = [sign * self._runs[run].best(self.mode) for run in runs]
+        return [sign * (second if best == first else first) for best in own]
+
     def _predict(self, runs: list[Reports]) -> Extrapolation:
         """One extrapolation of many runs, at a few steps up to the horizon."""
         curves, at = [np.array(run.read) for run in runs], [run.ahead(self.horizon) for run in runs]
-        values, steps = [curve[:, 1] for curve in curves], [curve[:, 0] for curve in curves]
-        return load(self.model, "cpu")(values, steps, horizon=self.horizon, mode=self.mode, at=at, bounds=self.bounds)
-
-    def _alone(self, runs: list[RunId]) -> list[Extrapolation]:
-        """The extrapolation of each run, from one call of the model; sample paths and warnings are computed only when asked for."""
-        known = [self._runs[run] for run in runs]
-        batch = self._predict(known)
-        steps, curves = batch.steps_ahead, batch.curves
-        laws, parts = batch.predictive.split(steps.shape[1]), []
-        for i, law in enumerate(laws):
-            ahead, seen, row = int((~steps[i].isnan()).sum()), int(curves.counts[i]), slice(i, i + 1)
-            parts.append(
-                Extrapolation(
-                    steps_ahead=steps[row, :ahead],
-                    predictive=law.split(ahead)[0],
-                    mode=self.mode,
-                    one=True,
-                    curves=Curves(curves.values[row, :seen], curves.steps[row, :seen], curves.horizon[row]),
-                    paths=lambda n, generator, run=known[i]: _paths(self._predict([run]), n, generator),
-                    notes=lambda run=known[i]: self._predict([run]).warnings,
-                )
-            )
-        return parts
-
-
-def _paths(extrapolation: Extrapolation, n: int, generator: torch.Generator) -> torch.Tensor:
-    assert extrapolation.paths is not None
-    return extrapolation.paths(n, generator)
+        steps, values = ([curve[:, i] for curve in curves] for i in (0, 1))
+        with few_threads(sum(map(len, (*steps, *at)))):
+            return load(self.model, "cpu")(values, steps, horizon=self.horizon, mode=self.mode, at=at, bounds=self.bounds)
