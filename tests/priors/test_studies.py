@@ -1,11 +1,12 @@
 """Studies of the general prior: each run alone follows the prior, and runs of a study are alike."""
 
-import numpy as np
+from dataclasses import replace
+
 import torch
 from scipy import stats
 
 from lcx.priors import GeneralPrior
-from lcx.priors.studies import KIND, LOOSENESS, RISE, SHARED, START, draw_study
+from lcx.priors.studies import GROUPS, LIKENESS, draw_study
 
 PRIOR = GeneralPrior()
 
@@ -15,7 +16,8 @@ def latents(studies, runs, seed=0):
 
 
 def test_every_ingredient_has_a_correlation():
-    assert sorted(name for names in SHARED.values() for name in names) == sorted(PRIOR.laws)
+    assert sorted(name for names in GROUPS.values() for name in names) == sorted(PRIOR.laws)
+    assert all(0 < getattr(LIKENESS, group) < 1 for group in GROUPS)
 
 
 def test_each_latent_of_a_run_is_standard_normal():
@@ -26,24 +28,32 @@ def test_each_latent_of_a_run_is_standard_normal():
 
 def test_latents_of_two_runs_of_a_study_are_correlated_as_said_and_those_of_two_studies_are_not():
     z = latents(4000, 2)
-    named = {name: r for r, names in SHARED.items() for name in names}
-    for i, (name, usual) in enumerate([("kind", KIND), *[(n, named[n]) for n in PRIOR.laws]]):
+    group = {name: key for key, names in GROUPS.items() for name in names}
+    for i, (name, key) in enumerate([("kind", "kind"), *[(n, group[n]) for n in PRIOR.laws]]):
         column = 0 if name == "kind" else z.shape[2] - len(PRIOR.laws) + i - 1
         r = torch.corrcoef(z[:, :, column].T)[0, 1].item()
-        # The exponent of r is log-normal, and a tenth of the studies share little.
+        # The exponent of r is log-normal, and some studies have little in common.
         normal = torch.randn(100_000, generator=torch.Generator().manual_seed(1))
-        mean = (usual ** torch.exp(LOOSENESS[0] + LOOSENESS[1] * normal)).mean().item()
-        assert abs(r - mean * (0.9 if usual < 0.97 else 1)) < 5 / 4000**0.5, name
+        mean = (getattr(LIKENESS, key) ** torch.exp(LIKENESS.looseness * normal)).mean().item()
+        assert abs(r - mean * (1 if key in ("kind", "grid", "bounds") else 1 - LIKENESS.unrelated)) < 5 / 4000**0.5, name
     apart = torch.corrcoef(torch.stack([z[:-1, 0].flatten(), z[1:, 0].flatten()]))[0, 1]
     assert abs(apart) < 5 / z[:-1, 0].numel() ** 0.5
 
 
 def test_starts_and_rises_differ_more_in_some_studies_than_in_others():
-    places = draw_study(PRIOR, 2000, 8, torch.Generator().manual_seed(0))[1]
-    for x, (size, _) in ((places.start, START), (places.rise.log(), RISE)):
+    like = replace(LIKENESS, fan_in=0.0)
+    places = draw_study(PRIOR, 2000, 8, torch.Generator().manual_seed(0), like)[1]
+    for x, size in ((places.start, like.start), (places.rise.log(), like.size)):
         spread = x.view(2000, 8).std(1)
-        assert 0.7 < spread.median() / (size * np.exp(LOOSENESS[0] / 2)) < 1.3
+        assert 0.7 < spread.median() / size < 1.3
         assert spread.quantile(0.9) > 3 * spread.quantile(0.1)
+
+
+def test_runs_that_fan_in_differ_in_their_starts_and_not_in_their_ends():
+    places = draw_study(PRIOR, 50, 8, torch.Generator().manual_seed(0), replace(LIKENESS, start=1e-6, start_sd=0.0, fan_in=1.0))[1]
+    one = torch.ones(len(places.rise), 1)
+    torch.testing.assert_close(places.put(one, 0 * one), one, atol=1e-3, rtol=0)
+    assert places.start.std() > 0.01
 
 
 def test_runs_that_start_alike_also_go_on_alike():
