@@ -16,7 +16,7 @@ from tqdm.auto import tqdm
 
 from lcx.extrapolator import Extrapolator
 from lcx.pretraining.logs import HELD_OUT, NAME, TRAINED
-from lcx.pretraining.real import Run, Source, load_source
+from lcx.pretraining.sources import Run, Source, load_source
 from lcx.scores import covered
 
 CUTOFFS, OTHERS, LEVEL = (10, 20, 40, 80), (0, 10), 0.9  # per cent of a run's points; runs that are read; of the interval

@@ -1,6 +1,6 @@
 """Logs of one's own runs as real curves to train on, some of them held out.
 
-What :mod:`lcx.readers` can read becomes two folders of files in the format of :mod:`lcx.pretraining.real`: one to train on, one held out.
+What :mod:`lcx.readers` can read becomes two folders in the format of :mod:`lcx.pretraining.sources`: one to train on, one held out.
 A run's study is the folder that its log lies in, or the log itself if that holds several runs. Where no folder or log has two runs, as with
 a folder for each run, all runs are one study. Of several studies a fifth is held out, of one a fifth of its runs. Runs that are there twice
 count once, so none is on both sides.
@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lcx.files import write_atomically, write_text
-from lcx.pretraining.real import LARGEST, SHORTEST, Run
+from lcx.pretraining.sources import LARGEST, SHORTEST, Run
 from lcx.readers import read
 
 TRAINED, HELD_OUT = "real", "held_out"  # folders within that of the training run

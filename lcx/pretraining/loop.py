@@ -24,7 +24,7 @@ from lcx.pretraining.batches import BLOCK
 from lcx.pretraining.mixture import draw_mixture
 from lcx.pretraining.objective import loss, validate
 from lcx.pretraining.processes import Ranks, ranks
-from lcx.pretraining.real import Source, load_sources
+from lcx.pretraining.sources import Source, load_sources
 from lcx.pretraining.state import Run
 from lcx.priors.general import GeneralPrior
 from lcx.priors.named import PRIORS

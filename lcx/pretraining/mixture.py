@@ -5,7 +5,8 @@ import torch
 from lcx.config import PretrainConfig
 from lcx.pfn.features import Frame
 from lcx.pretraining.batches import BLOCK, LENGTHS, SHARES, Batch, draw_batches, general_batch, stream
-from lcx.pretraining.real import Source, real_batch
+from lcx.pretraining.real import real_batch
+from lcx.pretraining.sources import Source
 from lcx.pretraining.studies import LONGEST, RUNS, study_batch
 from lcx.priors.general import GeneralPrior
 from lcx.priors.parametric import Prior

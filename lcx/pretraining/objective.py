@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from lcx.config import PretrainConfig
+from lcx.pfn.context import Context
 from lcx.pfn.model import PFN
 from lcx.predictive import Predictive
 from lcx.pretraining.batches import LENGTH, Batch, general_batch
@@ -16,17 +17,27 @@ from lcx.scores import log_score, paired_log_score
 CUTOFFS = (10, 20, 40, 80)
 # Training blocks count up from seed * 2**20. CPU generators read 32 bits of a seed, so these are the last block of seed 4,095.
 _VALIDATION_SEED = 2**32 - 1
+_ALONE = 0.4  # weight of the forecasts that read no other run, where both are made of one encoding
 
 
 def loss(model: PFN, batch: Batch, power: float = 0.5) -> Tensor:
     """Mean negative log score over pairs and targets, nats; of the general prior weighted, see ``PretrainConfig.relative``."""
     if batch.frame is not None:
-        score, unit = general_scores(model, batch)
-        weight = relative_weight(unit, power)
-        return (surprise(-score) * (weight / weight.mean())[..., None]).mean()
+        context = model.encode(batch.values, batch.steps, frame=batch.frame)
+        value = _general_loss(model, context, batch, power)
+        if batch.others is None:
+            return value
+        alone = _general_loss(model, context, batch._replace(others=None), power)
+        return (1 - _ALONE) * value + _ALONE * alone
     predictive = model.decode(model.encode(batch.values, batch.steps), batch.tokens, batch.queries)
     logits, loc, scale = (x.unsqueeze(-2) for x in (predictive.logits, predictive.loc, predictive.scale))
     return -Predictive(logits, loc, scale).log_prob(batch.targets).mean()
+
+
+def _general_loss(model: PFN, context: Context, batch: Batch, power: float) -> Tensor:
+    score, unit = _scores(model, context, batch)
+    weight = relative_weight(unit, power)
+    return (surprise(-score) * (weight / weight.mean())[..., None]).mean()
 
 
 def relative_weight(unit: Tensor, power: float) -> Tensor:
@@ -40,8 +51,11 @@ def general_scores(model: PFN, batch: Batch) -> tuple[Tensor, Tensor]:
     Returns:
         Score (B, P, M), nats per unit of change; unit (B, P), ranges of the curve.
     """
+    return _scores(model, model.encode(batch.values, batch.steps, frame=batch.frame), batch)
+
+
+def _scores(model: PFN, context: Context, batch: Batch) -> tuple[Tensor, Tensor]:
     assert batch.frame is not None
-    context = model.encode(batch.values, batch.steps, frame=batch.frame)
     law = model.decode(context, batch.tokens, batch.queries, batch.others)
     logits, loc, scale = (x.unsqueeze(-2) for x in (law.logits, law.loc, law.scale))
     score = Predictive(logits, loc, scale).log_prob(batch.targets)

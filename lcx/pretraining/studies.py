@@ -14,7 +14,7 @@ from lcx.priors.general import GeneralPrior
 from lcx.priors.studies import Places, draw_study
 
 RUNS, LONGEST = (3, 6, 12), (16, 32, 64, 128)  # runs of a study and most points of a run, drawn per batch
-MISLED = 0.25  # of the curves, for how many some or all of the others are of another study
+MISLED = 0.35  # of the curves, for how many some or all of the others are of another study
 _PAIRS = 48  # (cut-off, query) pairs per curve at most: with others a pair costs more
 
 
@@ -68,13 +68,20 @@ def _frame(frame: Frame, places: Places, first: Tensor, studies: int, origin: Te
 
 
 def _misled(values: Tensor, steps: Tensor, runs: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """For some targets, some or all of the others replaced by those of a run of the next study, stretched and moved at random."""
+    """For some targets, some or all of the others replaced by runs of the next study, stretched and moved at random.
+
+    For half of these targets each run by itself; for the rest all in the same way, so that the alien runs agree with one another.
+    """
     n, k, _ = values.shape
     like = {"generator": generator, "device": generator.device}
     whose = torch.arange(n, device=values.device).roll(runs)
-    stretch = torch.exp(0.7 * torch.randn(n, k, 1, **like))
-    alien = values[whose] * stretch + 0.3 * torch.randn(n, k, 1, **like)
-    share = 0.3 + 0.7 * torch.rand(n, 1, 1, **like)
+    alike = torch.rand(n, 1, 1, **like) < 0.5
+
+    def drawn() -> Tensor:
+        return torch.where(alike, torch.randn(n, 1, 1, **like), torch.randn(n, k, 1, **like))
+
+    alien = values[whose] * torch.exp(torch.where(alike, 1.0, 0.7) * drawn()) + torch.where(alike, 0.7, 0.3) * drawn()
+    share = torch.where(alike & (torch.rand(n, 1, 1, **like) < 0.7), 1.0, 0.3 + 0.7 * torch.rand(n, 1, 1, **like))
     chosen = (torch.rand(n, 1, 1, **like) < MISLED) & (torch.rand(n, k, 1, **like) < share)
     chosen &= (~values.isnan()).any(-1, keepdim=True)
     return torch.where(chosen, alien, values), torch.where(chosen, steps[whose], steps)

@@ -11,7 +11,7 @@ from lcx.extrapolator import load
 from lcx.pfn.checkpoint import STATE, WEIGHTS, save
 from lcx.pretraining import loop
 from lcx.pretraining.held_out import HeldOut, Scores
-from lcx.pretraining.real import load_sources
+from lcx.pretraining.sources import load_sources
 from tests.pretraining.test_logs import small_model, write_studies
 
 SHORT = ["--curves", "16", "--batch", "8", "--share", "1", "--validation-curves", "2", "--device", "cpu"]

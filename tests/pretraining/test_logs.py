@@ -11,7 +11,7 @@ from lcx.extrapolator import Extrapolator
 from lcx.pfn.model import PFN
 from lcx.pretraining.held_out import CUTOFFS, OTHERS, HeldOut
 from lcx.pretraining.logs import HELD_OUT, NAME, TRAINED, convert_logs
-from lcx.pretraining.real import load_sources
+from lcx.pretraining.sources import load_sources
 
 LOSS = {"metric": "loss", "mode": "min", "bounds": (0, None)}
 

@@ -13,7 +13,8 @@ from lcx.config import PFNConfig, PretrainConfig
 from lcx.pfn.checkpoint import load
 from lcx.pretraining import pretrain, real, state
 from lcx.pretraining.mixture import draw_mixture
-from lcx.pretraining.real import bounds_of, load_sources, real_batch
+from lcx.pretraining.real import real_batch
+from lcx.pretraining.sources import bounds_of, load_sources
 from lcx.priors import PRIORS
 
 CONFIG = PretrainConfig(
