@@ -25,6 +25,7 @@ class RealCurve:
     values: np.ndarray
     steps: np.ndarray
     width: float  # 2-98 % quantile range of all its values: the unit of scores
+    row: int = -1  # in its source's file
 
     def cut(self, share: float) -> int:
         """Number of context points at a share of the curve, at least 2."""
@@ -77,7 +78,7 @@ def load_source(path: Path, most: int | None = None, seed: int = 0) -> tuple[lis
         if high == low:
             left["constant"] += 1
             continue
-        curves.append(RealCurve(path.stem, str(groups[i]), about["direction"], bounds, y, t, float(high - low)))
+        curves.append(RealCurve(path.stem, str(groups[i]), about["direction"], bounds, y, t, float(high - low), int(i)))
     return curves, left
 
 

@@ -121,9 +121,10 @@ class Extrapolation:
     def sample(self, n: int, seed: int = 0) -> np.ndarray:
         """Draws ``n`` whole curves through all steps ``at``, user's unit, (n, A) or (B, n, A).
 
-        The values of a curve belong together, so use them for questions about several steps ("ever better than best?"). A PFN draws one
-        step after the other and reads each drawn value as if it had been observed; if there are more steps than it can read, it reads
-        evenly spaced ones. With MCMC, each curve is the mean curve of one draw plus new noise.
+        The values of a curve belong together, so use them for questions about several steps ("ever better than best?"). At each step they
+        follow the predictive of that step. Which belong together, a PFN says by drawing one step after the other and reading each drawn
+        value as if observed; if there are more steps than it can read, it reads evenly spaced ones. At least 50 curves are drawn, so few
+        cost as much as 50. With MCMC, each curve is the mean curve of one draw plus new noise.
 
         Raises:
             ValueError: ``n`` < 1, or this is a back-test.

@@ -140,13 +140,14 @@ class Extrapolator:
         read = self._read(curves, mode, bounds, unit)
         ahead = model_steps(queries, curves).clamp(min=read.first_step).float()
         last, known = (read.counts - 1)[:, None], self._others(others, curves, read, mode, bounds)
+        predictive = to_user(decode(self.model, read, last, ahead, known), read.scale, bounds)
         return Extrapolation(
             steps_ahead=queries,
-            predictive=to_user(decode(self.model, read, last, ahead, known), read.scale, bounds),
+            predictive=predictive,
             mode=mode,
             one=one,
             curves=curves,
-            paths=lambda n, generator: draw_paths(self.model, read, ahead, bounds, n, generator, known),
+            paths=lambda n, generator: draw_paths(self.model, read, ahead, predictive, n, generator, known),
             notes=lambda: read.notes(bounds, unit) + surprises(read, partial(decode, self.model)),
         )
 

@@ -64,3 +64,14 @@ class Context:
         """Index of each curve's last seen token."""
         length = self.seen.shape[1]
         return length - 1 - self.seen.flip(1).int().argmax(1)
+
+    def repeat(self, n: int) -> "Context":
+        """Each curve ``n`` times, one after another."""
+
+        def longer(x: Tensor) -> Tensor:
+            return x.repeat_interleave(n, 0)
+
+        parts = (longer(x) for x in (self.states, self.values, self.steps, self.seen, self.units, self.gaps))
+        frame = None if self.frame is None else Frame(*map(longer, self.frame))
+        cache = None if self.cache is None else Cache([(longer(k), longer(v)) for k, v in self.cache.layers])
+        return Context(*parts, frame, cache)

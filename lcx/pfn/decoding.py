@@ -16,6 +16,7 @@ from lcx.pfn.tokens import GeneralTokens, Tokens
 from lcx.predictive import Predictive
 
 _CHUNK = 1 << 13  # tokens or queries per pass
+_ENOUGH = 50  # paths of a curve are drawn at least: their ranks say how its values belong together
 _CPU_CHUNK = 1 << 10  # the same on a CPU, in whose cache activations of this size stay
 
 
@@ -51,41 +52,49 @@ def draw_paths(
     model: PFN,
     read: Tokens | GeneralTokens,
     ahead: Float[Tensor, "B A"],
-    bounds: Any,
+    forecast: Predictive,
     n: int,
     generator: torch.Generator,
     others: Others | None = None,
 ) -> Float[Tensor, "B n A"]:
-    """Joint draws in user units: each drawn value is appended as if observed, thinned to what the model can read.
+    """Joint draws in user units, whose values at each step follow the forecast of that step.
+
+    The network draws value after value and reads each drawn one as if observed, thinned to what it can read. Of these draws only the
+    ranks at each step are kept: the k-th smallest becomes the k-th smallest of as many draws from the forecast. So small faults that add
+    up over many steps do no harm, and a path's values still belong together.
+
+    Source: ensemble copula coupling (Schefzik, Thorarinsdottir and Gneiting, Statistical Science 28, 2013).
 
     Args:
         model: the network.
         read: the curves.
         ahead: model steps of the paths.
-        bounds: hard limits of the metric, user's unit.
+        forecast: the predictive at these steps, batch shape (B, A), user's unit.
         n: paths per curve.
         generator: of the draws.
         others: the study's other runs.
     """
     mind_forks()
-    device = model.head.weight.device
+    device, drawn = model.head.weight.device, max(n, _ENOUGH)
     room = max(read.most - read.values.shape[1], read.most // 3)
     fed_back = set(np.linspace(0, ahead.shape[1] - 1, min(room, ahead.shape[1])).round().astype(int).tolist())
-    curves_at_once = max(1, _CHUNK // n)
-    paths = []
-    for start in range(0, len(ahead), curves_at_once):
-        rows = torch.arange(start, min(start + curves_at_once, len(ahead))).repeat_interleave(n)
-        values, steps, queries = (x[rows].to(device) for x in (read.values, read.steps, ahead))
-        part = Scale(read.scale.worst[rows], read.scale.best[rows])
-        context = model.encode(values, steps, cache=True, frame=_frame(read, rows, device))
+    curves_at_once = max(1, _CHUNK // drawn)
+    bounds, paths = (forecast.lower, forecast.upper), []
+    for start, laws in zip(range(0, len(ahead), curves_at_once), forecast.split(curves_at_once * ahead.shape[1]), strict=True):
+        each = torch.arange(start, min(start + curves_at_once, len(ahead)))
+        values, steps = (x[each].to(device) for x in (read.values, read.steps))
+        context = model.encode(values, steps, cache=True, frame=_frame(read, each, device)).repeat(drawn)
+        rows = each.repeat_interleave(drawn)
+        queries, part = ahead[rows].to(device), Scale(read.scale.worst[rows], read.scale.best[rows])
         known, draws = None if others is None else others.rows(rows).to(device), []
         for i in range(ahead.shape[1]):
             law = model.decode(context, context.last[:, None], queries[:, i : i + 1], known)
             draws.append(to_user(law, part, bounds).sample(1, generator)[0])
             if i in fed_back:
-                value = part.to_model(draws[-1]).squeeze(1).to(values)
-                context = model.append(context, value, queries[:, i])
-        paths.append(torch.cat(draws, 1).unflatten(0, (-1, n)))
+                context = model.append(context, part.to_model(draws[-1]).squeeze(1).to(values), queries[:, i])
+        rank = torch.cat(draws, 1).unflatten(0, (-1, drawn)).argsort(1).argsort(1)
+        marginal = laws.sample(drawn, generator).unflatten(1, (-1, ahead.shape[1])).movedim(0, 1).sort(1).values
+        paths.append(marginal.gather(1, rank)[:, :n])
     return torch.cat(paths)
 
 
