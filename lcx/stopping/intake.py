@@ -2,6 +2,7 @@
 
 import math
 import operator
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +26,8 @@ class Reports:
     highest: float = -math.inf
     lost: int = 0  # values not finite since the last finite one
     agreed: int = 0  # consecutive decisions to stop
+    horizon: float | None = None  # last step of this run; None: that of all runs
+    ignored: bool = False  # whether its values count for no other run
 
     def add(self, step: float, value: float, bounds: tuple[float | None, float | None]) -> str | None:
         """Takes one report. Returns a sentence if its value cannot be read, else None."""
@@ -44,9 +47,29 @@ class Reports:
         self.lowest, self.highest = min(self.lowest, value), max(self.highest, value)
         return None
 
+    def state(self) -> dict[str, Any]:
+        """What :meth:`from_state` needs, as JSON can hold it."""
+        own = {name: x for name, x in (("horizon", self.horizon), ("ignored", self.ignored)) if x}
+        return {"steps": self.steps[:], "values": [None if math.isnan(y) else y for y in self.values], "agreed": self.agreed} | own
+
+    @classmethod
+    def from_state(cls, kept: Mapping[str, Any], bounds: tuple[float | None, float | None]) -> "Reports":
+        """The curve of which :meth:`state` gave ``kept``."""
+        horizon = as_horizon(kept["horizon"]) if kept.get("horizon") is not None else None
+        reports = cls(agreed=int(kept["agreed"]), horizon=horizon, ignored=bool(kept.get("ignored")))
+        for step, value in zip(kept["steps"], kept["values"], strict=True):
+            reports.add(as_step(step), as_value(value), bounds)
+        return reports
+
     def best(self, mode: str) -> float:
-        """The best value read, user's unit; if there is none, -inf (mode "min": inf), which every value beats."""
+        """The best value read, user's unit; if there is none that counts, -inf (mode "min": inf), which every value beats."""
+        if self.ignored:
+            return -math.inf if mode == "max" else math.inf
         return self.highest if mode == "max" else self.lowest
+
+    def finished(self, horizon: float) -> bool:
+        """Whether it counts as a run that has reached its horizon; ``horizon`` is that of all runs."""
+        return not self.ignored and bool(self.steps) and self.steps[-1] >= (self.horizon or horizon)
 
     def ahead(self, horizon: float) -> Float[np.ndarray, "A"]:
         """The steps to predict: each whole step after the last one read up to the horizon, or 32 evenly spaced ones if these are fewer."""
@@ -58,7 +81,7 @@ class Reports:
 
 
 def as_number(x: Any, name: str) -> float:
-    """A number of any type, or a tensor with one element, as float.
+    """A number of any type, or a tensor with one element, as float; infinite if it is too large for a float.
 
     Raises:
         TypeError: it is not a number.
@@ -67,6 +90,8 @@ def as_number(x: Any, name: str) -> float:
         if isinstance(x, (str, bytes)):
             raise TypeError
         return float(x.detach() if hasattr(x, "detach") else x)  # torch warns of tensors with gradients
+    except OverflowError:
+        return math.inf if operator.gt(x, 0) else -math.inf
     except (TypeError, ValueError, RuntimeError):  # also arrays and tensors of several elements
         raise TypeError(f"expected {name} as one number, got {x!r}; give a plain number") from None
 
@@ -83,13 +108,43 @@ def as_step(step: Any) -> float:
     return number
 
 
+def as_horizon(horizon: Any) -> float:
+    """The last step of a run.
+
+    Raises:
+        TypeError, ValueError: it is not a finite number > 0.
+    """
+    number = as_number(horizon, "horizon")
+    if not 0 < number < math.inf:
+        raise ValueError(f"expected a finite horizon > 0, got {number}; give the last step of a full run")
+    return number
+
+
+def from_one(step: float, horizon: float, *, zero: bool) -> float:
+    """A step of a counter that starts at zero (``zero``) as one that starts at 1; the horizon, a number of steps, stays what it is."""
+    return step + 1 if zero and step != horizon else step
+
+
+def as_count(x: Any, name: str, least: int = 1) -> int:
+    """A whole number, also one written as a float.
+
+    Raises:
+        TypeError, ValueError: it is not a whole number, or less than ``least``.
+    """
+    number = as_number(x, name)
+    if not (number.is_integer() and number >= least):
+        raise ValueError(f"expected {name} as a whole number >= {least}, got {number:g}; write {least} for the least")
+    return int(number)
+
+
 def as_value(value: Any) -> float:
-    """A value of the metric; NaN if it is missing (None) or not finite.
+    """A value of the metric; NaN if it is missing (None, or the missing value of pandas or NumPy) or not finite.
 
     Raises:
         TypeError: it is not a number.
     """
-    number = math.nan if value is None else as_number(value, "value")
+    missing = value is None or value is np.ma.masked or type(value).__name__ in ("NAType", "NaTType")  # the latter without loading pandas
+    number = math.nan if missing else as_number(value, "value")
     return number if abs(number) <= _LARGEST else math.nan
 
 
@@ -105,6 +160,17 @@ def as_run(run: Any) -> str | int | None:
         return operator.index(run)
     except TypeError:
         raise TypeError(f"expected run as a string, a whole number or None, got {run!r}; write str(run)") from None
+
+
+def as_rule(rule: Any) -> Any:
+    """A rule, or None for the default.
+
+    Raises:
+        TypeError: it cannot be called, or is the class of a rule rather than a rule.
+    """
+    if rule is None or (callable(rule) and not isinstance(rule, type)):
+        return rule
+    raise TypeError(f"expected rule as a rule of lcx.stopping or another callable, got {rule!r}; write lcx.stopping.never_better(), say")
 
 
 def as_bounds(bounds: Any) -> tuple[float | None, float | None]:

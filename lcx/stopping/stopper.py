@@ -13,7 +13,8 @@ from lcx.extrapolation import Extrapolation
 from lcx.extrapolator import load
 from lcx.stopping.apart import one_by_one
 from lcx.stopping.freeze_thaw import Turn, choose, is_patient, told
-from lcx.stopping.intake import Reports, as_bounds, as_number, as_run, as_step, as_value
+from lcx.stopping.intake import Reports, as_bounds, as_count, as_horizon, as_number, as_rule, as_run, as_step, as_value
+from lcx.stopping.notices import Notices
 from lcx.stopping.rules import Rule, Verdict, never_better, spare_incumbent, unasked
 from lcx.stopping.threads import few_threads
 
@@ -28,7 +29,7 @@ class EarlyStopper:
     called from several threads. The model runs on the CPU.
 
     Args:
-        horizon: last step of every run, its budget; user's step unit.
+        horizon: last step of every run, its budget; user's step unit. A run may have one of its own, see :meth:`update`.
         mode: "max" if larger is better, "min" if smaller is.
         delta: limit of the default rule, a probability < 1; with a negative limit no run is stopped. Not used if ``rule`` is given.
         bounds: limits (lower, upper) that the metric cannot pass, as in ``lcx.predict``; values outside are not read.
@@ -38,6 +39,7 @@ class EarlyStopper:
         rule: a rule of ``lcx.stopping``, or any callable (extrapolation of the run, best) -> Verdict. ``best`` is -inf (mode "min": inf)
             if there is no value to beat. You may set the attribute ``rule`` between reports; the new rule holds from then on.
         stop_on_divergence: stop a run after this many values in a row that are not finite; None: never stop it for such values.
+        min_finished: number of runs that must have reached their horizon before the first decision on any other, >= 0.
 
     Raises:
         ValueError, TypeError: an argument breaks a rule above; the message says which and what to do.
@@ -48,30 +50,28 @@ class EarlyStopper:
         horizon: Any,
         mode: str,
         *,
-        delta: float = 0.05,
+        delta: Any = 0.05,
         bounds: Any = (None, None),
         model: str | Path = "default",
-        min_points: int = 2,
-        confirm: int = 1,
-        rule: Rule | None = None,
-        stop_on_divergence: int | None = None,
+        min_points: Any = 2,
+        confirm: Any = 1,
+        rule: Any = None,
+        stop_on_divergence: Any = None,
+        min_finished: Any = 0,
     ) -> None:
         if mode not in ("max", "min"):
             raise ValueError(f"expected mode 'max' or 'min', got {mode!r}; write 'max' if larger is better, else 'min'")
-        for name, count in (("min_points", min_points), ("confirm", confirm), ("stop_on_divergence", stop_on_divergence)):
-            if count is not None and not count >= 1:
-                raise ValueError(f"expected {name} >= 1, got {count}; write 1 for the least")
-        self.horizon, self.mode, self.bounds = as_number(horizon, "horizon"), mode, as_bounds(bounds)
-        if not 0 < self.horizon < math.inf:
-            raise ValueError(f"expected a finite horizon > 0, got {self.horizon}; give the last step of a full run")
+        self.horizon, self.mode, self.bounds = as_horizon(horizon), mode, as_bounds(bounds)
         load(model, "cpu")  # refuses an unknown model now rather than in the middle of a run
-        self.delta, self.model, self.min_points, self.confirm = delta, str(model), min_points, confirm
-        self.rule, self.stop_on_divergence = rule, stop_on_divergence
-        never_better(delta if rule is None else 0.0)  # refuses a wrong limit
+        self.delta, self.model, self.rule = as_number(delta, "delta"), str(model), as_rule(rule)
+        self.min_points, self.confirm = as_count(min_points, "min_points"), as_count(confirm, "confirm")
+        self.stop_on_divergence = None if stop_on_divergence is None else as_count(stop_on_divergence, "stop_on_divergence")
+        self.min_finished = as_count(min_finished, "min_finished", least=0)
+        never_better(self.delta if rule is None else 0.0)  # refuses a wrong limit
         self._runs: dict[RunId, Reports] = {}
-        self._turns, self._lock = 0, RLock()  # turns of next_run
+        self._turns, self._lock, self.notices = 0, RLock(), Notices()  # turns of next_run
 
-    def update(self, step: Any, value: Any, *, best: Any = None, run: Any = None) -> Verdict:
+    def update(self, step: Any, value: Any, *, best: Any = None, run: Any = None, horizon: Any = None) -> Verdict:
         """Takes one report and decides whether to stop the run.
 
         Args:
@@ -80,6 +80,7 @@ class EarlyStopper:
             value: metric at that step, user's unit. NaN, inf and None are missing values and raise no error.
             best: value to beat in this call, instead of the best of the other runs; it may be a value of this run.
             run: name of the run, a string or a whole number; None is a name too.
+            horizon: last step of this run from now on, if it is not that of all runs.
 
         Returns:
             The verdict. ``stop`` is False from the horizon on, and if nothing can be predicted; ``reason`` says which.
@@ -87,9 +88,9 @@ class EarlyStopper:
         Raises:
             ValueError, TypeError: the step is not a finite number > 0, or another argument is of a wrong type.
         """
-        return self.update_many({run: (step, value)}, best=best)[run]
+        return self.update_many({run: (step, value)}, best=best, horizons={run: horizon})[run]
 
-    def update_many(self, reports: Mapping[Any, tuple[Any, Any]], best: Any = None) -> dict[Any, Verdict]:
+    def update_many(self, reports: Mapping[Any, tuple[Any, Any]], best: Any = None, horizons: Any = None) -> dict[Any, Verdict]:
         """Takes one report of each of many runs and decides for all of them, with one call of the model.
 
         All reports are read before the first decision, so each run is compared with the newest values of the others.
@@ -97,16 +98,29 @@ class EarlyStopper:
         Args:
             reports: (step, value) for each run, as in :meth:`update`.
             best: as in :meth:`update`.
+            horizons: {run: horizon} of the runs that have one of their own.
 
         Returns:
             The verdict for each run.
         """
         target = None if best is None else as_number(best, "best")
+        last = {as_run(run): as_horizon(horizon) for run, horizon in (horizons or {}).items() if horizon is not None}
         checked = {run: (as_run(run), as_step(step), as_value(value)) for run, (step, value) in reports.items()}
         with self._lock:
-            taken = {run: self._take(*report) for run, report in checked.items()}
-            answers = self._decide([checked[run][0] for run, answer in taken.items() if answer is None], target)
+            taken = {run: self._take(*report, last.get(report[0])) for run, report in checked.items()}
+            asked = [checked[run][0] for run, answer in taken.items() if answer is None]
+            answers = self._decide(asked, target) if asked else {}
         return {run: taken[run] or answers[checked[run][0]] for run in checked}
+
+    def forget(self, run: Any = None) -> None:
+        """Drops the curve of a run, as if it had never been reported; later reports under its name begin a new run."""
+        with self._lock:
+            self._runs.pop(self._known(run))
+
+    def ignore(self, run: Any = None, ignored: bool = True) -> None:
+        """Lets the values of an anomalous run count for no other run; it is itself judged as before. ``ignored=False`` takes this back."""
+        with self._lock:
+            self._runs[self._known(run)].ignored = ignored
 
     def next_run(self, *, more: bool = True, without: Iterable[Any] = ()) -> Turn | None:
         """Which run to train next, or that a new one should begin; for runs that can be paused and resumed (``lcx.stopping.freeze_thaw``).
@@ -127,14 +141,15 @@ class EarlyStopper:
             names, known = list(self._runs), list(self._runs.values())
             gone |= {name for name, run in self._runs.items() if run.lost >= (self.stop_on_divergence or math.inf)}
             at, chance = np.array([run.steps[-1] for run in known]), np.full(len(known), np.nan)
-            left = np.where([name in gone for name in names], 0.0, np.maximum(self.horizon - at, 0.0))
+            ends = np.array([run.horizon or self.horizon for run in known])
+            left = np.where([name in gone for name in names], 0.0, np.maximum(ends - at, 0.0))
             best = (max if self.mode == "max" else min)((run.best(self.mode) for run in known), default=math.nan)
             asked = [i for i, run in enumerate(known) if left[i] > 0 and run.read]
             if asked:
                 chance[asked] = np.nanmax(self._predict([known[i] for i in asked]).prob_better(best), axis=1)
             patient, self._turns = is_patient(self._turns), self._turns + 1
         i = choose(chance, left, float(at.sum()), patient=patient, more=more, delta=self.delta)
-        return None if i is None else told(i, names, at, chance, best, self.horizon, patient)
+        return None if i is None else told(i, names, at, chance, best, ends[i] if i < len(ends) else self.horizon, patient)
 
     def predicted_value(self, run: Any = None) -> float:
         """The metric of a run at the horizon, user's unit: the predicted median; the last value once the run has reached the horizon.
@@ -149,17 +164,14 @@ class EarlyStopper:
             if known is None or not known.read:
                 raise ValueError(f"expected a run with a value, got run {run!r} with none; the first runs are {list(self._runs)[:5]}")
             step, value = known.read[-1]
-            return value if step >= self.horizon else float(self._predict([known]).median[0, -1])
+            return value if step >= (known.horizon or self.horizon) else float(self._predict([known]).median[0, -1])
 
     def state(self) -> dict[str, Any]:
         """The settings and the curve of each run, as JSON can hold them; :meth:`from_state` continues from it."""
-        names = ("horizon", "mode", "delta", "model", "min_points", "confirm", "stop_on_divergence")
+        names = ("horizon", "mode", "delta", "model", "min_points", "confirm", "stop_on_divergence", "min_finished")
         settings = {name: getattr(self, name) for name in names} | {"bounds": list(self.bounds)}
         with self._lock:
-            runs = [
-                {"run": run, "steps": r.steps[:], "values": [None if math.isnan(y) else y for y in r.values], "agreed": r.agreed}
-                for run, r in self._runs.items()
-            ]
+            runs = [{"run": name} | run.state() for name, run in self._runs.items()]
         return {"settings": settings, "rule": None if self.rule is None else repr(self.rule), "runs": runs, "turns": self._turns}
 
     @classmethod
@@ -178,10 +190,7 @@ class EarlyStopper:
                 raise ValueError(f"expected rule {state['rule']}, got {rule!r}; hand over the rule that the stopper was given")
             stopper = cls(rule=rule, **state["settings"])
             stopper._turns = int(state.get("turns", 0))  # a state of version 0.1 has none
-            for entry in state["runs"]:
-                known = stopper._runs[as_run(entry["run"])] = Reports(agreed=int(entry["agreed"]))
-                for step, value in zip(entry["steps"], entry["values"], strict=True):
-                    known.add(as_step(step), as_value(value), stopper.bounds)
+            stopper._runs = {as_run(kept["run"]): Reports.from_state(kept, stopper.bounds) for kept in state["runs"]}
         except (KeyError, TypeError, OverflowError) as error:
             raise ValueError(f"expected what EarlyStopper.state gave, got something else ({error}); keep it as it was") from error
         return stopper
@@ -192,17 +201,24 @@ class EarlyStopper:
     def __setstate__(self, kept: dict[str, Any]) -> None:
         self.__dict__ = type(self).from_state(kept["state"], kept["rule"]).__dict__
 
-    def _take(self, run: RunId, step: float, value: float) -> Verdict | None:
+    def _known(self, run: Any) -> RunId:
+        if (name := as_run(run)) not in self._runs:
+            raise ValueError(f"expected a run that has reported, got {run!r}; the first runs are {list(self._runs)[:5]}")
+        return name
+
+    def _take(self, run: RunId, step: float, value: float, horizon: float | None) -> Verdict | None:
         """Adds a report to the curve of the run. Returns the verdict if it needs no prediction, else None."""
-        known = self._runs.setdefault(run, Reports())
-        odd = known.add(step, value, self.bounds)
-        limit = self.stop_on_divergence
-        if odd is None and step == self.horizon:
-            return unasked(f"the horizon {self.horizon:g} is reached")
-        if step > self.horizon:
-            return unasked(f"step {step:g} lies beyond the horizon {self.horizon:g}; raise the horizon if the run goes on")
+        known, limit = self._runs.setdefault(run, Reports()), self.stop_on_divergence
+        known.horizon = horizon or known.horizon
+        odd, last = known.add(step, value, self.bounds), known.horizon or self.horizon
+        if odd is None and step == last:
+            return unasked(f"the horizon {last:g} is reached")
+        if step > last:
+            odd = f"step {step:g} lies beyond the horizon {last:g}"
+            self.notices.warn("beyond", "%s, where nothing is stopped; give the horizon in the unit of the steps", odd)
+            return unasked(f"{odd}; raise the horizon if the run goes on")
         if limit is not None and math.isnan(value) and known.lost >= limit:
-            return Verdict(step < self.horizon, math.nan, f"{odd}; the limit is {limit}")
+            return Verdict(step < last, math.nan, f"{odd}; the limit is {limit}")
         if odd is None and len(known.read) < self.min_points:
             odd = f"{len(known.read)} value(s) so far, {self.min_points} needed"
         return None if odd is None else unasked(odd)
@@ -211,10 +227,10 @@ class EarlyStopper:
         """Verdicts on runs that have enough values and have not reached the horizon."""
         if best is not None and not math.isfinite(best):
             return {run: unasked(f"the value to beat is {best}; give a finite one, or none") for run in runs}
-        if not runs:
-            return {}
+        if self.min_finished and (n := sum(known.finished(self.horizon) for known in self._runs.values())) < self.min_finished:
+            return {run: unasked(f"{n} run(s) have reached their horizon, {self.min_finished} needed first") for run in runs}
         reports, answers = [self._runs[run] for run in runs], {}
-        targets = self._to_beat(runs) if best is None else [best] * len(runs)
+        targets = self.to_beat(runs) if best is None else [best] * len(runs)
         alone = one_by_one(self._predict(reports), targets, lambda i: self._predict([reports[i]]))
         rule = spare_incumbent(never_better(self.delta)) if self.rule is None else self.rule
         for run, known, target, extrapolation in zip(runs, reports, targets, alone, strict=True):
@@ -227,16 +243,17 @@ class EarlyStopper:
             answers[run] = verdict
         return answers
 
-    def _to_beat(self, runs: list[RunId]) -> list[float]:
+    def to_beat(self, runs: Iterable[RunId]) -> list[float]:
         """The best value of the other runs, for each run; if they have none, the value that every value beats."""
         sign = -1 if self.mode == "max" else 1
         first, second, *_ = sorted(sign * known.best(self.mode) for known in (*self._runs.values(), Reports()))
-        own = [sign * self._runs[run].best(self.mode) for run in runs]
+        own = [sign * self._runs.get(run, Reports()).best(self.mode) for run in runs]
         return [sign * (second if best == first else first) for best in own]
 
     def _predict(self, runs: list[Reports]) -> Extrapolation:
         """One extrapolation of many runs, at a few steps up to the horizon."""
-        curves, at = [np.array(run.read) for run in runs], [run.ahead(self.horizon) for run in runs]
+        ends = [run.horizon or self.horizon for run in runs]
+        curves, at = [np.array(run.read) for run in runs], [run.ahead(end) for run, end in zip(runs, ends, strict=True)]
         steps, values = ([curve[:, i] for curve in curves] for i in (0, 1))
         with few_threads(sum(map(len, (*steps, *at)))):
-            return load(self.model, "cpu")(values, steps, horizon=self.horizon, mode=self.mode, at=at, bounds=self.bounds)
+            return load(self.model, "cpu")(values, steps, horizon=ends, mode=self.mode, at=at, bounds=self.bounds)
