@@ -4,11 +4,30 @@ Shape letters: B curves, L tokens, K keys, D width, H heads.
 """
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lcx.pfn.kept import kept
+
 _RESOLUTIONS = (0.03, 1.0, 30.0)  # per unit of recent change
+
+
+@kept
+def _resolutions(dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+    """The resolutions, and what keeps the features of each about as large."""
+    finest = torch.tensor(_RESOLUTIONS, dtype=dtype, device=device)[:, None]
+    return finest, (1 + finest) ** -0.5
+
+
+def linear(layer: nn.Linear, x: Tensor) -> Tensor:
+    """What the layer makes of x. A module's own call costs as much as a small product."""
+    return functional.linear(x, layer.weight, layer.bias)
+
+
+def normed(layer: nn.LayerNorm, x: Tensor) -> Tensor:
+    """The same of a layer norm."""
+    return functional.layer_norm(x, layer.normalized_shape, layer.weight, layer.bias, layer.eps)
 
 
 class MLP(nn.Module):
@@ -22,8 +41,8 @@ class MLP(nn.Module):
 
     def forward(self, x: Float[Tensor, "*rows D"]) -> Float[Tensor, "*rows D"]:
         """Gives the rows with the MLP's answer added."""
-        hidden = functional.relu(self.up(self.norm(x)), inplace=True)
-        return x + self.down(hidden.square() if hidden.requires_grad else hidden.square_())  # the largest tensor: not twice
+        hidden = torch.relu_(linear(self.up, normed(self.norm, x)))
+        return x + linear(self.down, hidden.square() if hidden.requires_grad else hidden.square_())  # the largest tensor: not twice
 
 
 class Block(nn.Module):
@@ -41,23 +60,33 @@ class Block(nn.Module):
     def project(self, x: Float[Tensor, "B L D"]) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values, each (B, H, L, D / H)."""
         batch, length, _ = x.shape
-        return self.qkv(self.norm(x)).view(batch, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4).unbind(0)
+        return linear(self.qkv, normed(self.norm, x)).view(batch, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4).unbind(0)
 
     def attend(
-        self, x: Tensor, q: Tensor, k: Tensor, v: Tensor, hidden: Bool[Tensor, "*B L K"], values: Tensor, here: Tensor, unit: Tensor
+        self, x: Tensor, q: Tensor, k: Tensor, v: Tensor, bias: Float[Tensor, "*B L K"], seen: tuple[Tensor, Tensor, Tensor]
     ) -> Float[Tensor, "B L D"]:
-        """The block's output for tokens ``x`` that must not see the keys where ``hidden``.
+        """The block's output for tokens ``x``, ``bias`` being added to the scores: -inf for keys that they must not see.
 
-        In the general chart a head also tells where the mean of the ``values`` (B, K) it attends to lies from the token's own value
-        ``here`` (B, L), in the token's ``unit``. Written out, since the fused kernel's bf16 backward pass is slow on a CPU.
+        In the general chart a head also tells where the mean of the values it attends to lies from the token's own. ``seen`` holds
+        beside each key's value a 1, (B, K, 2), each token's value (B, L) and its unit of change. Written out, since the fused kernel's
+        bf16 backward pass is slow on a CPU.
         """
-        scores = q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5
-        weights = torch.softmax(scores.masked_fill(hidden, -torch.inf), dim=-1)
-        x = x + self.out((weights @ v).transpose(1, 2).flatten(2))
+        batch, heads, length, depth = q.shape
+        bias = bias.expand(-1, heads, -1, -1).reshape(-1, *bias.shape[2:])
+        q, k, v = (y.reshape(-1, *y.shape[2:]) for y in (q, k, v))  # of one curve without a copy
+        weights = torch.softmax(torch.baddbmm(bias, q, k.transpose(1, 2), alpha=depth**-0.5), dim=-1)
+        x = x + linear(self.out, torch.bmm(weights, v).view(batch, heads, length, depth).transpose(1, 2).flatten(2))
         if self.level is not None:
-            with torch.autocast(x.device.type, enabled=False):  # in bf16 the mean would lose the value it is to be told from
-                exact = weights.to(values.dtype)
-                apart = exact @ values[:, None, :, None] - exact.sum(-1, keepdim=True) * here[:, None, :, None]
-            apart = apart.squeeze(-1).transpose(1, 2) / unit[..., None]
-            x = x + self.level(torch.cat([torch.asinh(apart * r) / (1 + r) ** 0.5 for r in _RESOLUTIONS], -1))
+            x = x + linear(self.level, _levels(weights.view(batch, heads * length, -1), *seen))
         return self.mlp(x)
+
+
+def _levels(weights: Float[Tensor, "B HL K"], values: Tensor, here: Tensor, unit: Tensor) -> Float[Tensor, "B L RH"]:
+    """Where the means of the values lie from each token's own, in its unit, at every resolution and of every head."""
+    if torch.is_autocast_enabled(weights.device.type):  # in bf16 the mean would lose the value it is to be told from
+        with torch.autocast(weights.device.type, enabled=False):
+            return _levels(weights.to(values.dtype), values, here, unit)
+    resolutions, gain = _resolutions(values.dtype, values.device)
+    mean, whole = torch.bmm(weights, values).view(len(here), -1, here.shape[1], 2).unbind(-1)
+    apart = (mean - whole * here[:, None]) / unit[:, None]
+    return (torch.asinh(apart.transpose(1, 2).unsqueeze(2) * resolutions) * gain).flatten(2)

@@ -10,8 +10,11 @@ import math
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor
+from torch.nn import functional
+
+from lcx.pfn.kept import kept
 
 PARAMETRIC_TOKEN, PARAMETRIC_QUERY = 7, 6
 GENERAL_TOKEN, GENERAL_QUERY = 27, 7
@@ -35,20 +38,29 @@ class Frame(NamedTuple):
     fallback: Float[Tensor, "B"]
 
 
-def previous(values: Tensor, steps: Tensor, seen: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Value and step of the last seen token before each token, and whether there is one, each (B, L)."""
-    index = torch.arange(values.shape[1], device=values.device)
-    before = torch.where(seen, index, -1).cummax(1).values.roll(1, 1)
-    before[:, 0] = -1
-    at = before.clamp(min=0)
-    return values.gather(1, at), steps.gather(1, at), before >= 0
+class _Before:
+    """The last seen token before each token.
+
+    Attributes:
+        at: (B, L) its index; 0 where there is none.
+        exists: (B, L) whether there is one.
+    """
+
+    def __init__(self, seen: Bool[Tensor, "B L"]) -> None:
+        index = torch.arange(seen.shape[1], device=seen.device).where(seen, -1).cummax(1).values
+        before = functional.pad(index[:, :-1], (1, 0), value=-1)
+        self.at, self.exists = before.clamp(min=0), before >= 0
+
+    def of(self, x: Tensor) -> Tensor:
+        """What stands there."""
+        return x.gather(1, self.at)
 
 
 def parametric_tokens(values: Float[Tensor, "B L"], steps: Float[Tensor, "B L"], seen: Bool[Tensor, "B L"]) -> Float[Tensor, "B L F"]:
     """Value, step and the change since the point before, the latter at the resolutions of large, usual and tiny noise."""
-    value_before, step_before, has_before = previous(values, steps, seen)
-    change = torch.where(has_before, values - value_before, 0.0)
-    gap = torch.where(has_before, steps - step_before, 1.0)
+    before = _Before(seen)
+    change = torch.where(before.exists, values - before.of(values), 0.0)
+    gap = torch.where(before.exists, steps - before.of(steps), 1.0)
     features = [
         2 * values - 1,
         steps / 50 - 1,
@@ -68,20 +80,44 @@ def parametric_query(query: Float[Tensor, "B P"], step: Float[Tensor, "B #P"]) -
     return torch.stack([*features, 1 / torch.log(query + 1)], dim=-1)
 
 
-class _Running:
-    """Means over a prefix that forget, a token at a time; only tokens that ``moved``, having one before, count."""
+class _General(NamedTuple):
+    """Constants of :func:`general_tokens`, each for a stack of numbers: of those that go through asinh, and through log."""
 
-    def __init__(self, moved: Bool[Tensor, "B L"], rank: Int[Tensor, "B L"], dtype: torch.dtype) -> None:
-        self.moved, self.rank, self.dtype = moved, rank.to(torch.float64), dtype
+    decay: Tensor  # log of 1 / memory per token, of the running sums
+    stretch: Tensor  # before asinh
+    least: Tensor
+    most: Tensor
+    shrink: Tensor  # after it
+    log_least: Tensor
+    log_most: Tensor
+    log_gain: Tensor
+    log_shift: Tensor
+    order: Tensor  # from the stacks to the features
 
-    def mean(self, x: Float[Tensor, "B L"], rate: float) -> Float[Tensor, "B L"]:
-        """Weights ``rate`` per token back."""
-        weight = torch.where(self.moved, torch.exp(-math.log(rate) * self.rank), 0.0)
-        return ((weight * x).cumsum(1) / weight.cumsum(1).clamp(min=1e-300)).to(self.dtype)
 
-    def typical(self, x: Float[Tensor, "B L"], rate: float) -> Float[Tensor, "B L"]:
-        """A power mean of sizes: one change of 10^9 is nearly forgotten a dozen points later, and repeats do not make it 0."""
-        return self.mean(x.abs().to(torch.float64) ** 0.25, rate) ** 4
+@kept
+def _constants(dtype: torch.dtype, device: torch.device) -> _General:
+    inf, decay = math.inf, [-math.log(_FAST)] * 3 + [-math.log(_SLOW)] * 6
+
+    def column(*numbers: float, kind: torch.dtype = dtype) -> Tensor:
+        return torch.tensor(numbers, dtype=kind, device=device)[:, None, None]
+
+    return _General(
+        column(*decay, kind=torch.float64),
+        column(1, 30, 1, 1, 1, 10, 10, 10, 1, 1),
+        column(-inf, -inf, -_FAR, -_FAR, -_FAR, -inf, -inf, -inf, 0, 0),
+        column(inf, inf, _FAR, _FAR, _FAR, inf, inf, inf, 1e12, 1e12),
+        column(1, 1 / 4, 1 / 2, 1 / 2, 1 / 2, 1, 1, 1, 1 / 5, 1 / 5),
+        column(1e-5, 0, 0, 0, 0, 0, 1e-6, 1e-3, 1 / _MANY, 0),
+        column(inf, inf, inf, inf, _FAR, _MANY, _MANY, _MANY, _MANY, inf),
+        column(1 / 3, 1 / 3, 1 / 2, 1, 1 / 3, 1 / 2, 1, 1, 1, 1),
+        column(1 - math.log(100) / 3, 1 - math.log(100) / 3, -1, 0, -1, 0, 0, 0, 0, 0),
+        torch.tensor(_ORDER, device=device),
+    )
+
+
+# Where each feature stands in the stacks: ten asinh, ten log, seven others.
+_ORDER = [20, 10, 11, 13, 12, 0, 1, 5, 21, 2, 3, 4, 6, 7, 14, 15, 16, 17, 18, 19, 22, 23, 24, 25, 26, 8, 9]
 
 
 def general_tokens(
@@ -89,69 +125,69 @@ def general_tokens(
 ) -> tuple[Float[Tensor, "B L F"], Float[Tensor, "B L"], Float[Tensor, "B L"]]:
     """Features of each token, the unit of change at it (chart units, > 0) and the spacing of steps before it.
 
-    The unit is a running power mean of the size of recent changes, so it follows a curve from its first drop to its plateau.
+    The unit is a running power mean of the size of recent changes, so it follows a curve from its first drop to its plateau. What takes
+    the same function is stacked and put through it at once, for one curve's numbers cost less than the calls.
     """
-    value_before, step_before, has_before = previous(values, steps, seen)
-    gap = torch.where(has_before, steps - step_before, steps).clamp(min=1e-6)
-    count, moved = seen.cumsum(1), has_before & seen
-    change = torch.where(moved, values - value_before, 0.0)
+    kind, given, before = values.dtype, _constants(values.dtype, values.device), _Before(seen)
+    gap = torch.where(before.exists, steps - before.of(steps), steps).clamp(min=1e-6)
+    count, moved = seen.cumsum(1), before.exists & seen
+    change = (values - before.of(values)).masked_fill(~moved, 0.0)
+    top, bottom, since = _extremes(values, seen, count)
+    flat, fallback, first = top <= bottom, frame.fallback[:, None], values.gather(1, seen.int().argmax(1, keepdim=True))
+    width = torch.where(flat, fallback, top - bottom)
+    (lively, long, bend), (size, fast, slow, still) = _running(change, change - before.of(change), moved, count, given.decay)
+    unit = torch.maximum(lively, _SMALLEST_UNIT * long).clamp(min=1e-30)
+    unit = torch.where(flat, fallback, torch.maximum(unit, 1e-20 * width))
+    size = torch.where(flat, fallback, torch.maximum(size, unit * 1e-3))
+    # The fallback may stand in while values are equal, but no later token may learn what it was.
+    known = before.exists & ~before.of(flat)
+    unit_before, width_before = (torch.where(known, before.of(x), x) for x in (unit, width))
+    up, down, rise, number = top - values, values - bottom, values - first, count.clamp(min=1).to(kind)
+    room = torch.stack([frame.upper[:, None] - values, values - frame.lower[:, None]])
+    by_unit, by_width = torch.stack([change, change, up, down, rise]) / unit, torch.stack([change, up, rise]) / width
+    far = torch.cat([by_unit, by_width, (room / unit).nan_to_num(posinf=0.0)])
+    far = torch.asinh((far * given.stretch).clamp(given.least, given.most)) * given.shrink
+    far[-2:].masked_fill_(room.isinf(), -1.0)  # no bound is known
+    below = torch.stack([steps, unit, unit, unit, unit, unit_before, width_before])
+    ratios = torch.stack([gap, width, size, long, bend, unit, width]) / below
+    logs = torch.cat([torch.stack([steps, gap, number]), ratios])
+    logs = torch.log(logs.clamp(given.log_least, given.log_most)) * given.log_gain + given.log_shift
+    plain = [steps / 50 - 1, 2 * down / width - 1, 2 * fast / unit, 2 * slow / size, still, (number - since.clamp(max=number)) / number]
+    features = torch.cat([far, logs, torch.stack([*plain, flat.to(kind)])])
+    return features.index_select(0, given.order).clamp(-12, 12).movedim(0, -1), unit, gap
+
+
+def _extremes(values: Tensor, seen: Tensor, count: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Highest and lowest value up to each token, and the number of tokens up to the latest highest one, all (B, L)."""
     high = values.masked_fill(~seen, -torch.inf).cummax(1)
     low = values.masked_fill(~seen, torch.inf).cummin(1)
     top, bottom = (torch.where(count > 0, x.values, values) for x in (high, low))
-    flat, fallback = top <= bottom, frame.fallback[:, None]
-    width = torch.where(flat, fallback, top - bottom)
-    running = _Running(moved, count, values.dtype)
-    long = running.typical(change, _SLOW)
-    unit = torch.maximum(running.typical(change, _FAST), _SMALLEST_UNIT * long).clamp(min=1e-30)
-    unit = torch.where(flat, fallback, torch.maximum(unit, 1e-20 * width))
-    slow = torch.where(flat, fallback, torch.maximum(running.mean(change.abs(), _SLOW), unit * 1e-3))
-    bend = running.typical(_bend(change, steps, moved), _SLOW)
-    # The fallback may stand in while values are equal, but no later token may learn what it was.
-    was_flat = previous(flat.to(values.dtype), steps, seen)[0] > 0
-    unit_before, width_before = (torch.where(has_before & ~was_flat, previous(x, steps, seen)[0], x) for x in (unit, width))
-    first = values.gather(1, seen.int().argmax(1, keepdim=True))
-    number = count.clamp(min=1).to(values.dtype)
-    since_top = number - torch.where(seen, 1 + high.indices, 1).to(values.dtype).clamp(max=number)
-    features = [
-        *_time(steps, gap, number),
-        torch.asinh(change / unit),
-        torch.asinh(30 * change / unit) / 4,
-        torch.asinh(10 * change / width),
-        2 * (values - bottom) / width - 1,
-        *(torch.asinh((x / unit).clamp(-_FAR, _FAR)) / 2 for x in (top - values, values - bottom, values - first)),
-        *(torch.asinh(10 * x / width) for x in (top - values, values - first)),
-        torch.log((width / unit).clamp(max=_FAR)) / 3 - 1,
-        torch.log((slow / unit).clamp(max=_MANY)) / 2,
-        torch.log((long / unit).clamp(1e-6, _MANY)),
-        torch.log((bend / unit).clamp(1e-3, _MANY)),
-        torch.log((unit / unit_before).clamp(1 / _MANY, _MANY)),
-        torch.log(width / width_before),
-        2 * running.mean(change, _FAST) / unit,
-        2 * running.mean(change, _SLOW) / slow,
-        running.mean((change == 0).to(values.dtype), _SLOW),
-        since_top / number,
-        flat.to(values.dtype),
-        *(_room(x, unit) for x in (frame.upper[:, None] - values, values - frame.lower[:, None])),
-    ]
-    return torch.stack([x.to(values.dtype).clamp(-12, 12) for x in features], dim=-1), unit, gap
+    return top, bottom, (1 + high.indices).where(seen, 1).to(values.dtype)
 
 
-def _bend(change: Tensor, steps: Tensor, moved: Tensor) -> Tensor:
-    """How much each change differs from the one before it; the first one itself."""
-    before, _, has_two = previous(change, steps, moved)
-    return torch.where(moved & has_two, change - before, change)
+def _running(change: Tensor, bend: Tensor, moved: Tensor, count: Tensor, decay: Tensor) -> tuple[Tensor, Tensor]:
+    """Means over a prefix that forget, a token at a time; only tokens that ``moved``, having one before, count.
 
+    Args:
+        change: (B, L) from the token before.
+        bend: (B, L) by how much it differs from the change before it.
+        moved: (B, L) whether there is a token before.
+        count: (B, L) tokens so far.
+        decay: log of 1 / memory, of three sums with short and six with long memory.
 
-def _time(steps: Tensor, gap: Tensor, number: Tensor) -> list[Tensor]:
-    """Step, spacing and number of points, relative to the horizon and to one another."""
-    share = steps / 100
-    logs = torch.log(share.clamp(min=1e-7)) / 3 + 1, torch.log(gap / 100) / 3 + 1, torch.log(gap / steps), torch.log(number) / 2 - 1
-    return [2 * share - 1, *logs]
-
-
-def _room(room: Tensor, unit: Tensor) -> Tensor:
-    """Distance to a bound in units of change, -1 where no bound is known."""
-    return torch.where(torch.isinf(room), -1.0, torch.asinh((room / unit).nan_to_num(posinf=0.0).clamp(0, 1e12)) / 5)
+    Returns:
+        Typical sizes of the change by the short and long memory, and of the bend by the long one, (3, B, L): power means, so that one
+        change of 10^9 is nearly forgotten a dozen points later, and repeats do not make it 0. Means (4, B, L): of the size of the change,
+        by the long memory, of the change by the short and the long one, and of whether it is 0.
+    """
+    x = torch.stack([change, bend]).to(torch.float64)
+    root, own = x.abs().sqrt().sqrt(), x[0]
+    one, still = torch.ones_like(own), own == 0
+    weight = torch.exp(decay * count) * moved
+    sums = (torch.stack([one, root[0], own, one, root[0], root[1], own.abs(), own, still.to(own)]) * weight).cumsum(-1)
+    fast, slow = ((part[1:] / part[0].clamp(min=1e-300)).to(change.dtype) for part in (sums[:3], sums[3:]))
+    typical = torch.cat([fast[:1], slow[:2]])
+    return typical.square().square(), torch.stack([slow[2], fast[1], slow[3], slow[4]])
 
 
 def general_query(query: Float[Tensor, "B P"], step: Float[Tensor, "B #P"], gap: Float[Tensor, "B #P"]) -> Float[Tensor, "B P F"]:

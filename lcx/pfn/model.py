@@ -15,11 +15,11 @@ the decoder are ours, chosen by the measurements in benchmarks/LOG.md.
 from dataclasses import asdict, replace
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from lcx.config import PFNConfig
-from lcx.pfn.blocks import MLP, Block
+from lcx.pfn.blocks import MLP, Block, linear, normed
 from lcx.pfn.context import Cache, Context, pick
 from lcx.pfn.features import (
     GENERAL_QUERY,
@@ -32,6 +32,7 @@ from lcx.pfn.features import (
     parametric_query,
     parametric_tokens,
 )
+from lcx.pfn.kept import later_and_itself
 from lcx.pfn.moves import describe
 from lcx.pfn.others import Others
 from lcx.pfn.reader import Reader
@@ -117,23 +118,24 @@ class PFN(nn.Module):
             The context, one state per token. A state after missing tokens only is meaningless.
         """
         seen = ~(values.isnan() | steps.isnan())
-        values, steps = torch.where(seen, values, 0.0), torch.where(seen, steps, 100.0)
+        values, steps = values.where(seen, 0.0), steps.where(seen, 100.0)
         length = values.shape[1]
-        hidden = torch.ones(length, length, dtype=torch.bool, device=values.device).triu(1) | ~seen[:, None, None, :]
+        later, itself = later_and_itself(length, values.device)
         # A token always sees itself: a row without any key would be NaN and spoil gradients even where it is not used.
-        hidden = hidden & ~torch.eye(length, dtype=torch.bool, device=values.device)
+        hidden = (later | ~seen[:, None, None, :]) & ~itself
         tokens, unit, gap = self._describe(values, steps, seen, frame)
-        x, kept = self.embed(tokens), []
+        bias, known = _bias(hidden, tokens.dtype), (_beside_one(values), values, unit)
+        x, kept = linear(self.embed, tokens), []
         for block in self.blocks:
             assert isinstance(block, Block)
             q, k, v = block.project(x)
             kept.append((k, v))
-            here, own = values, unit
             if only is not None and len(kept) == len(self.blocks):
-                x, q, hidden = pick(x, only, 1), pick(q, only, 2), pick(hidden.expand(len(x), -1, -1, -1), only, 2)
-                here, own = pick(values, only, 1), pick(unit, only, 1)
-            x = block.attend(x, q, k, v, hidden, values, here, own)
-        return Context(self.state_norm(x).expand(-1, length, -1), values, steps, seen, unit, gap, frame, Cache(kept) if cache else None)
+                x, q, bias = pick(x, only, 1), pick(q, only, 2), pick(bias, only, 2)
+                known = known[0], pick(values, only, 1), pick(unit, only, 1)
+            x = block.attend(x, q, k, v, bias, known)
+        states = normed(self.state_norm, x).expand(-1, length, -1)
+        return Context(states, values, steps, seen, unit, gap, frame, Cache(kept) if cache else None)
 
     def append(self, context: Context, value: Float[Tensor, "B"], step: Float[Tensor, "B"]) -> Context:
         """The context with one more point per curve, equal to encoding it anew; NaN leaves a curve as it was.
@@ -145,23 +147,24 @@ class PFN(nn.Module):
         length = context.values.shape[1]
         cache = context.cache.for_append(length)
         is_seen = ~(value.isnan() | step.isnan())
-        value, step = torch.where(is_seen, value, 0.0), torch.where(is_seen, step, 100.0)
+        value, step = value.where(is_seen, 0.0), step.where(is_seen, 100.0)
         seen = torch.cat([context.seen, is_seen[:, None]], 1)
         hidden = ~seen[:, None, None, :]
         hidden[..., -1] = False
         values, steps = torch.cat([context.values, value[:, None]], 1), torch.cat([context.steps, step[:, None]], 1)
         # All tokens are described anew, which costs little beside one token's pass, and keeps one definition of every feature.
         tokens, unit, gap = (x[:, -1:] for x in self._describe(values, steps, seen, context.frame))
-        x = self.embed(tokens)
+        bias, known = _bias(hidden, tokens.dtype), (_beside_one(values), value[:, None], unit)
+        x = linear(self.embed, tokens)
         for block, (keys, kept) in zip(self.blocks, cache.layers, strict=True):
             assert isinstance(block, Block)
             q, k, v = block.project(x)
             keys[:, :, length : length + 1], kept[:, :, length : length + 1] = k, v
-            x = block.attend(x, q, keys[:, :, : length + 1], kept[:, :, : length + 1], hidden, values, value[:, None], unit)
+            x = block.attend(x, q, keys[:, :, : length + 1], kept[:, :, : length + 1], bias, known)
         cache.used = length + 1
         return replace(
             context,
-            states=torch.cat([context.states, self.state_norm(x)], 1),
+            states=torch.cat([context.states, normed(self.state_norm, x)], 1),
             values=values,
             steps=steps,
             seen=seen,
@@ -195,26 +198,37 @@ class PFN(nn.Module):
         """
         if others is not None and self.reader is None:
             raise ValueError("expected no other runs for a model without a reader, got some; train one with reader=64, say")
-        told = None if others is None else describe(others, context, tokens.expand(len(queries), -1), queries)
-        tokens = tokens.expand(len(queries), -1)
-        state = context.states.gather(1, tokens[..., None].expand(-1, -1, self.config.width))
-        value, step, base, gap = (x.gather(1, tokens) for x in (context.values, context.steps, context.units, context.gaps))
+        whole = tokens.expand(len(queries), -1)
+        state = context.states.gather(1, whole[..., None].expand(-1, -1, self.config.width))
+        value, step, base, gap = (x.gather(1, whole) for x in (context.values, context.steps, context.units, context.gaps))
         asked = general_query(queries, step, gap) if self.general else parametric_query(queries, step)
-        x = self.state(state) + self.query(asked)
+        x = linear(self.state, state) + linear(self.query, asked)
+        told = None if others is None else describe(others, context, whole, queries)
         if told is not None and self.reader is not None:
-            added, weights, moves = self.reader(told, state, asked)
+            added, weights, moves = self.reader(told, state.expand_as(x), asked)
             x = x + added
         for mlp in self.decoder:
             x = mlp(x)
-        out = self.head(self.head_norm(x))
+        out = linear(self.head, normed(self.head_norm, x))
         out = out if out.dtype == torch.float64 else out.float()  # bf16 while training
         logits, loc, log_scale, log_unit = out.split([self.config.components] * 3 + [1], dim=-1)
         if told is not None:
             loc = loc + (weights * torch.asinh(moves * torch.exp(-log_unit.clamp(-9, 9)))).sum(-1, keepdim=True)
         if self.general:  # loc moves by decades of the unit; near it sinh is linear
-            unit = base[..., None] * torch.exp(log_unit.clamp(-9, 9))
-            spread = torch.exp(log_scale.clamp(-8, 4)) * torch.cosh(loc.clamp(-12, 12)) * unit
-            return Predictive(logits, value[..., None] + unit * torch.sinh(loc.clamp(-12, 12)), spread + _SMALLEST_SPREAD * base[..., None])
+            base, value, loc = base[..., None], value[..., None], loc.clamp(-12, 12)
+            unit = base * torch.exp(log_unit.clamp(-9, 9))
+            spread = torch.exp(log_scale.clamp(-8, 4)) * torch.cosh(loc) * unit
+            return Predictive(logits, value + unit * torch.sinh(loc), spread + _SMALLEST_SPREAD * base)
         unit = torch.exp(log_unit.clamp(-9, 3))
         scale = unit * torch.exp(log_scale.clamp(-8, 4)) + _SMALLEST_SCALE
         return Predictive(logits, value[..., None] + unit * loc, scale)
+
+
+def _bias(hidden: Bool[Tensor, "B 1 L K"], dtype: torch.dtype) -> Float[Tensor, "B 1 L K"]:
+    """What hides keys when it is added to scores."""
+    return torch.zeros(hidden.shape, dtype=dtype, device=hidden.device).masked_fill(hidden, -torch.inf)
+
+
+def _beside_one(values: Float[Tensor, "B K"]) -> Float[Tensor, "B K 2"]:
+    """The values, of which weights make a mean, and ones, of which they make their sum."""
+    return torch.stack([values, torch.ones_like(values)], -1)
