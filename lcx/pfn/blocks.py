@@ -27,7 +27,7 @@ def linear(layer: nn.Linear, x: Tensor) -> Tensor:
 
 def normed(layer: nn.LayerNorm, x: Tensor) -> Tensor:
     """The same of a layer norm."""
-    return functional.layer_norm(x, layer.normalized_shape, layer.weight, layer.bias, layer.eps)
+    return torch.layer_norm(x, layer.normalized_shape, layer.weight, layer.bias, layer.eps)
 
 
 class MLP(nn.Module):
@@ -60,7 +60,8 @@ class Block(nn.Module):
     def project(self, x: Float[Tensor, "B L D"]) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values, each (B, H, L, D / H)."""
         batch, length, _ = x.shape
-        return linear(self.qkv, normed(self.norm, x)).view(batch, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4).unbind(0)
+        q, k, v = linear(self.qkv, normed(self.norm, x)).view(batch, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4).unbind(0)
+        return q, k, v
 
     def attend(
         self, x: Tensor, q: Tensor, k: Tensor, v: Tensor, bias: Float[Tensor, "*B L K"], seen: tuple[Tensor, Tensor, Tensor]

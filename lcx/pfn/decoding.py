@@ -42,8 +42,9 @@ def decode(
         values, steps, tokens, queries = (x[rows].to(device) for x in (read.values, read.steps, last, ahead))
         only = tokens[:, 0] if tokens.shape[1] == 1 else None
         context = model.encode(values, steps, frame=_frame(read, rows, device), only=only)
-        laws.append(model.decode(context, tokens, queries, None if others is None else others.rows(rows).to(device)))
-    logits, loc, scale = (torch.cat([getattr(law, name).cpu() for law in laws]) for name in ("logits", "loc", "scale"))
+        law = model.decode(context, tokens, queries, None if others is None else others.rows(rows).to(device))
+        laws.append((law.logits, law.loc, law.scale))
+    logits, loc, scale = (x[0].cpu() if len(x) == 1 else torch.cat([part.cpu() for part in x]) for x in zip(*laws, strict=True))
     return Predictive(logits, loc, scale)
 
 

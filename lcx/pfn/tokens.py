@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -90,40 +91,43 @@ class GeneralTokens:
     most, first_step = GENERAL_TOKENS, 1e-5
 
     def __init__(self, curves: Curves, *, mode: str, bounds: Any) -> None:
-        sign, (lower, upper) = direction(mode), bounds
-        values, counts = curves.values, curves.counts
-        last = values.gather(1, counts[:, None] - 1).squeeze(1)
-        width = values.nan_to_num(-torch.inf).amax(1) - values.nan_to_num(torch.inf).amin(1)
-        best = last + sign * torch.where(width > SMALLEST_RANGE, width, 1.0)
-        if (odd := ~(width.isfinite() & best.isfinite() & (values.nan_to_num(0.0).abs().amax(1) <= _LARGEST))).any():
-            row, came = int(odd.int().argmax()), values[int(odd.int().argmax())].tolist()[:5]
-            raise ValueError(
-                f"Expected values up to {_LARGEST:g} in size with a finite range; got {came}... in curve {row}. Rescale the values."
-            )
-        best = torch.where(best == last, torch.nextafter(last, torch.full_like(last, sign * torch.inf)), best)
-        self.scale = Scale(last, best)
-        width = self.scale.slope.abs()
-        ends = [torch.full_like(last, side * torch.inf if bound is None else float(bound)) for bound, side in ((lower, -1), (upper, 1))]
-        below, above = (sign * (end - last) / width for end in ends[::sign])
-        first, room = values[:, 0], ends[1] - ends[0]
-        near = torch.minimum((ends[0] - first).abs(), (ends[1] - first).abs())
-        near = torch.where(near.isfinite() & (near > 0), near, first.abs().clamp(min=1))
-        fallback = (torch.where(room.isfinite(), room, near) / width).clamp(1e-30, 1e30)  # else 0 or infinite in float32
-        self.frame = Frame(*(x.float() for x in (below, above, fallback)))
-        self.thinned = counts > GENERAL_TOKENS
-        self.counts = counts.clamp(max=GENERAL_TOKENS)
-        self.origin = torch.arange(min(values.shape[1], GENERAL_TOKENS)).expand(len(values), -1)
-        if self.thinned.any():
+        values, counts = curves.values.numpy(), curves.counts.numpy()
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # refused, or meant to be infinite
+            shown = self._charted(values, counts, direction(mode), bounds)
+        self.thinned, self.counts = (torch.from_numpy(x) for x in (counts > GENERAL_TOKENS, np.minimum(counts, GENERAL_TOKENS)))
+        k, steps = np.arange(min(values.shape[1], GENERAL_TOKENS)), model_steps(curves.steps, curves).numpy()
+        kept = np.broadcast_to(k, (len(values), len(k)))
+        if (counts > GENERAL_TOKENS).any():
             early = GENERAL_TOKENS - RECENT
-            k = torch.arange(GENERAL_TOKENS)
-            even = (k * ((counts - RECENT - 1) / (early - 1))[:, None]).round().long()
-            kept = torch.where(k < early, even, (counts - GENERAL_TOKENS)[:, None] + k)
-            self.origin = torch.where(self.thinned[:, None], kept, k).clamp(max=values.shape[1] - 1)
-        padding = torch.arange(self.origin.shape[1]) >= self.counts[:, None]
-        shown = sign * (values - last[:, None]) / width[:, None]
-        steps = model_steps(curves.steps, curves)
-        values, steps = (x.gather(1, self.origin).masked_fill(padding, torch.nan) for x in (shown, steps))
-        self.values, self.steps = values.float(), steps.clamp(min=self.first_step).float()
+            even = (k * ((counts - RECENT - 1) / (early - 1))[:, None]).round().astype(int)
+            late = np.where(k < early, even, (counts - GENERAL_TOKENS)[:, None] + k)
+            kept = np.where(counts[:, None] > GENERAL_TOKENS, late, k).clip(max=values.shape[1] - 1)
+            padding = k >= np.minimum(counts, GENERAL_TOKENS)[:, None]
+            shown, steps = (np.where(padding, np.nan, np.take_along_axis(x, kept, 1)) for x in (shown, steps))
+        self.origin = torch.from_numpy(kept.copy())
+        self.values, self.steps = (torch.from_numpy(x.astype(np.float32)) for x in (shown, np.maximum(steps, self.first_step)))
+
+    def _charted(self, values: Float[np.ndarray, "B L"], counts: Int[np.ndarray, "B"], sign: int, bounds: Any) -> Float[np.ndarray, "B L"]:
+        """The values in the chart of each curve, whose scale and frame it finds."""
+        lower, upper = (side * np.inf if bound is None else float(bound) for bound, side in zip(bounds, (-1, 1), strict=True))
+        first, last = values[:, 0], values[np.arange(len(values)), counts - 1]
+        top, bottom = np.fmax.reduce(values, 1), np.fmin.reduce(values, 1)
+        width = top - bottom
+        best = last + sign * np.where(width > SMALLEST_RANGE, width, 1.0)
+        if (odd := ~(np.isfinite(width) & np.isfinite(best) & (np.maximum(top, -bottom) <= _LARGEST))).any():
+            row = int(odd.argmax())
+            raise ValueError(
+                f"Expected values up to {_LARGEST:g} in size with a finite range; got {values[row, :5].tolist()}... in curve {row}. "
+                "Rescale the values."
+            )
+        best = np.where(best == last, np.nextafter(last, sign * np.inf), best)
+        self.scale, width = Scale(torch.from_numpy(last), torch.from_numpy(best)), np.abs(best - last)
+        near, room = np.minimum(np.abs(lower - first), np.abs(upper - first)), upper - lower
+        near = np.where(np.isfinite(near) & (near > 0), near, np.maximum(np.abs(first), 1))
+        fallback = ((room if room < np.inf else near) / width).clip(1e-30, 1e30)  # else 0 or infinite in float32
+        below, above = (sign * (end - last) / width for end in (lower, upper)[::sign])
+        self.frame = Frame(*(torch.from_numpy(x.astype(np.float32)) for x in (below, above, fallback)))
+        return sign * (values - last[:, None]) / width[:, None]
 
     def token_at(self, cutoffs: Int[Tensor, "C"]) -> Int[Tensor, "B C"]:
         """Index of the last token among the first ``cutoffs`` points."""
@@ -148,5 +152,8 @@ def _noted(what: str, which: Bool[Tensor, "B"]) -> list[str]:
 
 def model_steps(steps: Float[Tensor, "B ..."], curves: Curves) -> Float[Tensor, "B ..."]:
     """t = 100 * step / horizon of the user's steps; NaN stays."""
-    less = torch.where(curves.horizon > 1e300, 1e-10, 1.0).to(steps)  # lest 100 * step overflow
-    return (100 * (steps.movedim(0, -1) * less) / (curves.horizon * less)).movedim(-1, 0)
+    horizon = curves.horizon.reshape(-1, *[1] * (steps.dim() - 1))
+    if bool((horizon > 1e300).any()):  # lest 100 * step overflow
+        less = torch.where(horizon > 1e300, 1e-10, 1.0).to(steps)
+        return 100 * (steps * less) / (horizon * less)
+    return 100 * steps / horizon
