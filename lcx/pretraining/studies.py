@@ -77,10 +77,11 @@ def _misled(values: Tensor, steps: Tensor, runs: int, generator: torch.Generator
     whose = torch.arange(n, device=values.device).roll(runs)
     alike = torch.rand(n, 1, 1, **like) < 0.5
 
-    def drawn() -> Tensor:
-        return torch.where(alike, torch.randn(n, 1, 1, **like), torch.randn(n, k, 1, **like))
+    def drawn(one: float, each: float) -> Tensor:
+        return torch.where(alike, one * torch.randn(n, 1, 1, **like), each * torch.randn(n, k, 1, **like))
 
-    alien = values[whose] * torch.exp(torch.where(alike, 1.0, 0.7) * drawn()) + torch.where(alike, 0.7, 0.3) * drawn()
+    far = torch.exp(torch.where(alike, 1.5 * torch.randn(n, 1, 1, **like), 0.0))  # some live on another scale altogether
+    alien = values[whose] * torch.exp(drawn(1.5, 0.7)) + far * drawn(0.5, 0.3)
     share = torch.where(alike & (torch.rand(n, 1, 1, **like) < 0.7), 1.0, 0.3 + 0.7 * torch.rand(n, 1, 1, **like))
     chosen = (torch.rand(n, 1, 1, **like) < MISLED) & (torch.rand(n, k, 1, **like) < share)
     chosen &= (~values.isnan()).any(-1, keepdim=True)
