@@ -55,6 +55,7 @@ bench-speed: .venv/installed-dev  ## what a forecast takes, all in, by what is a
 
 bench-real: .venv/installed-dev  ## lcx and its rivals on real curves: make bench-real DATA=folder (see benchmarks/curves.py)
 	$(BIN)/python benchmarks/synthetic/prior_fit.py --data $(DATA)
+	$(BIN)/python -m benchmarks.synthetic.study_fit --data $(DATA)
 	$(BIN)/python benchmarks/forecasts/real_curves.py --data $(DATA) --methods all --model general parametric --pictures
 	$(BIN)/python benchmarks/tables.py
 

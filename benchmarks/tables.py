@@ -29,6 +29,7 @@ SECTIONS = (
     stopping.early_stop,
     synthetic.beside_parametric,
     synthetic.prior_fit,
+    synthetic.study_fit,
     synthetic.log_score,
     synthetic.calibration,
     speed.forecast,

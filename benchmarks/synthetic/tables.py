@@ -1,5 +1,6 @@
 """The sections of benchmarks/README.md on curves drawn from the priors, from the results of this folder."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from benchmarks.markdown import table
@@ -38,11 +39,6 @@ def prior_fit() -> str | None:
     result = read_result("synthetic/prior_fit")
     if result is None:
         return None
-
-    def quantiles(values: list[float]) -> str:
-        return " / ".join(f"{x:.2f}" for x in values)
-
-    rows = ([name, quantiles(row["real"]), quantiles(row["prior"])] for name, row in result["statistics"].items())
     lines = [
         "## The prior of the general model beside real curves",
         "",
@@ -50,13 +46,38 @@ def prior_fit() -> str | None:
         "(`benchmarks/synthetic/statistics_of_curves.py`); every source one vote.",
         f"A classifier tells the two apart with an AUC of {result['auc']:.2f}.",
         "",
-        *table("| statistic | real | prior |", rows),
+        *table("| statistic | real | prior |", _quantiles(result)),
         "",
         "![48 real curves beside 48 draws](synthetic/results/prior_fit.png)",
         "",
         origin(result),
     ]
     return "\n".join(lines)
+
+
+def study_fit() -> str | None:
+    """How like real studies those of the prior are."""
+    result = read_result("synthetic/study_fit")
+    if result is None:
+        return None
+    lines = [
+        "## Studies of the prior beside real ones",
+        "",
+        "Quantiles 10/25/50/75/90 % over studies of how alike eight runs of a study are, larger being better, in the median range of a run",
+        "(`benchmarks/synthetic/statistics_of_studies.py`); logarithms are to base 10 where a name begins with log. Every source has one",
+        "vote, shared among its studies.",
+        "",
+        *table("| statistic | real | prior |", _quantiles(result)),
+        "",
+        origin(result),
+    ]
+    return "\n".join(lines)
+
+
+def _quantiles(result: dict[str, Any]) -> Iterator[list[str]]:
+    """Rows of a table of statistics, real and of the prior."""
+    for name, row in result["statistics"].items():
+        yield [name, *(" / ".join(f"{x:.2f}" for x in row[side]) for side in ("real", "prior"))]
 
 
 def log_score() -> str | None:
