@@ -72,7 +72,17 @@ def general(folder: Path) -> str:
 def seen(about: dict[str, Any]) -> list[str]:
     """The real curves that a model was trained on, a row per source."""
     rows = [f"| {s['name']} | {s['runs']} | {s['studies']} | {s['licence'] or '?'} | {s['origin'] or '?'} |" for s in about.get("real", [])]
-    return ["| source | runs | studies | licence | from |", "|---|---|---|---|---|", *rows, ""] if rows else []
+    if not rows:
+        return []
+    return [
+        "How to obtain each source, and the command that turns it into the curves seen: benchmarks/SOURCES.md of the repository. Runs are",
+        "those left without the ones that are short, very large or there twice.",
+        "",
+        "| source | runs | studies | licence | from |",
+        "|---|---|---|---|---|",
+        *rows,
+        "",
+    ]
 
 
 def training(folder: Path, about: dict[str, Any]) -> list[str]:

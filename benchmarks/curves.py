@@ -1,7 +1,8 @@
 """Real learning curves as a user would give them: folders of ``<name>.npz`` and ``<name>.json`` files to lists of curves.
 
 ``<name>.npz`` holds ``values`` (n, length), NaN where missing; ``steps`` (length,) or (n, length); ``group`` (n,), the task of each
-curve. ``<name>.json`` holds ``direction`` ("min" or "max") and ``metric``. ``benchmarks/convert.py`` makes such files from public sources.
+curve. ``<name>.json`` holds ``direction`` ("min" or "max") and ``metric``. ``benchmarks/convert.py`` makes such files from the public
+sources of benchmarks/SOURCES.md.
 """
 
 import json

@@ -1,6 +1,6 @@
 """Makes every page that shows results anew: ``python benchmarks/tables.py``.
 
-benchmarks/README.md, benchmarks/RELIABILITY.md, the models' cards, and the figures between marks in README.md and docs/.
+benchmarks/README.md, RELIABILITY.md and SOURCES.md, the models' cards, and the figures between marks in README.md and docs/.
 """
 
 import ast
@@ -14,6 +14,7 @@ from benchmarks.markdown import table
 from benchmarks.mcmc import tables as mcmc
 from benchmarks.provenance import BENCHMARKS, ROOT
 from benchmarks.scale import tables as scale
+from benchmarks.sources import catalogue
 from benchmarks.speed import tables as speed
 from benchmarks.stopping import tables as stopping
 from benchmarks.studies import tables as studies
@@ -58,6 +59,7 @@ def pages() -> dict[Path, str]:
     found = {
         BENCHMARKS / "README.md": figures((BENCHMARKS / "README.md").read_text()),
         BENCHMARKS / "RELIABILITY.md": faults.page(),
+        BENCHMARKS / "SOURCES.md": catalogue.page(),
         readme_page: readme_figures.with_figures(readme_page.read_text()),
         **{page: docs_figures.with_figures(page.read_text()) for page in sorted((ROOT / "docs").glob("*.md"))},
     }

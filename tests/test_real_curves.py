@@ -8,7 +8,6 @@ from types import ModuleType, SimpleNamespace
 import numpy as np
 import pytest
 
-from benchmarks import convert, deepobs
 from benchmarks.curves import CUTOFFS, RealCurve, bounds_of, load_all, load_source
 from benchmarks.forecasts import tables
 from benchmarks.forecasts.baselines import FAMILIES, RIVALS, best_fit, ensemble, ets, fit, last_value, random_walk, theta
@@ -175,57 +174,6 @@ def test_sources_are_read_as_documented(tmp_path):
     np.testing.assert_array_equal(load_all(tmp_path, most=2)["a"][1].values, curves[1].values)
     with pytest.raises(FileNotFoundError, match="--data"):
         load_all(tmp_path / "none")
-
-
-def test_converters_round_trip(tmp_path, monkeypatch, capsys):
-    y = np.round(1 / np.arange(1.0, 13.0), 6)
-    rows = [f"{d},knn,{2**i},{s},0,{v + s / 4}" for d in (6, 11) for i, v in enumerate(y) for s in (-1, 1)]
-    header = "openmlid,learner,size_train,outer_seed,inner_seed,score_valid"
-    (tmp_path / "database-logloss.csv").write_text("\n".join([header, *rows]))
-    (tmp_path / "task.json").write_text(json.dumps([{"valid": {"loss": [*y, float("inf")]}}, {"valid": {"loss": y[:3].tolist()}}]))
-    # Out of order, and step 3 logged twice after a restart.
-    table = [f"{run},{i + 1},{v}" for run in "ab" for i, v in reversed(list(enumerate(y)))]
-    (tmp_path / "runs.csv").write_text("\n".join(["run,step,value", "a,3,7", *table]))
-    for command in (
-        ["lcdb", tmp_path / "database-logloss.csv", tmp_path / "out" / "lcdb1.0"],
-        ["taskset", tmp_path, tmp_path / "out" / "taskset", "--pattern", "task*.json"],
-        ["table", tmp_path / "runs.csv", tmp_path / "out" / "table", "--metric", "accuracy", "--direction", "max"],
-    ):
-        monkeypatch.setattr(sys, "argv", ["convert.py", *map(str, command)])
-        convert.main()
-    assert "2 curves of 2 groups" in capsys.readouterr().out
-    sources = load_all(tmp_path / "out")
-    assert {name: len(curves) for name, curves in sources.items()} == {"lcdb1.0": 2, "taskset": 1, "table": 2}
-    for name, steps in {"lcdb1.0": 2.0 ** np.arange(12), "taskset": np.arange(1.0, 13.0), "table": np.arange(1.0, 13.0)}.items():
-        for curve in sources[name]:
-            np.testing.assert_allclose(curve.values, y, atol=1e-12)
-            np.testing.assert_array_equal(curve.steps, steps)
-    modes = {name: (curves[0].mode, curves[0].bounds) for name, curves in sources.items()}
-    assert modes == {"lcdb1.0": ("min", (0.0, None)), "taskset": ("min", (0.0, None)), "table": ("max", (0.0, 1.0))}
-    assert {curve.group for curve in sources["lcdb1.0"]} == {"openml6", "openml11"}
-    with pytest.raises(ValueError, match="database-"):
-        convert.lcdb(tmp_path / "runs.csv")
-    with pytest.raises(ValueError, match="at least 4 points"):
-        convert.write(convert.Source([(np.ones(3), np.ones(3))], ["g"], {}), tmp_path / "none")
-
-
-def test_deepobs_is_read_by_test_problem(tmp_path):
-    for problem, optimizer in (("mnist_vae", "AdamOptimizer"), ("mnist_vae", "MomentumOptimizer"), ("cifar10_3c3d", "AdamOptimizer")):
-        run = {"test_losses": [3, 2, 1.5, float("nan"), 1e31]} | (
-            {"test_accuracies": [0.1, 0.2, 0.3, 0.4, 0.5]} if "3c3d" in problem else {}
-        )
-        path = tmp_path / problem / optimizer / "num_epochs__4" / "random_seed__42__2019.json"
-        path.parent.mkdir(parents=True)
-        path.write_text(json.dumps(run))
-    losses, accuracies = (deepobs.deepobs(tmp_path, metric) for metric in ("test_losses", "test_accuracies"))
-    assert losses.groups == ["cifar10_3c3d", "mnist_vae", "mnist_vae"]
-    assert [losses.about["direction"], accuracies.about["direction"]] == ["min", "max"]
-    np.testing.assert_array_equal(losses.curves[0][1], [3, 2, 1.5, np.nan, np.nan])
-    ((steps, values),) = accuracies.curves
-    np.testing.assert_array_equal(steps, [1, 2, 3, 4, 5])
-    np.testing.assert_array_equal(values, [0.1, 0.2, 0.3, 0.4, 0.5])
-    with pytest.raises(ValueError, match=r"expected test_losses in .*got none in .*clone it"):
-        deepobs.deepobs(tmp_path / "none", "test_losses")
 
 
 def curve(values, width, mode="max"):

@@ -134,15 +134,22 @@ def compare(real: dict[str, np.ndarray], weights: np.ndarray, rows: dict[str, np
     """Prints and stores quantiles of each statistic."""
     one, other, lines = table(real), table(rows), {}
     for j, name in enumerate(real):
-        there = ~np.isnan(one[:, j])
-        order = np.flatnonzero(there)[one[there, j].argsort()]
-        cumulated = weights[order].cumsum()
         lines[name] = {
-            "real": [round(float(one[order, j][np.searchsorted(cumulated, q * cumulated[-1])]), 3) for q in QUANTILES],
-            "prior": [round(float(q), 3) for q in np.nanquantile(other[:, j], QUANTILES)],
+            "real": quantiles_of(one[:, j], weights),
+            "prior": [round(float(q), 3) for q in np.nanquantile(other[:, j], QUANTILES)] if np.isfinite(other[:, j]).any() else None,
         }
         print(f"{name:34s} real {lines[name]['real']}  prior {lines[name]['prior']}")
     write_result("synthetic/prior_fit", {**provenance(), "quantiles": QUANTILES, "auc": auc, "statistics": lines})
+
+
+def quantiles_of(values: np.ndarray, weights: np.ndarray) -> list[float] | None:
+    """Weighted quantiles of one statistic, NaN left out; None if no curve has it, as room above where no source has an upper bound."""
+    there = np.flatnonzero(~np.isnan(values))
+    if not len(there):
+        return None
+    order = there[values[there].argsort()]
+    cumulated = weights[order].cumsum()
+    return [round(float(values[order][np.searchsorted(cumulated, q * cumulated[-1])]), 3) for q in QUANTILES]
 
 
 def draw(sources: dict[str, list[RealCurve]], prior: GeneralPrior) -> None:

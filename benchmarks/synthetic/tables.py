@@ -77,7 +77,7 @@ def study_fit() -> str | None:
 def _quantiles(result: dict[str, Any]) -> Iterator[list[str]]:
     """Rows of a table of statistics, real and of the prior."""
     for name, row in result["statistics"].items():
-        yield [name, *(" / ".join(f"{x:.2f}" for x in row[side]) for side in ("real", "prior"))]
+        yield [name, *("none" if row[side] is None else " / ".join(f"{x:.2f}" for x in row[side]) for side in ("real", "prior"))]
 
 
 def log_score() -> str | None:
