@@ -77,6 +77,7 @@ def test_deepobs_is_read_by_test_problem(tmp_path):
     with pytest.raises(ValueError, match=r"expected test_losses in .*got none in .*clone it"):
         optimizers.deepobs(tmp_path / "none", "test_losses")
 
+
 def test_algoperf_leaves_out_what_a_restart_repeats_and_joins_frameworks(tmp_path):
     def log(workload, trial, columns, *rows):
         put(tmp_path / "previous_leaderboards" / "v" / workload / trial / "eval_measurements.csv", "\n".join([columns, *rows]))
@@ -194,7 +195,7 @@ def test_the_digest_is_that_of_the_curves_and_not_of_their_padding(tmp_path):
         changed = {key: array.copy() for key, array in one.items()}
         changed[name][place] = "c" if name == "group" else 0.5
         assert digest(changed) != digest(one), name
-    uneven = source.curves + [(np.array([1.0, 2, 3, 7]), np.ones(4))]
+    uneven = [*source.curves, (np.array([1.0, 2, 3, 7]), np.ones(4))]
     assert write(Source(uneven, ["a"] * 3, source.about), tmp_path / "uneven")["steps"].shape == (3, 6)
 
 
@@ -228,7 +229,7 @@ def test_every_source_that_the_shipped_model_saw_can_be_obtained():
         assert set(chosen_parts()[name].groups)
         (command,) = (line for line in page.splitlines() if line.startswith(f"python -m benchmarks.convert {name} "))
         assert parser.parse_args(command.split()[3:]).kind == name
-    rows = [line.split(" | ")[0][2:] for line in card.splitlines() if line.startswith("| ") and "github" in line or "PyPI" in line]
+    rows = [line.split(" | ")[0][2:] for line in card.splitlines() if line.startswith("| ") and ("github" in line or "PyPI" in line)]
     assert rows == seen
 
 

@@ -1,6 +1,7 @@
 """The public sources of real curves that the model `general` was trained on: where each is had and what reads it.
 
-``python -m benchmarks.convert NAME --raw DIR --folder OUT`` turns one into the files that the model saw. ``page`` writes benchmarks/SOURCES.md.
+``python -m benchmarks.convert NAME --raw DIR --folder OUT`` turns one into the files that the model saw; ``page`` is the text of
+benchmarks/SOURCES.md.
 """
 
 from collections.abc import Callable
@@ -95,8 +96,8 @@ READERS = {name: read for origin in ORIGINS for name, read in origin.readers.ite
 HEAD = """# Sources of real curves
 
 The model `general` was trained on runs of the public sources below, and the numbers of its prior were fitted to them
-([its card](../models/general/README.md) counts what it saw). Neither the curves nor the sources are part of this repository. For each: the command
-that obtains it, the licence it is published under, and the commands that turn it into the files that
+([its card](../models/general/README.md) counts what it saw). Neither the curves nor the sources are part of this repository. For each:
+the command that obtains it, the licence it is published under, and the commands that turn it into the files that
 `lcx pretrain --real FOLDER` and `benchmarks/forecasts/real_curves.py --data FOLDER` read.
 
 Of some sources a part was seen: `sources/chosen.json` lists the studies, and the runs where a random sample was drawn. The command keeps to

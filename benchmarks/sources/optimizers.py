@@ -97,7 +97,8 @@ def algoperf(folder: Path, metric: str) -> Source:
             curves.append((steps[kept], rows[column].to_numpy(float)[kept]))
             groups.append(workload)
     if not curves:
-        raise ValueError(f"expected previous_leaderboards/**/eval_measurements.csv with {sorted(set(columns.values()))}, got none in {folder}")
+        wanted = sorted(set(columns.values()))
+        raise ValueError(f"expected previous_leaderboards/**/eval_measurements.csv with {wanted}, got none in {folder}; name the clone")
     about = {
         "metric": words,
         "direction": direction,
