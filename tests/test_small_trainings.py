@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from lcx.pretraining.real import load_source
+from lcx.pretraining.sources import load_source
 
 pytest.importorskip("sklearn")
 torch = pytest.importorskip("torch")
