@@ -1,5 +1,9 @@
 """Scores of scikit-learn's models: over boosting rounds, trees or epochs, and over the size of the training set."""
 
+# What scikit-learn's functions return depends on what they are given, which their types do not say.
+# pyright: reportArgumentType=false, reportCallIssue=false, reportAttributeAccessIssue=false
+# pyright: reportReturnType=false, reportOptionalOperand=false, reportAssignmentType=false
+
 from collections.abc import Callable
 
 import numpy as np

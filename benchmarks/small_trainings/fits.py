@@ -1,5 +1,9 @@
 """Training losses that fall over decades: quadratics, test functions, factorisations, deep linear networks, logistic regression."""
 
+# What scikit-learn's functions return depends on what they are given, which their types do not say.
+# pyright: reportArgumentType=false, reportCallIssue=false, reportAttributeAccessIssue=false
+# pyright: reportReturnType=false, reportOptionalOperand=false, reportAssignmentType=false
+
 from collections.abc import Callable
 
 import numpy as np

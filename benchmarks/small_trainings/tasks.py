@@ -1,5 +1,9 @@
 """Data sets: those that scikit-learn ships, those it generates, and some with a history in the study of training."""
 
+# What scikit-learn's functions return depends on what they are given, which their types do not say.
+# pyright: reportArgumentType=false, reportCallIssue=false, reportAttributeAccessIssue=false
+# pyright: reportReturnType=false, reportOptionalOperand=false, reportAssignmentType=false
+
 from typing import NamedTuple
 
 import numpy as np

@@ -107,6 +107,6 @@ def write(source: Source, path: Path, dtype: str = "float64") -> dict[str, np.nd
     sizes = {"n_curves": len(data["values"]), "n_steps": data["values"].shape[1], "n_groups": len(set(data["group"]))}
     path.parent.mkdir(parents=True, exist_ok=True)
     # Not with_suffix, which would cut a name at its last dot.
-    np.savez_compressed(f"{path}.npz", **data)
+    np.savez_compressed(f"{path}.npz", **data)  # pyright: ignore[reportArgumentType]
     Path(f"{path}.json").write_text(json.dumps({"name": path.name, **source.about, **sizes}, indent=1) + "\n")
     return data

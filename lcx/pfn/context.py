@@ -71,7 +71,7 @@ class Context:
         def longer(x: Tensor) -> Tensor:
             return x.repeat_interleave(n, 0)
 
-        parts = (longer(x) for x in (self.states, self.values, self.steps, self.seen, self.units, self.gaps))
+        states, values, steps, seen, units, gaps = map(longer, (self.states, self.values, self.steps, self.seen, self.units, self.gaps))
         frame = None if self.frame is None else Frame(*map(longer, self.frame))
         cache = None if self.cache is None else Cache([(longer(k), longer(v)) for k, v in self.cache.layers])
-        return Context(*parts, frame, cache)
+        return Context(states, values, steps, seen, units, gaps, frame, cache)
