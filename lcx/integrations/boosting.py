@@ -6,6 +6,7 @@ from typing import Any
 
 from lcx.extrapolation import Extrapolation
 from lcx.integrations.one_run import OneRun
+from lcx.stopping.intake import as_count
 from lcx.stopping.outlook import better, largest_prob_better, own_best
 from lcx.stopping.rules import Verdict, never_better
 
@@ -41,18 +42,17 @@ class Training:
         mode: "max" if larger is better, "min" if smaller is.
         horizon: number of the last round.
         done: rounds done before, if a training is continued.
-        every: read one round in ``every``; default: about 50 rounds are read.
+        every: read one round in ``every``; default: about 50 rounds are read, or with the resource "time" a round per 1/50 of it.
         options: of :class:`lcx.integrations.one_run.OneRun`; without best, shared and rule, the rule is :class:`past_its_best`.
     """
 
-    def __init__(self, metric: str, mode: str, horizon: float, *, done: int = 0, every: int | None = None, **options: Any) -> None:
-        if every is not None and every < 1:
-            raise ValueError(f"expected every >= 1, got {every}; write 1 to read each round")
+    def __init__(self, metric: str, mode: str, horizon: float, *, done: int = 0, every: Any = None, **options: Any) -> None:
+        self._every = None if every is None else as_count(every, "every")
         if all(options.get(name) is None for name in ("best", "shared", "rule")):
             options |= {"rule": past_its_best(options.get("delta", 0.05))}
         self._run, self._metric, self._mode = OneRun(metric, mode, horizon=horizon, **options), metric, mode
         self._run.begin(done=done)
-        self._every = every or max(1, round(self._run.horizon / _READ))
+        self._timed, self._horizon, self._looked = options.get("resource") == "time", float(horizon), 0.0
         self.best_round, self.best_value, self._end = 0, math.nan, math.nan  # rounds count from 1; 0 is none
         self.verdict: Verdict | None = None
 
@@ -65,12 +65,20 @@ class Training:
         """
         if math.isfinite(value) and (self.best_round == 0 or better(value, self.best_value, self._mode)):
             self.best_round, self.best_value = step, value
-        if step == self._run.horizon:
+        if step == self._horizon and not self._timed:
             self._end = value
-        if step % self._every:
+        if not self._due(step):
             return False
         self.verdict = self._run.report(step, value)
         return self.verdict.stop
+
+    def _due(self, step: int) -> bool:
+        """Whether this round is read; the last always is, because others must see that the run has finished."""
+        if self._every is not None or not self._timed:
+            return step % (self._every or max(1, round(self._horizon / _READ))) == 0 or step == self._horizon
+        due = self._run.seconds >= self._looked + self._horizon / _READ
+        self._looked = self._run.seconds if due else self._looked
+        return due
 
     def predicted_value(self) -> float:
         """The metric at the horizon: as predicted after the last round read, or as measured if it was reached; NaN if unknown."""

@@ -1,6 +1,7 @@
 """Keras 3: a callback that stops a hopeless run."""
 
 import math
+from pathlib import Path
 from typing import Any
 
 try:
@@ -11,6 +12,7 @@ except ModuleNotFoundError as error:
     raise ImportError("expected the package keras, got none; pip install 'lcx[keras]'") from error
 
 from lcx.integrations.one_run import OneRun
+from lcx.integrations.run_files import file_name
 from lcx.stopping.outlook import better
 from lcx.stopping.rules import Verdict
 
@@ -19,7 +21,8 @@ class LCXCallback(keras.callbacks.Callback):  # pyright: ignore
     """Stops ``fit`` if the run is unlikely to beat the value to beat.
 
     Steps are epochs, counted from 1, and the horizon is ``epochs`` of ``fit``. Each ``fit`` from epoch 0 is a new run. With
-    ``initial_epoch`` the run continues: the earlier curve is that of this object, or in another process that in the shared folder.
+    ``initial_epoch`` the run continues: the earlier curve is that of this object, or in another process that in ``backup_dir`` or the
+    shared folder. If you call ``fit`` for a few epochs at a time, give ``horizon``, the last epoch of all of them.
 
         model.fit(..., epochs=50, callbacks=[LCXCallback("val_accuracy", "max", best=0.91, bounds=(0, 1))])
 
@@ -27,9 +30,9 @@ class LCXCallback(keras.callbacks.Callback):  # pyright: ignore
         monitor: name of a metric in the logs.
         mode: "max" if larger is better, "min" if smaller is.
         restore_best_weights: at the end of ``fit``, whether stopped or not, restore the weights of the epoch with the best value.
-        options: best, shared, run, horizon, rule, delta, log_forecast, bounds, model, min_points, confirm, stop_on_divergence: see
-            :class:`lcx.integrations.one_run.OneRun`. Predictions of ``log_forecast`` are added to the logs, so the progress bar and
-            the history show them.
+        backup_dir: the folder of Keras' ``BackupAndRestore``: the curve is kept beside its backup, and comes back with it after a crash.
+        options: see :class:`lcx.integrations.one_run.OneRun`. Predictions of ``log_forecast`` are added to the logs,
+            so the progress bar and the history show them.
 
     Attributes:
         verdict: the last verdict, with its reason; None before the first.
@@ -37,10 +40,14 @@ class LCXCallback(keras.callbacks.Callback):  # pyright: ignore
         stopping_reason_message: the reason; None if it was not.
     """
 
-    def __init__(self, monitor: str, mode: str, *, restore_best_weights: bool = False, **options: Any) -> None:
+    def __init__(
+        self, monitor: str, mode: str, *, restore_best_weights: bool = False, backup_dir: str | Path | None = None, **options: Any
+    ) -> None:
         super().__init__()
         self.monitor, self.mode, self.restore_best_weights = monitor, mode, restore_best_weights
-        self._run = OneRun(monitor, mode, **options)
+        # Named by the metric: several callbacks may use the folder.
+        backup = None if backup_dir is None else Path(backup_dir) / f"lcx {file_name(monitor)}"
+        self._run = OneRun(monitor, mode, backup=backup, **options)
         self._reset()
 
     def _reset(self) -> None:

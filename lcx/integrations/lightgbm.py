@@ -33,8 +33,7 @@ class LCXCallback:
         data: name of the validation set; default: the first that is not the training set.
         metric: name of the metric; default: the first.
         every: read one round in ``every``; default: about 50 rounds are read, because a prediction takes about 0.02 s.
-        options: best, shared, run, rule, delta, log_forecast, bounds, model, min_points, confirm, stop_on_divergence: see
-            :class:`lcx.integrations.one_run.OneRun`.
+        options: see :class:`lcx.integrations.one_run.OneRun`.
 
     Attributes:
         verdict: the last verdict, with its reason; None before the first.
@@ -48,7 +47,12 @@ class LCXCallback:
         self.order, self.before_iteration = 30, False  # as LightGBM's early stopping, after those that record; it reads no class attribute
         self._data, self._metric = data, metric
         self._settings: dict[str, Any] = {"every": every} | options
-        self._training = Training("metric", "max", 1, **self._settings)  # refuses a wrong argument now; each training makes its own
+        self._horizon = self._settings.pop("horizon", None)
+        if self._horizon is None and options.get("resource") == "time":
+            raise ValueError("expected resource 'time' with a horizon in seconds, got none; give horizon=, or leave resource out")
+        self._training = Training(
+            "metric", "max", 1 if self._horizon is None else self._horizon, **self._settings
+        )  # refuses a wrong argument now; each training makes its own
         self._best: list[Any] = []  # results of the best round
         self._off = False
 
@@ -73,7 +77,8 @@ class LCXCallback:
         name, value, mode = self._watched(env)
         step = env.iteration + 1
         if env.iteration == env.begin_iteration:
-            self._training = Training(name, mode, env.end_iteration, done=env.begin_iteration, **self._settings)
+            last = env.end_iteration if self._horizon is None else self._horizon
+            self._training = Training(name, mode, last, done=env.begin_iteration, **self._settings)
         stop = self._training.report(step, value)
         if self._training.best_round in (0, step):
             self._best = env.evaluation_result_list

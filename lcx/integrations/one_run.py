@@ -1,18 +1,18 @@
 """What every callback of a trainer does for its run: stopper, value to beat, predicted final value. Loads no framework."""
 
-import json
 import logging
 import math
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import torch.distributed as dist
 
 from lcx.extrapolation import Extrapolation
-from lcx.files import write_text
-from lcx.stopping.intake import Reports, as_number, as_value
+from lcx.integrations.run_files import RESOURCES, Row, RunFolder, append, as_name, as_row, line, new_name, read, write
+from lcx.stopping.intake import as_number, as_rule
+from lcx.stopping.notices import Notices
 from lcx.stopping.rules import Rule, Verdict, never_better, spare_incumbent
 from lcx.stopping.stopper import EarlyStopper
 from lcx.stopping.world import decide_on_rank_zero
@@ -32,15 +32,20 @@ class OneRun:
         best: value to beat, user's unit, for example that of an earlier run. With ``shared``, the run has to beat this and the other runs.
         shared: folder in which the runs of a study keep their curves for each other, whether they run at the same time or not. Each run
             writes a JSON Lines file of its own; ``lcx runs`` and the other commands can read the folder.
-        run: name of this run in the folder; use the same name when it is resumed. Needed with ``shared``.
+        run: name of this run in the folder, or a function without arguments that gives it, called once per training. Default: each
+            training gets a name of its own. If a name is taken, as by an earlier training with a copy of this callback, the run is called
+            name-2, name-3, .... A run that is resumed keeps its file: by its checkpoint, or else by its name.
+        ignore: names of other runs in the folder that do not count.
         horizon: last step of a full run; default: that of the framework.
+        resource: what the horizon limits: "steps", or "time", the seconds trained so far without interruptions; then give ``horizon``.
         rule: as in ``EarlyStopper``; default: its rule, with ``delta``.
         delta: limit of the default rule, a probability < 1.
         log_forecast: after each report, log the predicted value at the horizon: its median and 90 % interval.
-        options: bounds, model, min_points, confirm, stop_on_divergence of ``EarlyStopper``.
+        backup: a file of this run alone, from which its curve comes when it is resumed.
+        options: bounds, model, min_points, confirm, stop_on_divergence, min_finished of ``EarlyStopper``; the last needs ``shared``.
 
     Raises:
-        ValueError, TypeError: there is nothing to beat, ``shared`` is given without ``run``, or ``EarlyStopper`` refuses an argument.
+        ValueError, TypeError: there is nothing to beat, or an argument is wrong.
     """
 
     def __init__(
@@ -50,38 +55,49 @@ class OneRun:
         *,
         best: Any = None,
         shared: str | Path | None = None,
-        run: str | None = None,
+        run: Any = None,
+        ignore: Iterable[str] = (),
         horizon: Any = None,
-        rule: Rule | None = None,
-        delta: float = 0.05,
+        resource: str = "steps",
+        rule: Any = None,
+        delta: Any = 0.05,
         log_forecast: bool = False,
+        backup: Path | None = None,
         **options: Any,
     ) -> None:
         if best is None and shared is None and rule is None and not log_forecast:
             raise ValueError(
                 f"expected best, shared or rule, got none; a run by itself has nothing to beat, so give best= the {metric} to beat, say"
             )
-        if shared is not None and not run:
-            raise ValueError(f"expected run= with shared={str(shared)!r}, got {run!r}; name this run, the same name when it is resumed")
+        if shared is None and options.get("min_finished"):
+            raise ValueError("expected shared= with min_finished, got none; give the folder in which the other runs keep their curves")
+        if resource not in RESOURCES or (resource == "time" and horizon is None):
+            came = f"{resource!r} and horizon {horizon}"
+            raise ValueError(f"expected resource 'steps', or 'time' with a horizon in seconds, got {came}; give both or neither")
         self.metric, self.mode, self.horizon, self.log_forecast = metric, mode, horizon, log_forecast
         self.best = None if best is None else as_number(best, "best")
         if self.best is not None and not math.isfinite(self.best):
             raise ValueError(f"expected a finite best, got {self.best}; give the value to beat, or leave it out")
         self.extrapolation: Extrapolation | None = None  # of the last report; None where nothing was predicted
-        self._judge = spare_incumbent(never_better(delta)) if rule is None else rule
+        self._judge: Rule = as_rule(rule) or spare_incumbent(never_better(delta))
         self._skips = rule is not None  # a rule such as ``every`` may skip reports
         self._options, self._missed = options, None  # the first step without the metric; infinite when that was said
-        self._file = None if shared is None else Path(shared) / f"{quote(str(run), safe=' =,+')}.jsonl"
-        self._bests: dict[Path, tuple[int, float]] = {}  # of the other runs' files: when written, best value
+        self._shared, self._asked, self._ignored = None if shared is None else Path(shared), as_name(run), frozenset(ignore)
+        self._timed, self._backup, self._notices = resource == "time", backup, Notices()
+        self._rows: list[Row] = []
+        self.run: str | None = None  # the name in the folder, once the run has one
+        self._folder: RunFolder | None = None
         self._stopper = self._new_stopper(1.0 if horizon is None else horizon)  # refuses a wrong argument before the training starts
+        self._started, self._written = time.monotonic(), False
+        self._last: float | None = None  # horizon of the training before
 
-    def begin(self, horizon: Any = None, *, done: float = math.inf, points: Iterable[Any] | None = None) -> None:
+    def begin(self, horizon: Any = None, *, done: float = math.inf, kept: Mapping[str, Any] | None = None) -> None:
         """Starts the run, or resumes it.
 
         Args:
             horizon: last step according to the framework; None, negative or infinite if it does not know.
-            done: steps done before. Later points of a resumed run are dropped, because they will be measured again.
-            points: (step, value) of a resumed run; default: from its file in the shared folder, else those reported to this object.
+            done: steps done before; 0 for a new run. Later points of a resumed run are dropped, because they will be measured again.
+            kept: what :meth:`kept` gave of a resumed run, or its points at least; default: from its file, else from this object.
 
         Raises:
             ValueError: neither the user nor the framework gave a horizon.
@@ -89,26 +105,42 @@ class OneRun:
         last = self.horizon if self.horizon is not None else horizon
         if last is None or not 0 < last < math.inf:
             raise ValueError(f"expected the last step of a full run, got {last} from the trainer; give horizon=, or limit the training")
-        if points is None:
-            points = _points(self._file, self.metric) if self._file is not None and self._file.exists() else self.points
-        known = [(step, value) for step, value in points if step <= done]
+        about = {"metric": self.metric, "mode": self.mode, "horizon": float(last), "resource": RESOURCES[self._timed]}
+        self._folder = None if self._shared is None else RunFolder(self._shared, about, self._ignored)
+        kept = self._found(resumed=done > 0, kept=kept)
+        self.run, before = kept.get("run"), kept.get("horizon")
+        self._last, self._written = last, False
+        points = kept.get("points", [])
+        times = kept.get("times") or [None] * len(points)
+        self._rows = [as_row(step, at, value) for (step, value), at in zip(points, times, strict=True) if step <= done]
+        if before is not None and self.horizon is None and self._rows and before <= self._rows[-1].step and before < last:
+            said = "the training goes on beyond step %g, its last step so far, so nothing could be stopped; give horizon=, the last of all"
+            self._notices.warn("grown", said, before)
+        self._started = time.monotonic() - ((self._rows[-1].time if self._rows else None) or 0.0)
+        known = [point for row in self._rows if (point := (self._at(row), row.value))[0]]
         last_ones = len(known) if self._stopper.confirm > 1 and self._skips else self._stopper.confirm
         again = max(0, len(known) - last_ones)  # the last ones are decided on again, to count those in a row
-        state = self._new_stopper(last).state()
         past = {"run": None, "steps": [s for s, _ in known[:again]], "values": [y for _, y in known[:again]], "agreed": 0}
-        self._stopper = EarlyStopper.from_state(state | {"runs": [past]}, rule=self._ask)
+        self._stopper = EarlyStopper.from_state(self._new_stopper(last).state() | {"runs": [past]}, rule=self._ask)
         self.extrapolation = None
         for step, value in known[again:]:
             self._stopper.update(step, value, best=self._to_beat())
 
-    def report(self, step: Any, value: Any) -> Verdict:
-        """The verdict after one report. All ranks call it; the value of rank 0 counts, and every rank gets the same verdict."""
+    def report(self, step: Any, value: Any, *, horizon: Any = None) -> Verdict:
+        """The verdict after one report. All ranks call it; the value of rank 0 counts, and every rank gets the same verdict.
+
+        Args:
+            step: steps done, whatever the resource.
+            value: metric.
+            horizon: last step from now on, if the framework knows better than at the start.
+        """
         first = not (dist.is_available() and dist.is_initialized()) or dist.get_rank() == 0
-        verdict = decide_on_rank_zero(self._decide(step, value) if first else None)
+        verdict = decide_on_rank_zero(self._decide(step, value, horizon) if first else None)
         # Warnings, since nothing milder is seen where nobody has set up logging.
         if first and self.log_forecast and self.extrapolation is not None:
             median, low, high = self.forecast().values()
-            said = f"{self.metric} {value:.5g} at step {step:g}, predicted {median:.5g} at step {self._stopper.horizon:g}"
+            unit, last = "second" if self._timed else "step", self.extrapolation.at[-1]
+            said = f"{self.metric} {value:.5g} at step {step:g}, predicted {median:.5g} at {unit} {last:g}"
             log.warning("%s, 90 %% interval %.5g to %.5g", said, low, high)
         if first and verdict.stop:
             log.warning("lcx stops the run at step %g: %s", step, verdict.reason)
@@ -124,14 +156,23 @@ class OneRun:
         """Takes note that the metric was not logged at a step. Warns once, at the second such step of a run that has never logged it."""
         if self._missed is None:
             self._missed = step
-        elif self._missed < step and not self.points:
+        elif self._missed < step and not self._rows:
             log.warning("no metric %r was logged, so nothing can be stopped; logged were: %s", self.metric, ", ".join(logged) or "none")
             self._missed = math.inf
 
     @property
+    def seconds(self) -> float:
+        """Seconds trained so far."""
+        return time.monotonic() - self._started
+
+    @property
     def points(self) -> list[list[Any]]:
-        """[step, value] of each report, value None if it was not finite. This is all that is needed to resume the run."""
-        return [[s, y] for run in self._stopper.state()["runs"] for s, y in zip(run["steps"], run["values"], strict=True)]
+        """[step, value] of each report, value None if it was not finite."""
+        return [[row.step, row.value] for row in self._rows]
+
+    def kept(self) -> dict[str, Any]:
+        """What :meth:`begin` needs to resume the run, as JSON can hold it."""
+        return {"points": self.points, "times": [row.time for row in self._rows], "run": self.run, "horizon": self._last}
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"extrapolation": None}  # it holds functions, and trainers that spawn processes pickle their callbacks
@@ -143,34 +184,58 @@ class OneRun:
         self.extrapolation = extrapolation
         return self._judge(extrapolation, best)
 
-    def _decide(self, step: Any, value: Any) -> Verdict:
+    def _at(self, row: Row) -> float | None:
+        return row.time if self._timed else row.step
+
+    def _found(self, *, resumed: bool, kept: Mapping[str, Any] | None) -> Mapping[str, Any]:
+        """What is known of the run that begins now: nothing of a new one."""
+        if not resumed or kept is not None:
+            return kept or {}
+        path = self._backup
+        if path is None and self._folder is not None:
+            name = self.run or (self._folder.find(self._asked) if isinstance(self._asked, str) else None)
+            path = None if name is None else self._folder.path(name)
+        if path is None or not path.is_file():
+            return self.kept()
+        about, rows = read(path, self.metric)
+        name = about.get("run", self.run) if self._backup else name
+        return {"points": [(row.step, row.value) for row in rows], "times": [row.time for row in rows], "run": name} | {
+            "horizon": about.get("horizon")
+        }
+
+    def _decide(self, step: Any, value: Any, horizon: Any) -> Verdict:
         self.extrapolation = None
-        verdict = self._stopper.update(step, value, best=self._to_beat())
-        if self._file is not None:
-            lines = [json.dumps({"step": s, self.metric: math.nan if y is None else y}) + "\n" for s, y in self.points]
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            write_text("".join(lines), self._file, name=(self._file.stem, ".partial"))  # others read *.jsonl meanwhile
+        row, last = as_row(step, self.seconds, value), horizon if self.horizon is None else None
+        verdict = self._stopper.update(self._at(row), row.value, best=self._to_beat(), horizon=last)
+        if not self._rows or row.step > self._rows[-1].step:
+            self._rows.append(row)
+            try:
+                self._write(row, last)
+            except OSError as error:
+                self._notices.warn("unwritten", "the curve of the run cannot be written (%s), so other runs do not see it", error)
         return verdict
 
+    def _write(self, row: Row, horizon: float | None) -> None:
+        """Adds the row to the files of the run; writes them anew the first time, and if the horizon is another one."""
+        anew = not self._written or horizon not in (None, self._last)
+        self._last = self._last if horizon is None else horizon
+        if self._folder is not None and self.run is None:
+            asked = as_name(self._asked()) if callable(self._asked) else self._asked
+            self.run = self._folder.claim(str(asked or new_name()))
+        about = {"run": self.run, "metric": self.metric, "mode": self.mode, "horizon": self._last, "resource": RESOURCES[self._timed]}
+        shared = None if self._folder is None or self.run is None else self._folder.path(self.run)
+        for path in (shared, self._backup):
+            if path is not None and anew:
+                write(path, about, self._rows)
+            elif path is not None:
+                append(path, line(row, self.metric))
+        self._written = True
+
     def _to_beat(self) -> float | None:
-        """The value to beat: the best of ``best`` and of the other runs; None if there is neither."""
-        bests = [] if self.best is None else [self.best]
-        for path in self._file.parent.glob("*.jsonl") if self._file is not None else ():
-            if path != self._file:
-                written = path.stat().st_mtime_ns
-                if path not in self._bests or self._bests[path][0] != written:
-                    self._bests[path] = written, self._best_of(path)
-                bests.append(self._bests[path][1])
-        target = (max if self.mode == "max" else min)(bests, default=math.nan)
-        return target if math.isfinite(target) else None
-
-    def _best_of(self, path: Path) -> float:
-        curve = Reports()
-        for step, value in _points(path, self.metric):
-            curve.add(step, as_value(value), self._stopper.bounds)
-        return curve.best(self.mode)
-
-
-def _points(path: Path, metric: str) -> list[tuple[float, float]]:
-    rows = [json.loads(line) for line in path.read_text().splitlines()]
-    return [(row["step"], row[metric]) for row in rows if {"step", metric} <= row.keys()]
+        """The value to beat: the best of ``best`` and of the other runs, which the stopper knows; None if that is theirs."""
+        if self._folder is not None:
+            own = None if self.run is None else self._folder.path(self.run)
+            self._folder.bring(self._stopper, own)
+        if self.best is None:
+            return None
+        return (max if self.mode == "max" else min)(self.best, self._stopper.to_beat([None])[0])

@@ -3,15 +3,17 @@
 import logging
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from lcx.extrapolation import Extrapolation
-from lcx.stopping.intake import as_step, as_value
-from lcx.stopping.rules import Rule, Verdict, never_better, spare_incumbent, unasked
+from lcx.integrations.pareto import Looks, beaten_by
+from lcx.stopping.intake import as_count, as_rule, as_step, as_value, from_one
+from lcx.stopping.notices import Notices
+from lcx.stopping.rules import Verdict, never_better, spare_incumbent, unasked
 from lcx.stopping.stopper import EarlyStopper
 
 try:
-    from optuna import Study, Trial
+    from optuna import Study, Trial, TrialPruned
     from optuna.pruners import BasePruner
     from optuna.study import StudyDirection
     from optuna.trial import FrozenTrial, TrialState
@@ -42,23 +44,27 @@ class LCXPruner(BasePruner):
 
     A pruned trial has the user attributes ``lcx:reason``, a sentence, and ``lcx:predicted``, the predicted value at the horizon. If it
     raises ``TrialPruned``, the sampler learns its last value. If it returns the prediction, the sampler learns a better guess; the trial
-    then counts as complete, and ``study.best_trial`` may be such a trial if the metric can get worse again.
+    then counts as complete, and ``study.best_trial`` may be such a trial if the metric can get worse again. Of a trial that diverges
+    nothing is predicted: the value is NaN, and within ``study.optimize``, ``should_prune`` itself raises ``TrialPruned``.
 
     If steps start at 0, 1 is added to them. If a step is reported twice, Optuna keeps the first value. NaN and infinite values count as
-    missing.
+    missing. Steps may be seconds: report ``int(seconds)``, and give the horizon in seconds. To leave out anomalous trials, name their
+    numbers in the study: ``study.set_user_attr("lcx:ignore", [3, 7])``.
 
     Args:
-        horizon: number of steps of a full trial.
+        horizon: number of steps of a full trial, or a function that gives it for a trial: ``lambda trial: trial.params["epochs"]``.
+        min_finished: number of trials that must be complete, and not by a prediction, before any is pruned.
         options: delta, bounds, model, min_points, confirm, rule, stop_on_divergence of ``lcx.EarlyStopper``.
 
     Raises:
         ValueError, TypeError: ``EarlyStopper`` refuses an argument.
     """
 
-    def __init__(self, horizon: float, **options: Any) -> None:
-        self._horizon, self._options = horizon, options
+    def __init__(self, horizon: Any, *, min_finished: Any = 0, **options: Any) -> None:
+        self._horizon, self._options, self._min_finished = horizon, options, as_count(min_finished, "min_finished", least=0)
         self._answers: dict[Any, tuple[int, bool]] = {}  # by trial: its number of values, and the answer; each access is atomic
-        EarlyStopper(horizon, "max", **options)  # refuses a wrong argument now rather than in the middle of a study
+        self._notices = Notices()
+        EarlyStopper(1 if callable(horizon) else horizon, "max", **options)  # refuses a wrong argument now, not in the middle of a study
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
         """Called by ``trial.should_prune()``. The answer changes only with the number of values reported."""
@@ -69,13 +75,15 @@ class LCXPruner(BasePruner):
         stopper, verdict = self._asked(study, trial)
         log.debug("trial %d: %s", trial.number, verdict.reason)
         if verdict.stop and not trial.state.is_finished():
-            for name, value in (("lcx:reason", verdict.reason), ("lcx:predicted", _predicted(stopper))):
+            for name, value in (("lcx:reason", verdict.reason), ("lcx:predicted", _predicted(stopper, verdict))):
                 study._storage.set_trial_user_attr(trial._trial_id, name, value)  # the way of Optuna's own pruners: there is no other
                 trial.set_user_attr(name, value)  # lets the objective function see it
         self._answers.pop(key, None)
         self._answers[key] = count, verdict.stop
         for old in list(self._answers)[:-_REMEMBERED]:
             self._answers.pop(old, None)
+        if verdict.stop:
+            _prune_diverged(study, [verdict])
         return verdict.stop
 
     def verdict(self, study: Study, trial: FrozenTrial) -> Verdict:
@@ -83,17 +91,20 @@ class LCXPruner(BasePruner):
         return self._asked(study, trial)[1]
 
     def _asked(self, study: Study, trial: FrozenTrial) -> tuple[EarlyStopper, Verdict]:
-        stopper = EarlyStopper(self._horizon, _mode(study.direction), **self._options)
+        horizon = self._horizon(trial) if callable(self._horizon) else self._horizon
+        stopper = EarlyStopper(horizon, _mode(study.direction), **self._options)
+        stopper.notices = self._notices  # each stopper lives for one answer
         lower, upper = stopper.bounds
+        others = [other for other in _counted(study) if other.number != trial.number]
         found = [
             value
-            for other in study.get_trials(deepcopy=False, states=_COUNTED)
-            if other.number != trial.number
+            for other in others
             for value in (other.intermediate_values.values() or other.values or ())
             if math.isfinite(value) and (lower is None or lower <= value) and (upper is None or value <= upper)
         ]
         best = (max if stopper.mode == "max" else min)(found, default=None)
-        return stopper, _feed(stopper, list(trial.intermediate_values.items()), best)
+        verdict = _feed(stopper, list(trial.intermediate_values.items()), best)
+        return stopper, _waiting(others, self._min_finished) or verdict if math.isfinite(verdict.probability) else verdict
 
 
 def should_prune(
@@ -104,7 +115,8 @@ def should_prune(
     horizon: float,
     bounds: Mapping[str, tuple[float | None, float | None]] | None = None,
     delta: float = 0.05,
-    rule: Rule | None = None,
+    rule: Any = None,
+    min_finished: Any = 0,
     **options: Any,
 ) -> bool:
     """Takes the values at one step and decides whether to stop a trial of a study with several objectives.
@@ -112,7 +124,7 @@ def should_prune(
     A trial should stop if there is a complete trial in the Pareto front that it is unlikely to beat in any objective: the rule stops it in
     every objective when the final value of that trial is the value to beat. The curves are kept in the user attribute ``lcx:curve`` of the
     trial, ``{objective: [[step, value], ...]}``. A stopped trial has ``lcx:reason``, and ``lcx:predicted``, a list of the predicted values
-    at the horizon. Do not use ``Trial.report`` and ``Trial.should_prune``: Optuna refuses them in such studies.
+    at the horizon; a trial that diverges is pruned as by :class:`LCXPruner`. Optuna refuses ``Trial.report`` in such studies.
 
         if should_prune(trial, {"loss": loss, "accuracy": accuracy}, epoch, horizon=50, bounds={"accuracy": (0, 1)}):
             return trial.user_attrs["lcx:predicted"]  # or raise optuna.TrialPruned(), and the trial has no values
@@ -126,55 +138,35 @@ def should_prune(
         bounds: {objective: (lower, upper)}, limits that the metric cannot pass.
         delta: limit of the default rule, a probability < 1.
         rule: as in ``lcx.EarlyStopper``.
+        min_finished: as in :class:`LCXPruner`; the trials to leave out are named as there.
         options: model, min_points, confirm, stop_on_divergence of ``lcx.EarlyStopper``; a trial also stops if one objective diverges.
 
     Raises:
         ValueError, TypeError: the objectives are not those of the study, or ``EarlyStopper`` refuses an argument.
     """
-    study, judge = trial.study, spare_incumbent(never_better(delta)) if rule is None else rule
+    study, needed = trial.study, as_count(min_finished, "min_finished", least=0)
+    judge = as_rule(rule) or spare_incumbent(never_better(delta))
     names = _objectives(study, list(values), list(bounds or ()))
     curves = _kept(trial, values, step)
-    ended = [other for other in study.best_trials if "lcx:predicted" not in other.user_attrs]  # a prediction is nothing to be beaten by
-    stoppers, looks, reasons = [], [], []
+    # A prediction is nothing to be beaten by.
+    ended = [
+        other
+        for other in study.best_trials
+        if "lcx:predicted" not in other.user_attrs and other.number not in study.user_attrs.get("lcx:ignore", ())
+    ]
+    stoppers, looks, diverged = [], [], []
     for i, (name, direction) in enumerate(zip(names, study.directions, strict=True)):
-        looks.append(_Looks(name, [other.values[i] for other in ended], judge))
+        looks.append(Looks(name, [other.values[i] for other in ended], judge))
         within = (bounds or {}).get(name, (None, None))
         stoppers.append(EarlyStopper(horizon, _mode(direction), bounds=within, rule=looks[i], **options))
         verdict = _feed(stoppers[i], curves[name], None)
-        reasons += [f"{name}: {verdict.reason}"] if verdict.stop else []  # it diverges
-    if reasons := reasons + _beaten(ended, looks, stoppers):
+        diverged += [replace(verdict, reason=f"{name}: {verdict.reason}")] if verdict.stop else []
+    beaten = [] if _waiting(_counted(study), needed) else beaten_by(ended, looks, stoppers)
+    if reasons := [verdict.reason for verdict in diverged] + beaten:
         trial.set_user_attr("lcx:reason", reasons[0])
-        trial.set_user_attr("lcx:predicted", [_predicted(stopper) for stopper in stoppers])
+        trial.set_user_attr("lcx:predicted", [_predicted(stopper, *diverged[:1]) for stopper in stoppers])
+        _prune_diverged(study, diverged)
     return bool(reasons)
-
-
-class _Looks:
-    """A rule that never stops a run: it keeps the verdicts against each of several values to beat."""
-
-    def __init__(self, name: str, bests: list[float], rule: Rule) -> None:
-        self.verdicts: list[list[Verdict]] = []
-        self._name, self._bests, self._rule = name, bests, rule
-
-    def __call__(self, extrapolation: Extrapolation, best: float) -> Verdict:
-        self.verdicts.append([self._rule(extrapolation, own) for own in self._bests])
-        return unasked("kept")
-
-    def agree(self, k: int, confirm: int) -> bool:
-        """Whether there were this many looks, and all of them say stop against the k-th value."""
-        return len(self.verdicts) == confirm and all(verdicts[k].stop for verdicts in self.verdicts)
-
-    def told(self, k: int) -> str:
-        """Why the last look said what it said against the k-th value."""
-        return f"{self._name}: {self.verdicts[-1][k].reason}"
-
-
-def _beaten(ended: list[Any], looks: list[_Looks], stoppers: list[EarlyStopper]) -> list[str]:
-    """A sentence for each trial that is unlikely to be beaten in any objective."""
-    return [
-        f"trial {other.number} is unlikely to be beaten in any objective; {'; '.join(look.told(k) for look in looks)}"
-        for k, other in enumerate(ended)
-        if all(look.agree(k, stopper.confirm) for look, stopper in zip(looks, stoppers, strict=True))
-    ]
 
 
 def _objectives(study: Study, values: list[str], bounds: list[str]) -> list[str]:
@@ -208,15 +200,35 @@ def _feed(stopper: EarlyStopper, curve: _Curve, best: float | None) -> Verdict:
     finite = [i for i, (_, value) in enumerate(points) if math.isfinite(value)]
     looked_at = finite[-stopper.confirm :][0] if finite else 0
     for i, (step, value) in enumerate(points):
-        verdict = stopper.update(as_step(step + first), value, best=best if i >= looked_at else math.nan)  # NaN: take it in, ask nothing
+        counted = as_step(from_one(step, stopper.horizon, zero=first))
+        verdict = stopper.update(counted, value, best=best if i >= looked_at else math.nan)  # NaN: take it in, ask nothing
     return verdict
 
 
-def _predicted(stopper: EarlyStopper) -> float:
+def _predicted(stopper: EarlyStopper, verdict: Verdict | None = None) -> float:
+    """The predicted value of a trial; NaN if nothing was predicted, because it diverges."""
     try:
-        return stopper.predicted_value()
-    except ValueError:  # diverged from the start
+        return math.nan if verdict is not None and math.isnan(verdict.probability) else stopper.predicted_value()
+    except ValueError:  # without a value
         return math.nan
+
+
+def _prune_diverged(study: Study, verdicts: list[Verdict]) -> None:
+    """Prunes a trial that diverges, which has no value to return: Optuna takes NaN as the failure of a trial."""
+    if any(math.isnan(verdict.probability) for verdict in verdicts) and getattr(study._thread_local, "in_optimize_loop", False):
+        raise TrialPruned(verdicts[0].reason)
+
+
+def _counted(study: Study) -> list[FrozenTrial]:
+    """The trials that count."""
+    ignored = study.user_attrs.get("lcx:ignore", ())
+    return [trial for trial in study.get_trials(deepcopy=False, states=_COUNTED) if trial.number not in ignored]
+
+
+def _waiting(trials: list[FrozenTrial], needed: int) -> Verdict | None:
+    """The verdict while too few trials are complete."""
+    n = sum(trial.state == TrialState.COMPLETE and "lcx:predicted" not in trial.user_attrs for trial in trials)
+    return unasked(f"{n} trial(s) are complete, {needed} needed first") if n < needed else None
 
 
 def _mode(direction: StudyDirection) -> str:

@@ -5,6 +5,7 @@ import math
 from functools import reduce
 from typing import Any
 
+from lcx.stopping.intake import as_count, as_horizon, from_one
 from lcx.stopping.rules import Verdict, unasked
 from lcx.stopping.stopper import EarlyStopper
 
@@ -29,29 +30,30 @@ class LCXStopper(Stopper):
     report more often than every few seconds, give ``every``.
 
     Args:
-        horizon: last value of ``time_attr`` in a full trial.
+        horizon: last value of ``time_attr`` in a full trial, or a function that gives it for a trial by its first result, which has the
+            settings of the trial: ``lambda result: result["config"]["epochs"]``.
         mode: "max" if larger is better, "min" if smaller is.
         metric: key of the results; parts of a nested key are joined by "/".
-        time_attr: key of the step; if a trial's first step is 0, 1 is added to its steps.
+        time_attr: key of the step; if a trial's first step is 0, 1 is added to its steps. With "time_total_s" the horizon is in seconds.
         every: predict only at every ``every``-th result of a trial; the values in between are kept.
-        options: delta, bounds, model, min_points, confirm, rule, stop_on_divergence of ``lcx.EarlyStopper``.
+        options: delta, bounds, model, min_points, confirm, rule, stop_on_divergence, min_finished of ``lcx.EarlyStopper``.
 
     Attributes:
         metric: as given.
         reasons: why each trial was stopped, by trial id.
-        stopper: the ``EarlyStopper``; its runs are the trial ids.
+        stopper: the ``EarlyStopper``; its runs are the trial ids. ``stopper.ignore(trial_id)`` leaves an anomalous trial out.
 
     Raises:
         ValueError, TypeError: ``EarlyStopper`` refuses an argument, or ``every`` < 1.
     """
 
     def __init__(
-        self, horizon: float, mode: str, metric: str, *, time_attr: str = "training_iteration", every: int = 1, **options: Any
+        self, horizon: Any, mode: str, metric: str, *, time_attr: str = "training_iteration", every: Any = 1, **options: Any
     ) -> None:
-        if every < 1:
-            raise ValueError(f"expected every >= 1, got {every}; write 1 to ask at each result")
-        self.stopper, self.reasons = EarlyStopper(horizon, mode, **options), {}
-        self.metric, self._time_attr, self._every = metric, time_attr, every
+        self._horizon = horizon if callable(horizon) else None  # that of each trial
+        self.stopper, self.reasons = EarlyStopper(1 if callable(horizon) else horizon, mode, **options), {}
+        self.metric, self._time_attr, self._every = metric, time_attr, as_count(every, "every")
+        self._horizons: dict[str, float] = {}
         self._first: dict[str, bool] = {}  # whether a trial's steps start at 0
         self._results: dict[str, int] = {}
         self._warned = False
@@ -73,8 +75,12 @@ class LCXStopper(Stopper):
             log.log(logging.DEBUG if self._warned else logging.WARNING, "trial %s: %s", trial_id, reason)
             self._warned = True
             return unasked(reason)
-        step += self._first.setdefault(trial_id, step == 0)
-        verdict = self.stopper.update(step, value, best=None if ask else math.nan, run=trial_id)  # NaN as the best: nothing to ask
+        if self._horizon is not None and trial_id not in self._horizons:
+            self._horizons[trial_id] = as_horizon(self._horizon(result))
+        last = self._horizons.get(trial_id)
+        step = from_one(step, last or self.stopper.horizon, zero=self._first.setdefault(trial_id, step == 0))
+        best = None if ask else math.nan  # NaN: nothing to ask
+        verdict = self.stopper.update(step, value, best=best, run=trial_id, horizon=last)
         log.log(logging.INFO if verdict.stop else logging.DEBUG, "trial %s at %g: %s", trial_id, step, verdict.reason)
         if verdict.stop:
             self.reasons[trial_id] = verdict.reason
@@ -104,7 +110,7 @@ class LCXScheduler(FIFOScheduler):
         stop: the :class:`LCXStopper` that decides; it has the reasons and the predicted values. None until metric and mode are known.
     """
 
-    def __init__(self, horizon: float, metric: str | None = None, mode: str | None = None, **options: Any) -> None:
+    def __init__(self, horizon: Any, metric: str | None = None, mode: str | None = None, **options: Any) -> None:
         super().__init__()
         self.stop: LCXStopper | None = None
         self._metric, self._mode, self._horizon, self._options = metric, mode, horizon, options

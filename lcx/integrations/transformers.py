@@ -28,8 +28,7 @@ class LCXCallback(TrainerCallback, ExportableState):  # pyright: ignore
         metric: name of a metric of the evaluation, with or without "eval_"; default: ``args.metric_for_best_model``.
         mode: "max" if larger is better, "min" if smaller is. Default, if the metric is that of args: ``args.greater_is_better``, which
             transformers guesses if you leave it out.
-        options: best, shared, run, horizon, rule, delta, log_forecast, bounds, model, min_points, confirm, stop_on_divergence: see
-            :class:`lcx.integrations.one_run.OneRun`. Predictions of ``log_forecast`` are also added to the log history.
+        options: see :class:`lcx.integrations.one_run.OneRun`. Predictions of ``log_forecast`` are also added to the log history.
 
     Attributes:
         verdict: the last verdict, with its reason; None before the first.
@@ -51,11 +50,15 @@ class LCXCallback(TrainerCallback, ExportableState):  # pyright: ignore
         self.verdict: Verdict | None = None
         self.stopped_step, self.stopping_reason_message = 0, None
         self._run: OneRun | None = None  # while training
+        self.kept: dict[str, Any] | None = None
 
     def state(self) -> dict[str, Any]:
-        """What a checkpoint keeps. It leaves out the curve, which is in the log history."""
+        """What a checkpoint keeps: the arguments, and of the run what is not in the log history."""
+        run = None if self._run is None else self._run.kept()
         args = {"metric": self.metric, "mode": self.mode} | self.options
-        return {"args": json.loads(json.dumps(args, default=_plain)), "attributes": {}}
+        if callable(args.get("run")):
+            args["run"] = None if run is None else run["run"]
+        return {"args": json.loads(json.dumps(args, default=_plain)), "attributes": {"kept": run}}
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Starts the run, or resumes it."""
@@ -68,8 +71,16 @@ class LCXCallback(TrainerCallback, ExportableState):  # pyright: ignore
             raise ValueError(f"expected mode 'max' or 'min' for {name!r}, got none; give mode=, or greater_is_better in TrainingArguments")
         self.verdict, self.stopped_step, self.stopping_reason_message = None, 0, None
         self._run = OneRun(_full(name), mode, **self.options)
-        logged = [(row["step"], row[_full(name)]) for row in state.log_history if row["step"] > 0 and _full(name) in row]
-        self._run.begin(state.max_steps, points=logged)
+        if state.global_step == 0:
+            return self._run.begin(state.max_steps, done=0)
+        kept = _of(state.stateful_callbacks, self.metric, self.mode)
+        times = {step: at for (step, _), at in zip(kept.get("points", []), kept.get("times", []), strict=True)}
+        logged = {row["step"]: row[_full(name)] for row in state.log_history if row["step"] > 0 and _full(name) in row}
+        self._run.begin(
+            state.max_steps,
+            done=state.global_step,
+            kept=kept | {"points": list(logged.items()), "times": [times.get(step) for step in logged]},
+        )
 
     def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, float] | None = None, **kwargs: Any) -> None:
         """Decides after an evaluation within the training."""
@@ -93,8 +104,22 @@ def _full(metric: str) -> str:
     return metric if metric.startswith("eval_") else f"eval_{metric}"
 
 
-def _plain(option: Any) -> float | str:
-    """A number of another library as a float; a path or a rule as text."""
+def _of(callbacks: dict[str, Any], metric: str | None, mode: str | None) -> dict[str, Any]:
+    """What a checkpoint keeps of the run of the callback with these arguments; of several, the last."""
+    kept: dict[str, Any] = {}
+    found = callbacks.get("LCXCallback", [])
+    for state in found if isinstance(found, list) else [found]:
+        if (state["args"].get("metric"), state["args"].get("mode")) == (metric, mode):
+            kept = state["attributes"].get("kept") or {}
+    return kept
+
+
+def _plain(option: Any) -> Any:
+    """A number of another library as a float; an array or a set as a list; a path or a rule as text."""
+    if hasattr(option, "tolist"):
+        return option.tolist()
+    if isinstance(option, (set, frozenset)):
+        return sorted(option)
     try:
         return float(option)
     except (TypeError, ValueError):

@@ -1,5 +1,7 @@
 """XGBoost: a callback that stops a training which will not improve any more, or not beat others."""
 
+import json
+import logging
 from typing import Any
 
 from lcx.integrations.boosting import Training
@@ -9,6 +11,8 @@ try:
     from xgboost.callback import TrainingCallback  # pyright: ignore[reportMissingImports]
 except ImportError as error:
     raise ImportError("expected the package xgboost or xgboost-cpu for this callback, got none; pip install 'lcx[xgboost]'") from error
+
+log = logging.getLogger("lcx")
 
 
 class LCXCallback(TrainingCallback):
@@ -23,7 +27,8 @@ class LCXCallback(TrainingCallback):
 
     As with the early stopping of XGBoost, ``best_iteration`` and ``best_score`` of the model are those of the best round, predictions of
     estimators use the rounds up to it, and ``cv`` returns these. In distributed training every worker decides for itself, from the same
-    values; do not use ``shared`` there. A new training starts afresh; a training continued with ``xgb_model`` goes on counting rounds.
+    values; do not use ``shared`` there. With the booster dart, which changes earlier trees, no training is stopped. A new training starts
+    afresh; a training continued with ``xgb_model`` goes on counting rounds.
 
     Args:
         horizon: rounds of a full training, with the earlier ones of a continued training; XGBoost does not tell its callbacks.
@@ -31,8 +36,7 @@ class LCXCallback(TrainingCallback):
         data: name of the data set in ``evals``; default: the last.
         metric: name of the metric; default: the last.
         every: read one round in ``every``; default: about 50 rounds are read, because a prediction takes about 0.02 s.
-        options: best, shared, run, rule, delta, log_forecast, bounds, model, min_points, confirm, stop_on_divergence: see
-            :class:`lcx.integrations.one_run.OneRun`.
+        options: see :class:`lcx.integrations.one_run.OneRun`.
 
     Attributes:
         verdict: the last verdict, with its reason; None before the first.
@@ -49,7 +53,7 @@ class LCXCallback(TrainingCallback):
         self._data, self._metric = data, metric
         self._settings: dict[str, Any] = {"horizon": horizon, "mode": mode, "every": every} | options
         self._training = Training("metric", **self._settings)  # refuses a wrong argument now; each training makes its own
-        self._done, self._begun = 0, False
+        self._done, self._begun, self._off = 0, False, False
 
     @property
     def verdict(self) -> Verdict | None:
@@ -63,11 +67,15 @@ class LCXCallback(TrainingCallback):
 
     def before_training(self, model: Any) -> Any:
         """Forgets the last training."""
-        self._done, self._begun = model.num_boosted_rounds(), False
+        self._done, self._begun, self._off = model.num_boosted_rounds(), False, _is_dart(model)
+        if self._off:
+            log.warning("nothing is stopped with the booster dart, where later rounds change earlier trees")
         return model
 
     def after_iteration(self, model: Any, epoch: int, evals_log: dict[str, dict[str, list[Any]]]) -> bool:
         """Decides after a round."""
+        if self._off:
+            return False
         data = _chosen(self._data, evals_log, "data set")
         metric = _chosen(self._metric, evals_log[data], "metric")
         if not self._begun:
@@ -79,6 +87,12 @@ class LCXCallback(TrainingCallback):
             # Of cv, XGBoost needs it where a callback stops.
             model.set_attr(best_score=str(self._training.best_value), best_iteration=str(step - 1))
         return stop
+
+
+def _is_dart(model: Any) -> bool:
+    """Whether the booster is dart, also of ``cv``, which packs several."""
+    booster = model.cvfolds[0].bst if hasattr(model, "cvfolds") else model
+    return json.loads(booster.save_config())["learner"]["gradient_booster"]["name"] == "dart"
 
 
 def _chosen(name: str | None, among: dict[str, Any], what: str) -> str:

@@ -1,5 +1,7 @@
 """The XGBoost and LightGBM callbacks in real trainings: past the best, hopeless beside others, cross-validation, dart, continued."""
 
+import copy
+import itertools
 import math
 import runpy
 from pathlib import Path
@@ -201,6 +203,60 @@ def test_lightgbm_cross_validation_dart_and_what_cannot_be_watched(lightgbm, dia
     for options in ({"data": "test"}, {"metric": "auc"}):
         with pytest.raises(ValueError, match="got \\['t l2', 'v l2'\\]"):
             train_lightgbm(lightgbm, diabetes, [LCXCallback(**options)])
+
+
+def test_xgboost_stops_nothing_with_the_booster_dart(xgboost, diabetes, caplog):
+    from lcx.integrations.xgboost import LCXCallback
+
+    data = xgboost.DMatrix(diabetes[0], diabetes[2])
+    settings, values = {"booster": "dart", "max_depth": 4, "eta": 0.3, "nthread": 1, "rate_drop": 0.1}, {}
+    callback = LCXCallback(60, "min", every=1)
+    valid = xgboost.DMatrix(diabetes[1], diabetes[3])
+    xgboost.train(settings, data, 60, evals=[(valid, "v")], verbose_eval=False, callbacks=[callback], evals_result=values)
+    assert len(values["v"]["rmse"]) == 60
+    assert "dart" in caplog.text
+    assert len(xgboost.cv(settings, data, 30, nfold=3, seed=0, callbacks=[LCXCallback(30, "min", every=1)])) == 30
+
+
+def test_copies_of_a_callback_as_clones_of_an_estimator_have_them_keep_apart(xgboost, lightgbm, diabetes, tmp_path):
+    from lcx.integrations.lightgbm import LCXCallback as Light
+    from lcx.integrations.xgboost import LCXCallback as Extreme
+
+    clone = pytest.importorskip("sklearn.base").clone
+    folders = {"x": tmp_path / "x", "l": tmp_path / "l"}
+    shared = {"run": "search", "bounds": (0, None), "min_points": 4, "every": 3, "delta": 0.01}
+    extreme = xgboost.XGBRegressor(n_estimators=60, max_depth=4, n_jobs=1)
+    extreme.set_params(callbacks=[Extreme(60, "min", shared=folders["x"], **shared)])
+    for rate in (0.1, 0.001):
+        fitted = clone(extreme).set_params(learning_rate=rate)
+        fitted.fit(diabetes[0], diabetes[2], eval_set=[(diabetes[1], diabetes[3])], verbose=False)
+        assert (len(fitted.evals_result()["validation_0"]["rmse"]) < 60) is (rate == 0.001)
+    callback = Light(shared=folders["l"], **shared)
+    for rate in (0.1, 0.001):
+        _, values = train_lightgbm(lightgbm, diabetes, [copy.deepcopy(callback)], settings={"learning_rate": rate})
+        assert (len(values) < ROUNDS) is (rate == 0.001)
+    for folder in folders.values():
+        assert sorted(path.name for path in folder.iterdir()) == ["search-2.jsonl", "search.jsonl"]
+
+
+def test_time_as_the_resource_of_boosting(lightgbm, diabetes, monkeypatch):
+    from lcx.integrations import one_run
+    from lcx.integrations.lightgbm import LCXCallback
+
+    clock = itertools.count(0, 0.25)  # each look at the clock takes a quarter of a second
+    monkeypatch.setattr(one_run.time, "monotonic", lambda: next(clock))
+    callback = LCXCallback(resource="time", horizon=100, bounds=(0, None))
+    assert len(train_lightgbm(lightgbm, diabetes, [callback])[1]) < ROUNDS
+    assert "better than its own best" in callback.verdict.reason
+    with pytest.raises(ValueError, match="expected resource"):
+        LCXCallback(resource="time")
+
+
+def test_the_last_round_is_read_so_that_others_see_the_end():
+    training = Training("loss", "min", 101, every=10, best=0.0)
+    for step in range(1, 102):
+        training.report(step, 1 / step)
+    assert training.verdict.reason == "the horizon 101 is reached"
 
 
 def test_rounds_without_a_value_and_the_rounds_read():

@@ -1,5 +1,6 @@
 """The Keras 3 callback, end to end on the torch backend."""
 
+import copy
 import logging
 import os
 import runpy
@@ -82,6 +83,49 @@ def test_initial_epoch_goes_on_with_the_curve_of_this_object_or_of_the_folder(tm
     resumed = callback_for(run="poor", **shared)
     assert len(fit(resumed, POOR, initial_epoch=4).history.epoch) == 2
     assert "P(better than 0.87" in resumed.stopping_reason_message
+
+
+class Crash(keras.callbacks.Callback):
+    """Stands for a crash within an epoch."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == 3:
+            raise ZeroDivisionError
+
+
+def test_the_curve_from_before_a_crash_comes_back_with_the_backup(tmp_path):
+    backup = str(tmp_path / "backup")
+    with pytest.raises(ZeroDivisionError):
+        fit(callback_for(backup_dir=backup), POOR, keras.callbacks.BackupAndRestore(backup), Crash())
+    callback = callback_for(backup_dir=backup)
+    model = fit(callback, POOR, keras.callbacks.BackupAndRestore(backup))
+    assert model.history.epoch == [3], "four values are needed, and three come from the backup"
+    assert callback.stopping_reason_message is not None
+    assert not (tmp_path / "backup").exists()
+
+
+def test_one_fit_per_epoch_is_told_to_give_a_horizon_and_with_it_is_stopped(caplog):
+    def epochs(callback):
+        model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])
+        model.compile("sgd", "mse")
+        for epoch in range(20):
+            model.stop_training = False
+            model.fit(np.ones((2, 1)), np.ones((2, 1)), verbose=0, callbacks=[Given(POOR), callback], initial_epoch=epoch, epochs=epoch + 1)
+            if callback.stopping_reason_message:
+                break
+        return epoch + 1
+
+    assert epochs(callback_for()) == 20
+    assert len([text for text in caplog.messages if "give horizon=" in text]) == 1
+    caplog.clear()
+    assert epochs(callback_for(horizon=20)) == 4
+    assert "give horizon=" not in caplog.text
+
+
+def test_copies_of_one_callback_as_a_search_makes_them_stop_the_poor_trials(tmp_path):
+    callback = callback_for(best=None, shared=tmp_path, run="search")
+    assert [len(fit(copy.deepcopy(callback), curve).history.epoch) for curve in (GOOD, POOR, POOR)] == [20, 4, 4]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["search-2.jsonl", "search-3.jsonl", "search.jsonl"]
 
 
 def test_the_best_weights_are_restored_only_if_asked_for():

@@ -155,7 +155,7 @@ def test_a_run_resumed_from_a_checkpoint_decides_like_one_never_interrupted(tmp_
     trainer.fit(Logged(POOR), ckpt_path=tmp_path / "last.ckpt")
     assert again.seen == watch.seen[cut:]
     assert trainer.current_epoch == 3 + confirm
-    assert callback.state_dict() == whole.state_dict()
+    assert callback.state_dict()["points"] == whole.state_dict()["points"]
 
 
 def test_a_second_fit_is_a_new_run():
@@ -201,6 +201,68 @@ def test_steps_are_epochs_or_their_parts_or_optimizer_steps():
         trainer_with(callback, **options).fit(Logged(GOOD))
         assert [step for step, _ in callback.state_dict()["points"]] == steps
         assert callback.verdict.reason == f"the horizon {steps[-1]} is reached"
+
+
+class TwoOptimizers(Logged):
+    """Each batch is a step of both optimizers, as of the two networks of a GAN."""
+
+    automatic_optimization = False
+
+    def training_step(self, batch, index):
+        for optimizer in self.optimizers():
+            optimizer.zero_grad()
+            self.manual_backward((self.weight * batch).mean())
+            optimizer.step()
+
+    def configure_optimizers(self):
+        return [torch.optim.SGD(self.parameters(), 0.1) for _ in range(2)]
+
+
+def test_with_several_optimizers_the_horizon_is_in_their_steps(tmp_path):
+    for options, last in (({"max_epochs": 6, "max_steps": 1000}, 48), ({"max_epochs": 20, "max_steps": 48}, 48), ({"max_steps": 48}, 48)):
+        module = TwoOptimizers(GOOD)
+        module.automatic_optimization = False
+        callback = callback_for(min_points=1, best=0.0, log_forecast=True)
+        trainer_with(callback, **({"max_epochs": -1} | options)).fit(module)
+        assert [step for step, _ in callback.state_dict()["points"]] == [8, 16, 24, 32, 40, 48]
+        assert callback.verdict.reason == f"the horizon {last} is reached"
+    module = TwoOptimizers(GOOD)
+    module.automatic_optimization = False
+    callback = callback_for(shared=tmp_path, best=None)
+    trainer_with(callback, max_epochs=6, max_steps=1000).fit(module)
+    late = callback_for(shared=tmp_path, best=None, min_finished=1)
+    module = TwoOptimizers(POOR)
+    module.automatic_optimization = False
+    trainer = trainer_with(late, max_epochs=6, max_steps=1000)
+    trainer.fit(module)
+    assert trainer.current_epoch == 4, "the first has finished, at its 48th step"
+
+
+def test_a_checkpoint_made_between_validation_and_the_end_of_the_epoch_is_resumed_with_the_value_of_that_validation(tmp_path):
+    keep = pl.callbacks.ModelCheckpoint(tmp_path, save_on_train_epoch_end=False, save_top_k=-1, filename="{epoch}")
+    trainer_with(callback_for(best=0.1), keep, max_epochs=3, enable_checkpointing=True).fit(Logged(GOOD))
+    callback = callback_for(best=0.1)
+    trainer_with(callback, max_epochs=5).fit(Logged(GOOD), ckpt_path=tmp_path / "epoch=1.ckpt")
+    assert callback.state_dict()["points"] == [[float(i), pytest.approx(GOOD[i - 1])] for i in range(1, 6)]
+
+
+def test_copies_of_a_callback_write_files_of_their_own_and_a_resumed_one_keeps_its_own(tmp_path):
+    def callback():
+        return callback_for(best=None, shared=tmp_path / "runs", run="search")
+
+    trainer_with(callback(), max_epochs=5).fit(Logged(GOOD))
+    keep = pl.callbacks.ModelCheckpoint(tmp_path, save_last=True)
+    trainer_with(callback(), keep, max_epochs=3, enable_checkpointing=True).fit(Logged(GOOD))
+    trainer_with(callback(), max_epochs=5).fit(Logged(GOOD), ckpt_path=tmp_path / "last.ckpt")
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["search-2.jsonl", "search.jsonl"]
+
+
+def test_a_missing_metric_is_only_said_if_not_strict(caplog):
+    callback = callback_for(strict=False)
+    trainer = trainer_with(callback, max_epochs=4)
+    trainer.fit(Logged(GOOD, name="loss"))
+    assert (trainer.current_epoch, callback.verdict) == (4, None)
+    assert len([text for text in caplog.messages if "no metric 'acc' was logged" in text]) == 1
 
 
 def test_endless_training_needs_a_horizon():

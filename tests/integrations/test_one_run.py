@@ -26,7 +26,7 @@ def one_run(**options):
 
 def train(run, curve, done=0, points=None):
     """Verdicts until the first stop."""
-    run.begin(12, done=done, points=points)
+    run.begin(12, done=done, kept=None if points is None else {"points": points})
     verdicts = []
     for step, value in enumerate(curve, 1):
         if step > done:
@@ -39,8 +39,8 @@ def train(run, curve, done=0, points=None):
 def test_a_run_with_nothing_to_beat_is_refused():
     with pytest.raises(ValueError, match=r"^expected best, shared or rule, got none"):
         one_run()
-    with pytest.raises(ValueError, match=r"^expected run= with shared="):
-        one_run(shared="runs")
+    with pytest.raises(ValueError, match=r"^expected shared= with min_finished"):
+        one_run(best=0.9, min_finished=1)
     assert not train(one_run(log_forecast=True), POOR)[-1].stop
 
 
@@ -53,14 +53,21 @@ def test_wrong_arguments_are_refused_before_the_training_starts():
         one_run(best="high")
     with pytest.raises(ValueError, match="finite best"):
         one_run(best=math.nan)
+    with pytest.raises(TypeError, match="expected rule"):
+        one_run(rule="never_better")
+    with pytest.raises(ValueError, match="expected resource"):
+        one_run(best=0.9, resource="time")
+    for odd in ("", 2.5):
+        with pytest.raises((TypeError, ValueError), match="expected run"):
+            one_run(shared="runs", run=odd)
 
 
 @pytest.mark.parametrize("horizon", [None, -1, math.inf])
 def test_an_infinite_training_needs_a_horizon(horizon):
     with pytest.raises(ValueError, match=r"^expected the last step .* give horizon="):
-        one_run(best=0.9).begin(horizon)
+        one_run(best=0.9).begin(horizon, done=0)
     run = one_run(best=0.9, horizon=12)
-    run.begin(horizon)
+    run.begin(horizon, done=0)
     assert run.report(12, 0.5).reason == "the horizon 12 is reached"
 
 
@@ -75,17 +82,17 @@ def test_runs_share_a_folder(tmp_path):
     assert len(first) == 12
     assert first[3].reason == "there is no other run to beat yet"
     assert len(train(one_run(shared=tmp_path, run="b"), POOR)) < 10
-    assert len(train(one_run(shared=tmp_path, run="a/1"), POOR, done=0)) == 12, "a run was made to beat itself"
     assert len(train(one_run(shared=tmp_path, run="c", best=0.85), POOR)) < 10, "the better of best and the other runs counts"
     table = read(tmp_path)
     assert sorted(table["run"].unique()) == ["a%2F1.jsonl", "b.jsonl", "c.jsonl"]
-    assert table[table["run"] == "a%2F1.jsonl"]["value"].tolist() == pytest.approx(POOR)
+    assert table[table["run"] == "a%2F1.jsonl"]["value"].tolist() == pytest.approx(GOOD)
+    assert table["metric"].unique().tolist() == ["acc"]
     assert list(tmp_path.glob("*.partial")) == []
 
 
 def test_runs_at_once_see_each_other_and_odd_values_of_others_do_not_count(tmp_path):
     late = one_run(shared=tmp_path, run="late")
-    late.begin(12)
+    late.begin(12, done=0)
     assert late.report(1, 0.5).reason == "1 value(s) so far, 2 needed"
     assert late.report(2, 0.5).reason == "there is no other run to beat yet"
     (tmp_path / "other.jsonl").write_text("".join(json.dumps({"step": i, "acc": y}) + "\n" for i, y in enumerate((0.6, math.nan, 7.0), 1)))
@@ -106,7 +113,7 @@ def test_a_resumed_run_goes_on_as_if_it_had_never_stopped(tmp_path, confirm):
     options = {"shared": tmp_path, "run": "a", "best": 0.7, "confirm": confirm, "min_points": 4}
     assert train(one_run(**options), curve[: cut + 1]) == whole[: cut + 1]  # killed after a step that its checkpoint lacks
     assert train(one_run(**options), curve, done=cut) == whole[cut:]
-    assert train(one_run(**options), curve) == whole, "a run from the start goes by the old curve"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.jsonl"]
 
 
 def test_a_resumed_run_counts_the_decisions_of_a_rule_that_is_not_asked_at_every_point():
@@ -127,7 +134,7 @@ def test_forecast_is_that_of_predict_and_is_logged(caplog):
     last = caplog.messages[-1]
     assert len(caplog.messages) == 4  # none after the first report: two values are needed
     assert f"predicted {shown['acc_predicted']:.5g} at step 12, 90 % interval" in last
-    run.begin(12, points=[])
+    run.begin(12, done=0)
     assert all(math.isnan(x) for x in run.forecast().values())
 
 
@@ -146,7 +153,7 @@ def test_stopping_is_logged_with_its_reason_and_a_missing_metric_once(caplog):
 
 def test_a_run_can_be_pickled_with_its_curve():
     run = one_run(best=0.85)
-    run.begin(12, points=[])
+    run.begin(12, done=0)
     run.report(1, GOOD[0])
     run.report(2, GOOD[1])
     again = pickle.loads(pickle.dumps(run))

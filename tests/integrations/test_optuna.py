@@ -161,6 +161,80 @@ def test_wrong_settings_are_refused_at_once_and_a_pruner_is_pickled():
     assert len(pickle.dumps(study.pruner)) < 2000, "no model in it"
 
 
+@pytest.mark.parametrize("values", [[math.nan] * 9, [0.5, 0.6, 0.65, 0.7] + [math.nan] * 9], ids=["from the start", "later"])
+def test_a_trial_that_diverges_is_pruned_though_it_has_no_value_to_return(values):
+    def objective(trial):
+        for step, value in enumerate(values):
+            trial.report(value, step)
+            if trial.should_prune():
+                return trial.user_attrs["lcx:predicted"]
+        return values[-1]
+
+    study = optuna.create_study(direction="maximize", pruner=pruner(stop_on_divergence=3))
+    study.optimize(objective, n_trials=1)
+    assert states(study) == ["PRUNED"]
+    assert "3 in a row; the limit is 3" in study.trials[0].user_attrs["lcx:reason"]
+
+    def objectives(trial):
+        for step, value in enumerate(values):
+            if should_prune(trial, {"accuracy": value, "loss": 0.3}, step, horizon=HORIZON, model="parametric", stop_on_divergence=3):
+                return trial.user_attrs["lcx:predicted"]
+        return values[-1], 0.3
+
+    several = optuna.create_study(directions=["maximize", "minimize"])
+    several.optimize(objectives, n_trials=1)
+    assert states(several) == ["PRUNED"]
+
+
+def test_each_trial_may_have_a_horizon_of_its_own():
+    made = optuna.create_study(direction="maximize", pruner=LCXPruner(_epochs, bounds=(0, 1)))
+    trial = made.ask()
+    trial.suggest_int("epochs", 6, 6)
+    for step in range(6):
+        trial.report(0.5, step)
+    assert made.pruner.verdict(made, made.trials[-1]).reason == "the horizon 6 is reached"
+    with pytest.raises(TypeError, match="horizon"):
+        LCXPruner("20")
+
+
+def _epochs(trial):
+    return trial.params["epochs"]
+
+
+def test_nothing_is_pruned_before_enough_trials_are_complete_and_ignored_ones_do_not_count():
+    study = study_of(pruner(min_finished=2), ends=(0.9, 0.55, 0.6))
+    assert states(study) == ["COMPLETE", "COMPLETE", "PRUNED"]
+    study.set_user_attr("lcx:ignore", [0])
+    trial = study.ask()
+    for step, value in enumerate(curve(0.4)[:5]):
+        trial.report(value, step)
+    assert study.pruner.verdict(study, study.trials[-1]).reason == "1 trial(s) are complete, 2 needed first"
+    study.pruner = pruner()
+    assert f"better than {curve(0.55)[-1]:.6g})" in study.pruner.verdict(study, study.trials[-1]).reason
+    several = optuna.create_study(directions=["maximize", "minimize"])
+    several.add_trial(optuna.trial.create_trial(values=[0.9, 0.2]))
+    assert two_objectives(several.ask(), (0.5, 0.4), steps=range(8), min_finished=2) is None
+    assert two_objectives(several.ask(), (0.5, 0.4), steps=range(8)) is not None
+    several.set_user_attr("lcx:ignore", [0])
+    assert two_objectives(several.ask(), (0.5, 0.4), steps=range(8)) is None
+
+
+def test_steps_beyond_the_horizon_are_said_once_and_an_evaluation_before_the_first_step_is_none(caplog):
+    study = optuna.create_study(direction="maximize", pruner=pruner())
+    for _ in range(2):
+        trial = study.ask()
+        for step in (0, 10, 20):
+            trial.report(0.5, step)
+            trial.should_prune()
+    assert "beyond" not in caplog.text
+    for _ in range(2):
+        trial = study.ask()
+        for step in (100, 200, 300):
+            trial.report(0.5, step)
+            assert not trial.should_prune()
+    assert len([text for text in caplog.messages if "beyond the horizon 20" in text]) == 1
+
+
 def two_objectives(trial, ends, steps=range(HORIZON), **options):
     accuracy, loss = curve(ends[0]), 1.2 - curve(ends[1])
     for step in steps:

@@ -94,6 +94,19 @@ def test_results_without_the_metric_are_passed_over_and_said_once(caplog):
     assert caplog.text.count("missing from a result") == 1
 
 
+def test_each_trial_may_have_a_horizon_of_its_own_and_its_resource_may_be_time(caplog):
+    stop = LCXStopper(lambda seen: seen["config"]["epochs"], "max", "accuracy", min_finished=1, **OPTIONS)
+    for step, value in enumerate(curve(0.9)[:10], 1):
+        assert not stop("good", result(step, value, config={"epochs": 10}))
+    stopped = [step for step, value in enumerate(curve(0.5), 1) if stop("poor", result(step, value, config={"epochs": 20}))]
+    assert stopped[0] == 4
+    late = LCXStopper(60, "max", "accuracy", time_attr="time_total_s", **OPTIONS)
+    for step, value in enumerate(curve(0.9), 1):
+        late("good", result(step, value, time_total_s=3.5 * step))
+    assert "lies beyond the horizon 60" in caplog.text
+    assert next(step for step, value in enumerate(curve(0.5)[:8], 1) if late("poor", result(step, value, time_total_s=7.0 * step))) == 4
+
+
 def test_every_asks_seldom_but_reads_all():
     seldom, often = (LCXStopper(HORIZON, "max", "accuracy", every=every, **OPTIONS) for every in (5, 1))
     stopped = {}

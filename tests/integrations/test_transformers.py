@@ -168,6 +168,41 @@ def test_a_second_training_with_the_same_callback_is_a_new_run(tmp_path):
     assert callback.stopping_reason_message is None
 
 
+def test_the_trainings_of_a_search_have_files_of_their_own_and_a_resumed_one_keeps_its_own(tmp_path):
+    callback = callback_for(shared=tmp_path / "runs", run="search", best=None)
+    for curve, epochs in ((GOOD, 20), (POOR, 4)):
+        trainer = trainer_for(tmp_path / "out", curve, callback)
+        trainer.train()
+        assert trainer.state.epoch == epochs
+    watch, plan = Watch(crash_at=2), {"save_strategy": "epoch"}
+    cut = trainer_for(tmp_path / "cut", POOR, callback, watch, **plan)
+    watch.of = lambda: ours(cut)
+    with pytest.raises(ZeroDivisionError):
+        cut.train()
+    fresh = callback_for(shared=tmp_path / "runs", run="search", best=None)
+    resumed = trainer_for(tmp_path / "cut", POOR, fresh, **plan)
+    resumed.train(resume_from_checkpoint=True)
+    assert resumed.state.epoch == 4
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["search-2.jsonl", "search-3.jsonl", "search.jsonl"]
+    rows = (tmp_path / "runs" / "search-3.jsonl").read_text().splitlines()
+    assert [json.loads(row)["step"] for row in rows[1:]] == [2, 4, 6, 8]
+
+
+def test_time_as_the_resource_goes_through_a_checkpoint(tmp_path):
+    def callback():
+        return callback_for(resource="time", horizon=1e6, best=0.0)
+
+    trainer_for(tmp_path, GOOD, callback(), num_train_epochs=2, save_strategy="epoch").train()
+    resumed = trainer_for(tmp_path, GOOD, callback(), num_train_epochs=3, save_strategy="epoch")
+    resumed.train(resume_from_checkpoint=True)
+    times = ours(resumed).state()["attributes"]["kept"]
+    assert times is None, "the run has ended"
+    saved = json.loads((tmp_path / "checkpoint-6" / "trainer_state.json").read_text())["stateful_callbacks"]["LCXCallback"]
+    kept = (saved[-1] if isinstance(saved, list) else saved)["attributes"]["kept"]
+    assert [step for step, _ in kept["points"]] == [2, 4, 6]
+    assert 0 < kept["times"][0] < kept["times"][1] < kept["times"][2] < 1e4
+
+
 def test_what_is_predicted_goes_to_the_log_history(tmp_path):
     trainer = trainer_for(tmp_path, POOR, callback_for(log_forecast=True, best=None), num_train_epochs=6)
     trainer.train()
