@@ -1,6 +1,7 @@
 """Reads logs of training runs, whatever tool wrote them, as one long table."""
 
-from lcx.readers.formats import FORMATS, read, recognise
+from lcx.readers.formats import FORMATS, recognise
+from lcx.readers.logs import read
 
 __all__ = [
     "FORMATS",

@@ -76,13 +76,17 @@ def _starts_at_zero(frame: Any, within: str) -> Any:
     return ((frame["step"] == 0) & tells).groupby(log).transform("any")
 
 
-def run_name(path: Path) -> str:
-    """The name of the run in a single log: that of the file, or of its folder if the tool fixes the name of the file."""
-    path = path.resolve()
+def place(path: Path) -> Path:
+    """What names the run of a log: its file or folder, or the folder above it if the tool fixes the name."""
     if path.is_dir() or not (path.name in FIXED_NAMES or "tfevents" in path.name):
-        return path.name
+        return path
     folder = path.parent
-    return (folder.parent if path.name == "trainer_state.json" and folder.name.startswith("checkpoint-") else folder).name
+    return folder.parent if path.name == "trainer_state.json" and folder.name.startswith("checkpoint-") else folder
+
+
+def run_name(path: Path) -> str:
+    """The name of the run in a single log: that of its place."""
+    return place(path.resolve()).name
 
 
 def distinct(names: dict[str, str]) -> dict[str, str]:

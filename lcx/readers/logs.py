@@ -1,0 +1,124 @@
+"""Reads training logs: one long table of runs from a file or a folder.
+
+>>> from lcx.readers import read
+>>> runs = read("lightning_logs")  # columns run, metric, step, value, perhaps time
+"""
+
+import os
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lcx.readers.formats import FORMATS, reader, recognise
+from lcx.readers.table import FIXED_NAMES, place, run_name
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_ENDINGS = (".csv", ".tsv", ".txt", ".log", ".json", ".jsonl", ".ndjson", ".db", ".sqlite", ".sqlite3")
+
+
+def read(path: str | Path, format: str | None = None) -> "pd.DataFrame":
+    """Reads the runs of a log, or of every log in a folder and its subfolders.
+
+    A run in a folder is named by its path from that folder: the path of its file, or of the folder of its file if the tool fixes the name
+    of the file (TensorBoard, Hugging Face, metrics.csv, results.csv, progress.csv). If a log has several runs, their names are added.
+
+    Not read are: event files beside another log of the same run, Ray's result.json beside its progress.csv, the summaries of W&B, and
+    hidden folders. A log that cannot be read is left out with a warning.
+
+    Args:
+        path: file or folder; for "mlflow", "optuna" and "wandb" also an address (see their readers).
+        format: one of :data:`FORMATS`; default: recognised from the content. In a folder, only logs of this format are read.
+
+    Returns:
+        A table with a row per point: run and metric (str), step (> 0), value (float, may be NaN), and time (seconds) if a log has it,
+        sorted by run, metric and step. ``attrs`` may hold horizon, state and mode, each {run: value}.
+
+    Raises:
+        FileNotFoundError: the path does not exist.
+        ValueError: the format is unknown, or there is nothing to read.
+        ImportError: the package of the format is not installed.
+    """
+    if format is not None and format not in FORMATS:
+        raise ValueError(f"expected a format out of {', '.join(FORMATS)}, got {format!r}; choose one or leave it out")
+    where = Path(path)
+    if format in ("mlflow", "optuna", "wandb") and not where.exists():
+        return reader(format)(str(path))
+    if not where.exists():
+        raise FileNotFoundError(f"expected a file or folder, got {path}, which does not exist; correct the path or name the format")
+    found = recognise(where)
+    if where.is_dir() and (found is None or format not in (None, found)):
+        return _read_folder(where, format)
+    found = format or found
+    if found is None:
+        with where.open("rb") as opened:
+            start = opened.read(24)
+        raise ValueError(
+            f"expected a log in one of the formats {', '.join(FORMATS)}, got {where}, which starts with {start!r}; "
+            "name its format or export it as CSV with a step column"
+        )
+    return reader(found)(where)
+
+
+def _read_folder(root: Path, format: str | None) -> "pd.DataFrame":
+    import pandas as pd
+
+    tables, attrs, faults = [], {}, []
+    for where, (found, path) in _logs(root, format).items():
+        name = where.resolve().name if where == root else where.relative_to(root).as_posix()
+        try:
+            table: Any = reader(found)(path)
+        except (ValueError, ImportError) as error:
+            faults.append(error)
+            continue
+        names = {run: name if run == run_name(path) else f"{name}/{run}" for run in table["run"].unique()}
+        for what, of in table.attrs.items():
+            attrs.setdefault(what, {}).update({names[run]: value for run, value in of.items()})
+        table.attrs = {}
+        tables.append(table.assign(run=table["run"].map(names)))
+    if not tables:
+        missing = next((error for error in faults if isinstance(error, ImportError)), None)
+        if missing is not None:
+            raise missing
+        came = f"{len(faults)} that cannot be read ({faults[0]})" if faults else "none"
+        raise ValueError(f"expected logs in one of the formats {', '.join(FORMATS)} in {root}, got {came}; give the folder of the runs")
+    for reason in dict.fromkeys(map(str, faults)):  # a missing package is named once, not for each of its files
+        warnings.warn(f"left out: {reason}", stacklevel=3)
+    table = pd.concat(tables, ignore_index=True).sort_values(["run", "metric", "step"], ignore_index=True)
+    table.attrs = attrs
+    return table
+
+
+def _logs(root: Path, format: str | None) -> dict[Path, tuple[str, Path]]:
+    """For each log in a folder and its subfolders, keyed by the file or folder that names it: the format, and what to read."""
+    logs: dict[Path, tuple[str, Path]] = {}
+    for at, below, files in os.walk(root):
+        folder = Path(at)
+        below[:] = sorted(name for name in below if not name.startswith("."))
+        if (whole := recognise(folder)) is not None and format in (None, whole):
+            logs[_free(place(folder), folder, root, logs)] = (whole, folder)
+            below.clear()
+            continue
+        for path in sorted((folder / file for file in files), key=lambda file: ("tfevents" in file.name, file.name)):
+            if not ("tfevents" in path.name or path.suffix.lower() in _ENDINGS) or path.name == "wandb-summary.json":
+                continue
+            beside = ("csv", path.with_name("progress.csv"))
+            if path.name == "result.json" and logs.get(folder) == beside:  # Ray writes the same into both
+                continue
+            found = recognise(path)
+            if found is None or format not in (None, found):
+                continue
+            if found == "huggingface" and path.name in FIXED_NAMES:
+                where = folder if folder == root else place(path)
+                logs[where] = (found, where)
+            elif found == "tensorboard":
+                logs.setdefault(folder, (found, folder))
+            else:
+                logs[_free(place(path), path, root, logs)] = (found, path)
+    return logs
+
+
+def _free(where: Path, path: Path, root: Path, logs: dict[Path, tuple[str, Path]]) -> Path:
+    """What names a log: its place, or its own path if another log has that name already or the place lies above the root."""
+    return path if where in logs or not where.is_relative_to(root) else where
