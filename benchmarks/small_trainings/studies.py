@@ -8,8 +8,8 @@ from jaxtyping import Float
 
 from benchmarks.convert import Source, write
 from lcx.files import write_atomically
+from lcx.pretraining.sources import LARGEST, SHORTEST
 
-SHORTEST, LARGEST = 6, 1e9  # points of a run; a larger value counts as missing, as an infinite one
 LIVELY = 0.5  # share of runs of a study that have points enough and more than one value
 
 

@@ -112,8 +112,8 @@ def compare(one: Real, like: Likeness, studies: int) -> dict[str, dict[str, list
 def main() -> None:
     """Fits or compares."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--fit", type=int, default=0, metavar="ROUNDS")
+    parser.add_argument("--data", type=Path, required=True, help="folder of real curves, see benchmarks/curves.py")
+    parser.add_argument("--fit", type=int, default=0, metavar="ROUNDS", help="rounds of the fit; 0, the default: only the table")
     parser.add_argument("--studies", type=int, default=320, help="drawn of the prior, for each candidate")
     parser.add_argument("--leave-out", nargs="*", default=[], help="names of sources, or how they begin")
     options = parser.parse_args()

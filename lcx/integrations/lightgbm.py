@@ -50,9 +50,8 @@ class LCXCallback:
         self._horizon = self._settings.pop("horizon", None)
         if self._horizon is None and options.get("resource") == "time":
             raise ValueError("expected resource 'time' with a horizon in seconds, got none; give horizon=, or leave resource out")
-        self._training = Training(
-            "metric", "max", 1 if self._horizon is None else self._horizon, **self._settings
-        )  # refuses a wrong argument now; each training makes its own
+        # Refuses a wrong argument now; each training makes its own.
+        self._training = Training("metric", "max", 1 if self._horizon is None else self._horizon, **self._settings)
         self._best: list[Any] = []  # results of the best round
         self._off = False
 

@@ -200,8 +200,9 @@ def _feed(stopper: EarlyStopper, curve: _Curve, best: float | None) -> Verdict:
     finite = [i for i, (_, value) in enumerate(points) if math.isfinite(value)]
     looked_at = finite[-stopper.confirm :][0] if finite else 0
     for i, (step, value) in enumerate(points):
-        counted = as_step(from_one(step, stopper.horizon, zero=first))
-        verdict = stopper.update(counted, value, best=best if i >= looked_at else math.nan)  # NaN: take it in, ask nothing
+        counted, last = from_one(step, stopper.horizon, zero=first)
+        given = best if i >= looked_at else math.nan  # NaN: take it in, ask nothing
+        verdict = stopper.update(as_step(counted), value, best=given, horizon=last)
     return verdict
 
 

@@ -77,8 +77,8 @@ class LCXStopper(Stopper):
             return unasked(reason)
         if self._horizon is not None and trial_id not in self._horizons:
             self._horizons[trial_id] = as_horizon(self._horizon(result))
-        last = self._horizons.get(trial_id)
-        step = from_one(step, last or self.stopper.horizon, zero=self._first.setdefault(trial_id, step == 0))
+        last = self._horizons.get(trial_id, self.stopper.horizon)
+        step, last = from_one(step, last, zero=self._first.setdefault(trial_id, step == 0))
         best = None if ask else math.nan  # NaN: nothing to ask
         verdict = self.stopper.update(step, value, best=best, run=trial_id, horizon=last)
         log.log(logging.INFO if verdict.stop else logging.DEBUG, "trial %s at %g: %s", trial_id, step, verdict.reason)

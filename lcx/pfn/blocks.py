@@ -10,6 +10,9 @@ from torch.nn import functional
 
 from lcx.pfn.kept import kept
 
+_MANY = 32  # rows of a product from which oneDNN's start is paid back
+# What torch's own compiler calls; not in builds without oneDNN.
+_ONEDNN = torch.ops.mkldnn._linear_pointwise.default if torch.backends.mkldnn.is_available() else None
 _RESOLUTIONS = (0.03, 1.0, 30.0)  # per unit of recent change
 
 
@@ -22,7 +25,18 @@ def _resolutions(dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tens
 
 def linear(layer: nn.Linear, x: Tensor) -> Tensor:
     """What the layer makes of x. A module's own call costs as much as a small product."""
+    if _by_onednn(layer, x):
+        return _ONEDNN(x, layer.weight, layer.bias, "none", [], "")
     return functional.linear(x, layer.weight, layer.bias)
+
+
+def _by_onednn(layer: nn.Linear, x: Tensor) -> bool:
+    """Whether oneDNN may do a product: of float32 on a CPU, many rows, and neither differentiated nor traced.
+
+    torch's default for float32, MKL, takes more than twice as long on AMD, and adds the bias in a pass of its own.
+    """
+    many = x.dtype == torch.float32 and x.numel() >= _MANY * x.shape[-1] and x.device.type == "cpu"
+    return many and _ONEDNN is not None and not (torch.is_grad_enabled() or torch.compiler.is_compiling())
 
 
 def normed(layer: nn.LayerNorm, x: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from lcx.predictive import Predictive
 
 _CHUNK = 1 << 13  # tokens or queries per pass
 _ENOUGH = 50  # paths of a curve are drawn at least: their ranks say how its values belong together
-_CPU_CHUNK = 1 << 10  # the same on a CPU, in whose cache activations of this size stay
+_CPU_CHUNK = 1 << 11  # the same on a CPU, in whose cache activations of this size stay
 
 
 @torch.inference_mode()

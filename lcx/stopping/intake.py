@@ -120,9 +120,12 @@ def as_horizon(horizon: Any) -> float:
     return number
 
 
-def from_one(step: float, horizon: float, *, zero: bool) -> float:
-    """A step of a counter that starts at zero (``zero``) as one that starts at 1; the horizon, a number of steps, stays what it is."""
-    return step + 1 if zero and step != horizon else step
+def from_one(step: float, horizon: float, *, zero: bool) -> tuple[float, float]:
+    """Step and horizon of a counter that starts at zero (``zero``) as those of one that starts at 1.
+
+    The horizon is a number of steps and stays what it is, unless the counter itself runs up to it: then there is one report more.
+    """
+    return (step + 1, step + 1 if step == horizon else horizon) if zero else (step, horizon)
 
 
 def as_count(x: Any, name: str, least: int = 1) -> int:

@@ -197,6 +197,17 @@ def test_each_trial_may_have_a_horizon_of_its_own():
         LCXPruner("20")
 
 
+@pytest.mark.parametrize(("steps", "last"), [(range(20), 20), (range(21), 21), (range(1, 21), 20)])
+def test_every_value_counts_whether_steps_end_at_the_horizon_or_one_before_it(steps, last):
+    study = optuna.create_study(direction="maximize", pruner=pruner())
+    trial = study.ask()
+    for step in steps:
+        trial.report(0.5 + 0.01 * step, step)
+    stopper, verdict = study.pruner._asked(study, study.trials[-1])
+    assert verdict.reason == f"the horizon {last} is reached"
+    assert stopper.predicted_value() == 0.5 + 0.01 * steps[-1]
+
+
 def _epochs(trial):
     return trial.params["epochs"]
 

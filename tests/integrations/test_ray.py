@@ -107,6 +107,14 @@ def test_each_trial_may_have_a_horizon_of_its_own_and_its_resource_may_be_time(c
     assert next(step for step, value in enumerate(curve(0.5)[:8], 1) if late("poor", result(step, value, time_total_s=7.0 * step))) == 4
 
 
+@pytest.mark.parametrize("steps", [range(HORIZON), range(HORIZON + 1), range(1, HORIZON + 1)])
+def test_every_value_counts_whether_steps_end_at_the_horizon_or_one_before_it(steps):
+    stop = LCXStopper(HORIZON, "max", "accuracy", **OPTIONS)
+    verdicts = [stop.report("a", result(step, 0.5 + 0.01 * step), ask=False) for step in steps]
+    assert "horizon" in verdicts[-1].reason
+    assert stop.predicted_value("a") == 0.5 + 0.01 * steps[-1]
+
+
 def test_every_asks_seldom_but_reads_all():
     seldom, often = (LCXStopper(HORIZON, "max", "accuracy", every=every, **OPTIONS) for every in (5, 1))
     stopped = {}

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from lcx.pfn.blocks import linear
 from lcx.pfn.context import Context
 from lcx.pfn.model import PFN, PFNConfig
 from lcx.predictive import Predictive
@@ -468,3 +469,20 @@ def test_a_new_network_starts_wide_and_centred_on_the_last_value():
     error = (predictive.mean - values[:, -1:]).abs()
     assert error.max() < 0.1
     assert 0.05 < predictive.variance.sqrt().min() < predictive.variance.sqrt().max() < 1
+
+
+def test_products_of_many_rows_are_those_of_float64_and_have_gradients():
+    """Many rows go another way than few, on a CPU: through oneDNN."""
+    layer = loud(SMALL).blocks[0].mlp.up
+    rows = torch.randn(1000, SMALL.width, generator=torch.Generator().manual_seed(0))
+    exact = torch.nn.functional.linear(rows.double(), layer.weight.double(), layer.bias.double())
+    for x, right in (
+        (rows, exact),
+        (rows[:3], exact[:3]),
+        (rows.view(10, 100, -1), exact.view(10, 100, -1)),
+        (rows.t()[None].mT, exact[None]),
+    ):
+        assert torch.allclose(linear(layer, x).double(), right, rtol=1e-5, atol=1e-5)
+    with torch.enable_grad():
+        linear(layer, rows).sum().backward()
+    assert torch.allclose(layer.bias.grad, torch.tensor(1000.0))

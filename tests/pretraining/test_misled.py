@@ -48,7 +48,7 @@ def test_a_study_told_as_it_is_is_another_one_of_the_same_kind_of_metric_on_the_
 
 def test_alien_runs_of_the_prior_agree_with_one_another_for_half_of_the_misled():
     n, k, generator = 4000, 5, torch.Generator().manual_seed(0)
-    values = torch.arange(n).double()[:, None, None].expand(n, k, 4).contiguous() * 0 + 1.0
+    values = torch.ones(n, k, 4, dtype=torch.float64)
     steps = torch.arange(n).double()[:, None, None].expand(n, k, 4).contiguous()
     told, at = studies._misled(values, steps, k, generator)
     changed = (at != steps).any(-1)
