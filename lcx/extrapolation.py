@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lcx.curves import Curves
-from lcx.predictive import Predictive
+from lcx.predictive import Predictive, mass_outside
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,8 +70,9 @@ class Extrapolation:
 
     @cached_property
     def warnings(self) -> list[str]:
-        """Sentences about points that were not read, and about input that the prior of the model cannot produce; else empty."""
-        return self.notes()
+        """Sentences about points that were not read, input that the prior of the model cannot produce, and mass where no value lies."""
+        notes = self.notes()
+        return notes + [sentence for sentence in self._mass_outside() if sentence not in notes]
 
     def quantile(self, q: Any) -> np.ndarray:
         """Quantiles of the noisy metric, user's unit.
@@ -228,6 +229,14 @@ class Extrapolation:
         if real is not None:
             return self._out(torch.full(shape, torch.nan, dtype=torch.float64).index_put((real,), answer))
         return self._out(answer.reshape(shape))
+
+    def _mass_outside(self) -> list[str]:
+        """Sentences about mass at the last step beyond the usual limits of such a metric; of a back-test none."""
+        if self.steps_ahead.dim() > 2:
+            return []
+        real = ~self.steps_ahead.isnan()
+        last = torch.arange(real.shape[1]) == real.sum(1, keepdim=True) - 1
+        return mass_outside(self.predictive.at(last), self.curves.values, self.mode)
 
     @cached_property
     def _real(self) -> Tensor | None:
