@@ -1,6 +1,6 @@
 """Which formats of logs there are, how each is told from its content, and which module reads it.
 
-A folder may be a log as a whole: it is told by the files in it.
+A folder may be a log as a whole, as that of MLflow is: it is told by the files in it.
 """
 
 import json
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lcx.readers.jsonl import flat
+from lcx.readers.mlflow import is_store
 from lcx.readers.table import COUNTERS
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def recognise(path: str | Path) -> str | None:
     """
     path = Path(path)
     if path.is_dir():
-        return None
+        return _recognise_folder(path)
     if "tfevents" in path.name:
         return None if path.name.endswith(".profile-empty") else "tensorboard"
     with path.open("rb") as opened:
@@ -47,6 +48,10 @@ def recognise(path: str | Path) -> str | None:
     first = text.partition("\n")[0]
     names = {cell.strip().strip('"').lower() for separator in ",;\t" for cell in first.split(separator)}
     return "csv" if names & set(COUNTERS) else None
+
+
+def _recognise_folder(folder: Path) -> str | None:
+    return "mlflow" if is_store(folder) else None
 
 
 def _recognise_json(text: str) -> str | None:

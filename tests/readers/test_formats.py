@@ -1,7 +1,6 @@
 """Readers: files as the real tools write them, the traps of each format, folders, and what is refused."""
 
 import json
-import logging
 import math
 import sys
 from types import SimpleNamespace
@@ -334,72 +333,9 @@ def test_optuna_storages_are_recognised(tmp_path):
     assert both.attrs["state"]["study.db/tune/1"] == "PRUNED"
 
 
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")
-def test_mlflow_database(tmp_path):
-    package = pytest.importorskip("mlflow")
-    pytest.importorskip("sqlalchemy")
-    logging.getLogger("alembic").setLevel(logging.WARNING)
-    client = package.MlflowClient(tracking_uri=f"sqlite:///{tmp_path}/mlflow.db")
-    run = client.create_run(client.create_experiment("x"), run_name="fox").info.run_id
-    for step, value in ((0, 1.0), (1, math.nan), (2, math.inf), (1, 5.0)):
-        client.log_metric(run, "loss", value, timestamp=1000 * (step + 10 * (value == 5)), step=step)
-    for position in range(3):
-        client.log_metric(run, "unnumbered", position / 10, timestamp=position)
-    client.log_metric(run, "system/cpu", 1.0)
-    client.set_terminated(run)
-    for table in (read(tmp_path / "mlflow.db"), mlflow.read(f"sqlite:///{tmp_path}/mlflow.db")):
-        assert curve(table, "loss", "fox") == {1: 1.0, 2: 5.0, 3: math.inf}
-        assert list(curve(table, "unnumbered").values()) == [0.0, 0.1, 0.2]
-        assert set(table["metric"]) == {"loss", "unnumbered"}
-        assert table.attrs == {"state": {"fox": "FINISHED"}}
-
-
-def fake_mlflow(monkeypatch):
-    """Two pages of runs, as ``MlflowClient`` gives them."""
-
-    class Page(list):
-        token = None
-
-    point = lambda step, value, time: SimpleNamespace(step=step, value=value, timestamp=1000 * time)  # noqa: E731
-    histories = {"loss": [point(1, 3.0, 2), point(2, 4.0, 3), point(1, 2.0, 1)], "acc": [point(0, 0.2, 2), point(0, 0.1, 1)]}
-    runs = {
-        i: SimpleNamespace(info=SimpleNamespace(run_id=i, run_name="fox", status="FINISHED"), data=SimpleNamespace(metrics=histories))
-        for i in "ab"
-    }
-
-    class Client:
-        def __init__(self, tracking_uri):
-            assert tracking_uri == "http://host"
-
-        def search_experiments(self):
-            return [SimpleNamespace(experiment_id="0")]
-
-        def search_runs(self, experiments, page_token):
-            page = Page([runs["b" if page_token else "a"]])
-            page.token = None if page_token else "more"
-            return page
-
-        def get_metric_history(self, run_id, key):
-            return histories[key] if key != "loss" else [*histories[key], point(3, sys.float_info.max, 4)]
-
-    monkeypatch.setitem(sys.modules, "mlflow", SimpleNamespace())
-    monkeypatch.setitem(sys.modules, "mlflow.tracking", SimpleNamespace(MlflowClient=Client))
-
-
-def test_mlflow_pages_repeated_steps_and_steps_never_given(monkeypatch):
-    fake_mlflow(monkeypatch)
-    table = read("http://host", "mlflow")
-    assert list(table["run"].unique()) == ["fox (a)", "fox (b)"]
-    assert curve(table, "loss", "fox (a)") == {1: 3.0, 2: 4.0, 3: math.inf}
-    assert curve(table, "acc", "fox (b)") == {1: 0.1, 2: 0.2}
-    with pytest.raises(FileNotFoundError, match="does not exist"):
-        mlflow.read("none.db")
-
-
 @pytest.mark.parametrize(
     ("package", "reader", "path"),
-    [("tensorboard", tensorboard, "x"), ("mlflow", mlflow, "x"), ("wandb", wandb, "me/project"), ("optuna", optuna, "x")],
+    [("tensorboard", tensorboard, "x"), ("mlflow", mlflow, "http://x"), ("wandb", wandb, "me/project"), ("optuna", optuna, "x")],
 )
 def test_a_missing_package_names_the_extra(monkeypatch, package, reader, path):
     for name in [package, *(name for name in sys.modules if name.startswith(f"{package}."))]:
