@@ -122,6 +122,11 @@ class Extrapolator:
         """Where the weights are."""
         return self.model.head.weight.device
 
+    @property
+    def reads_others(self) -> bool:
+        """Whether the model can read the other runs of a study."""
+        return self.model.reader is not None
+
     def __call__(
         self,
         values: Any,
@@ -219,7 +224,7 @@ class Extrapolator:
     def _others(self, others: Any, curves: Curves, read: Tokens | GeneralTokens, mode: str, bounds: Any) -> Others | None:
         """The other runs as the model reads them."""
         known = as_others(others, curves, read.scale, mode=mode, bounds=bounds)
-        if known is not None and self.model.reader is None:
+        if known is not None and not self.reads_others:
             raise ValueError(
                 f"Expected no others for a model that reads one curve; got {len(known.values[0])} runs. Use the model general."
             )

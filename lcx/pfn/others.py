@@ -48,11 +48,24 @@ class Others(NamedTuple):
         return Others(*(x.to(device) for x in self))
 
 
+class Study(NamedTuple):
+    """Runs of a study to which the targets themselves may belong; taken wherever ``others`` are.
+
+    Attributes:
+        runs: (steps, values) of each run, as in a list of others.
+        own: of each target, which of the runs it is itself, and not read; -1 where it is none of them.
+    """
+
+    runs: list[tuple[Any, Any]]
+    own: list[int]
+
+
 def as_others(others: Any, curves: Curves, scale: Scale, *, mode: str, bounds: Any) -> Others | None:
     """Checks a user's other runs.
 
     Args:
-        others: pairs (steps, values), steps None for 1, 2, ...; or ``Curves``; or "batch": each curve's others are the rest of ``curves``.
+        others: pairs (steps, values), steps None for 1, 2, ...; or ``Curves``; or "batch": each curve's others are the rest of ``curves``;
+            or a :class:`Study`.
         curves: the targets, user's units.
         scale: from the targets' charts to the user's values, of a general model.
         mode: "max" or "min".
@@ -67,6 +80,10 @@ def as_others(others: Any, curves: Curves, scale: Scale, *, mode: str, bounds: A
     if others is None or (not isinstance(others, (str, Curves)) and not len(others)):
         return None
     own = torch.full((len(curves),), -1)
+    if isinstance(others, Study):
+        own, others = torch.tensor(others.own), others.runs
+        if not others:
+            return None
     if isinstance(others, str):
         if others != "batch":
             raise ValueError(f"Expected others as (steps, values) pairs, Curves or 'batch'; got {others!r}. Leave it out for none.")

@@ -16,6 +16,7 @@ from lcx.stopping.freeze_thaw import Turn, choose, is_patient, told
 from lcx.stopping.intake import Reports, as_bounds, as_count, as_horizon, as_number, as_rule, as_run, as_step, as_value
 from lcx.stopping.notices import Notices
 from lcx.stopping.rules import Rule, Verdict, never_better, spare_incumbent, unasked
+from lcx.stopping.study import as_history, study_of
 from lcx.stopping.threads import few_threads
 
 RunId = str | int | None
@@ -40,6 +41,10 @@ class EarlyStopper:
             if there is no value to beat. You may set the attribute ``rule`` between reports; the new rule holds from then on.
         stop_on_divergence: stop a run after this many values in a row that are not finite; None: never stop it for such values.
         min_finished: number of runs that must have reached their horizon before the first decision on any other, >= 0.
+        others: whether the forecast of a run reads the other runs that have reported, as ``lcx.predict`` reads its ``others``: finished,
+            running and stopped ones, unless ignored. A model without a reader reads each run alone.
+        history: finished runs of an earlier study of the same kind, which forecasts read too: pairs (steps, values), a table of
+            ``lcx.readers.read`` with one metric, or what :meth:`state` gave. They are nothing to beat.
 
     Raises:
         ValueError, TypeError: an argument breaks a rule above; the message says which and what to do.
@@ -58,6 +63,8 @@ class EarlyStopper:
         rule: Any = None,
         stop_on_divergence: Any = None,
         min_finished: Any = 0,
+        others: bool = True,
+        history: Any = None,
     ) -> None:
         if mode not in ("max", "min"):
             raise ValueError(f"expected mode 'max' or 'min', got {mode!r}; write 'max' if larger is better, else 'min'")
@@ -68,6 +75,7 @@ class EarlyStopper:
         self.stop_on_divergence = None if stop_on_divergence is None else as_count(stop_on_divergence, "stop_on_divergence")
         self.min_finished = as_count(min_finished, "min_finished", least=0)
         never_better(self.delta if rule is None else 0.0)  # refuses a wrong limit
+        self.others, self._history = bool(others), as_history(history, self.bounds)
         self._runs: dict[RunId, Reports] = {}
         self._turns, self._lock, self.notices = 0, RLock(), Notices()  # turns of next_run
 
@@ -168,11 +176,12 @@ class EarlyStopper:
 
     def state(self) -> dict[str, Any]:
         """The settings and the curve of each run, as JSON can hold them; :meth:`from_state` continues from it."""
-        names = ("horizon", "mode", "delta", "model", "min_points", "confirm", "stop_on_divergence", "min_finished")
+        names = ("horizon", "mode", "delta", "model", "min_points", "confirm", "stop_on_divergence", "min_finished", "others")
         settings = {name: getattr(self, name) for name in names} | {"bounds": list(self.bounds)}
         with self._lock:
             runs = [{"run": name} | run.state() for name, run in self._runs.items()]
-        return {"settings": settings, "rule": None if self.rule is None else repr(self.rule), "runs": runs, "turns": self._turns}
+        told = {"history": [run.state() for run in self._history]} if self._history else {}
+        return {"settings": settings, "rule": None if self.rule is None else repr(self.rule), "runs": runs, "turns": self._turns} | told
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any], rule: Rule | None = None) -> "EarlyStopper":
@@ -191,6 +200,7 @@ class EarlyStopper:
             stopper = cls(rule=rule, **state["settings"])
             stopper._turns = int(state.get("turns", 0))  # a state of version 0.1 has none
             stopper._runs = {as_run(kept["run"]): Reports.from_state(kept, stopper.bounds) for kept in state["runs"]}
+            stopper._history = [Reports.from_state(kept, stopper.bounds) for kept in state.get("history", ())]
         except (KeyError, TypeError, OverflowError) as error:
             raise ValueError(f"expected what EarlyStopper.state gave, got something else ({error}); keep it as it was") from error
         return stopper
@@ -252,8 +262,9 @@ class EarlyStopper:
 
     def _predict(self, runs: list[Reports]) -> Extrapolation:
         """One extrapolation of many runs, at a few steps up to the horizon."""
-        ends = [run.horizon or self.horizon for run in runs]
+        ends, model = [run.horizon or self.horizon for run in runs], load(self.model, "cpu")
         curves, at = [np.array(run.read) for run in runs], [run.ahead(end) for run, end in zip(runs, ends, strict=True)]
         steps, values = ([curve[:, i] for curve in curves] for i in (0, 1))
+        study = study_of(runs, [*self._history, *self._runs.values()]) if self.others and model.reads_others else None
         with few_threads(sum(map(len, (*steps, *at)))):
-            return load(self.model, "cpu")(values, steps, horizon=ends, mode=self.mode, at=at, bounds=self.bounds)
+            return model(values, steps, horizon=ends, mode=self.mode, at=at, bounds=self.bounds, others=study)

@@ -1,13 +1,13 @@
 """Decisions leave the caller's number of threads as it was, and take one thread where more would only wait."""
 
 import os
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
 
 from lcx.extrapolation import Extrapolation
+from lcx.extrapolator import Extrapolator
 from lcx.stopping import stopper, threads
 from lcx.stopping.threads import few_threads
 
@@ -22,18 +22,13 @@ def two_threads():
 
 @pytest.mark.usefixtures("two_threads")
 def test_a_small_prediction_takes_one_thread_and_gives_back_two(monkeypatch):
-    seen, load = [], stopper.load
+    seen, answer = [], Extrapolator.__call__
 
-    def watched(*given: Any) -> Callable[..., Extrapolation]:
-        model = load(*given)
+    def watched(*asked: Any, **named: Any) -> Extrapolation:
+        seen.append(torch.get_num_threads())
+        return answer(*asked, **named)
 
-        def answer(*asked: Any, **named: Any) -> Extrapolation:
-            seen.append(torch.get_num_threads())
-            return model(*asked, **named)
-
-        return answer
-
-    monkeypatch.setattr(stopper, "load", watched)
+    monkeypatch.setattr(Extrapolator, "__call__", watched)
     early = stopper.EarlyStopper(horizon=10, mode="max")
     for step in range(1, 4):
         assert not early.update(step, 0.1 * step).stop

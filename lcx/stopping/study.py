@@ -1,0 +1,57 @@
+"""The runs that the forecasts of a stopper read: the others of its study, and those of an earlier one."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from lcx.pfn.others import Study
+from lcx.stopping.intake import Reports, as_step, as_value
+
+MOST = 100  # runs read at once: of more, those begun last
+
+
+def study_of(asked: list[Reports], known: Iterable[Reports]) -> Study | None:
+    """What the forecasts of some runs read of all runs known, which are in the order in which they began.
+
+    A run tells something only if it has gone further than the one that is forecast. Ignored runs are not read. Of more than ``MOST`` runs
+    the last are, since a search tends towards runs like those to come.
+    """
+    earliest = min(run.read[-1][0] for run in asked)
+    further = [run for run in known if run.read and not run.ignored and run.read[-1][0] > earliest][-MOST:]
+    place = {id(run): i for i, run in enumerate(further)}
+    curves = [np.array(run.read) for run in further]
+    return Study([(curve[:, 0], curve[:, 1]) for curve in curves], [place.get(id(run), -1) for run in asked]) if curves else None
+
+
+def as_history(given: Any, bounds: tuple[float | None, float | None]) -> list[Reports]:
+    """The runs of an earlier study.
+
+    Args:
+        given: pairs (steps, values); or a table of ``lcx.readers.read`` with one metric; or what ``EarlyStopper.state`` gave. None: none.
+        bounds: of the metric; values outside are not read.
+
+    Raises:
+        ValueError: it is none of these, or a table of several metrics. TypeError: steps or values are not numbers.
+    """
+    if given is None:
+        return []
+    if hasattr(given, "groupby"):
+        metrics = sorted(set(given["metric"])) if "metric" in given else [""]
+        if len(metrics) != 1:
+            raise ValueError(f"expected the table of one metric as history, got {metrics}; keep the rows of one")
+        pairs = [(run["step"], run["value"]) for _, run in given.groupby("run", sort=False)]
+    elif isinstance(given, Mapping):
+        pairs = [(run["steps"], run["values"]) for run in given.get("runs", ())]
+    else:
+        pairs = list(given)
+    return [_reports(pair, i, bounds) for i, pair in enumerate(pairs)]
+
+
+def _reports(pair: Any, i: int, bounds: tuple[float | None, float | None]) -> Reports:
+    if isinstance(pair, str) or not hasattr(pair, "__len__") or len(pair) != 2 or len(pair[0]) != len(pair[1]):
+        raise ValueError(f"expected runs of history as pairs (steps, values) of one length, got {pair!r:.80} as number {i}; pair them")
+    reports = Reports()
+    for step, value in zip(*pair, strict=True):
+        reports.add(as_step(step), as_value(value), bounds)
+    return reports
