@@ -4,6 +4,7 @@ import logging
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from operator import itemgetter
 from typing import Any
 
 from lcx.integrations.pareto import Looks, beaten_by
@@ -11,6 +12,7 @@ from lcx.stopping.intake import as_count, as_rule, as_step, as_value, from_one
 from lcx.stopping.notices import Notices
 from lcx.stopping.rules import Verdict, never_better, spare_incumbent, unasked
 from lcx.stopping.stopper import EarlyStopper
+from lcx.stopping.study import MOST
 
 try:
     from optuna import Study, Trial, TrialPruned
@@ -54,7 +56,8 @@ class LCXPruner(BasePruner):
     Args:
         horizon: number of steps of a full trial, or a function that gives it for a trial: ``lambda trial: trial.params["epochs"]``.
         min_finished: number of trials that must be complete, and not by a prediction, before any is pruned.
-        options: delta, bounds, model, min_points, confirm, rule, stop_on_divergence of ``lcx.EarlyStopper``.
+        options: delta, bounds, model, min_points, confirm, rule, stop_on_divergence of ``lcx.EarlyStopper``; also history, in whose place
+            forecasts else read the other trials, and others, with which they do not.
 
     Raises:
         ValueError, TypeError: ``EarlyStopper`` refuses an argument.
@@ -92,10 +95,11 @@ class LCXPruner(BasePruner):
 
     def _asked(self, study: Study, trial: FrozenTrial) -> tuple[EarlyStopper, Verdict]:
         horizon = self._horizon(trial) if callable(self._horizon) else self._horizon
-        stopper = EarlyStopper(horizon, _mode(study.direction), **self._options)
+        others = [other for other in _counted(study) if other.number != trial.number]
+        told = {"history": _read([list(other.intermediate_values.items()) for other in others], horizon)}
+        stopper = EarlyStopper(horizon, _mode(study.direction), **told | self._options)
         stopper.notices = self._notices  # each stopper lives for one answer
         lower, upper = stopper.bounds
-        others = [other for other in _counted(study) if other.number != trial.number]
         found = [
             value
             for other in others
@@ -154,11 +158,14 @@ def should_prune(
         for other in study.best_trials
         if "lcx:predicted" not in other.user_attrs and other.number not in study.user_attrs.get("lcx:ignore", ())
     ]
+    others = [other for other in _counted(study) if other.number != trial.number and "lcx:curve" in other.user_attrs]
     stoppers, looks, diverged = [], [], []
     for i, (name, direction) in enumerate(zip(names, study.directions, strict=True)):
         looks.append(Looks(name, [other.values[i] for other in ended], judge))
         within = (bounds or {}).get(name, (None, None))
-        stoppers.append(EarlyStopper(horizon, _mode(direction), bounds=within, rule=looks[i], **options))
+        past = [[(at, as_value(value)) for at, value in other.user_attrs["lcx:curve"].get(name, [])] for other in others[-MOST:]]
+        told = {"history": _read(past, horizon)}
+        stoppers.append(EarlyStopper(horizon, _mode(direction), bounds=within, rule=looks[i], **told | options))
         verdict = _feed(stoppers[i], curves[name], None)
         diverged += [replace(verdict, reason=f"{name}: {verdict.reason}")] if verdict.stop else []
     beaten = [] if _waiting(_counted(study), needed) else beaten_by(ended, looks, stoppers)
@@ -191,6 +198,15 @@ def _kept(trial: Trial, values: Mapping[str, float | None], step: int) -> dict[s
             curves[name].append([step, None if math.isnan(number) else number])  # JSON has no NaN
     trial.set_user_attr("lcx:curve", curves)
     return {name: [(known, as_value(value)) for known, value in curve] for name, curve in curves.items()}
+
+
+def _read(curves: list[_Curve], horizon: Any) -> list[tuple[list[float], list[float]]]:
+    """The curves of other trials, which the forecast of a trial reads, as the history of a stopper; the latest of very many."""
+    told = []
+    for curve in (sorted(curve, key=itemgetter(0)) for curve in curves[-MOST:] if curve):
+        first = curve[0][0] == 0
+        told.append(([from_one(step, horizon, zero=first)[0] for step, _ in curve], [value for _, value in curve]))
+    return told
 
 
 def _feed(stopper: EarlyStopper, curve: _Curve, best: float | None) -> Verdict:

@@ -24,6 +24,7 @@ from lcx.pfn.moves import FEATURES, MOVES, Described
 _HEADS = 4
 _PULLED = [0, 1, 3]  # of the moves, those that may draw locations along: the one in proportion to ranges may be off by a large factor
 _RESERVE = 4.0  # log weight at the start of drawing nothing along
+_CLOSEST = 1e-3  # least spread of moves: about what float32 tells apart
 _RESOLUTIONS = ((10.0, 0.25), (0.03, 1.0))  # of a mean move in units of change: scale inside asinh, and after
 
 
@@ -50,7 +51,8 @@ class _Look(nn.Module):
         with torch.autocast(x.device.type, enabled=False):  # in bf16 the means would lose their digits
             weights = weights.to(moves.dtype)
             mean = weights @ moves
-            spread = (weights @ moves.square() - mean.square()).clamp(min=1e-10).sqrt()
+            apart = moves[:, :, None] - mean[..., None, :]  # first: of runs nearly alike, a difference of squares is nothing but rounding
+            spread = (weights[..., None] * apart.square()).sum(-2).clamp(min=_CLOSEST**2).sqrt()
         level = [mean, *(torch.asinh(scale * torch.sinh(mean)) * after for scale, after in _RESOLUTIONS), torch.log(spread) / 3]
         x = x + self.out((weights[..., None, :] @ told).flatten(2)) + self.level(torch.cat(level, -1).flatten(2))
         return x + self.down(functional.relu(self.up(self.mlp_norm(x))).square()), mean, spread

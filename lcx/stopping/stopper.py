@@ -16,10 +16,10 @@ from lcx.stopping.freeze_thaw import Turn, choose, is_patient, told
 from lcx.stopping.intake import Reports, as_bounds, as_count, as_horizon, as_number, as_rule, as_run, as_step, as_value
 from lcx.stopping.notices import Notices
 from lcx.stopping.rules import Rule, Verdict, never_better, spare_incumbent, unasked
-from lcx.stopping.study import as_history, study_of
-from lcx.stopping.threads import few_threads
+from lcx.stopping.study import as_history, predict
 
 RunId = str | int | None
+_SETTINGS = ("horizon", "mode", "delta", "model", "min_points", "confirm", "stop_on_divergence", "min_finished", "others")
 
 
 class EarlyStopper:
@@ -41,10 +41,10 @@ class EarlyStopper:
             if there is no value to beat. You may set the attribute ``rule`` between reports; the new rule holds from then on.
         stop_on_divergence: stop a run after this many values in a row that are not finite; None: never stop it for such values.
         min_finished: number of runs that must have reached their horizon before the first decision on any other, >= 0.
-        others: whether the forecast of a run reads the other runs that have reported, as ``lcx.predict`` reads its ``others``: finished,
-            running and stopped ones, unless ignored. A model without a reader reads each run alone.
-        history: finished runs of an earlier study of the same kind, which forecasts read too: pairs (steps, values), a table of
-            ``lcx.readers.read`` with one metric, or what :meth:`state` gave. They are nothing to beat.
+        others: whether forecasts read the other runs that have reported (``others`` of ``lcx.predict``), finished or not, unless ignored.
+            A model without a reader reads each run alone.
+        history: runs of an earlier study, which forecasts read too and which are nothing to beat: pairs (steps, values), a table of
+            ``lcx.readers.read`` with one metric, or what :meth:`state` gave.
 
     Raises:
         ValueError, TypeError: an argument breaks a rule above; the message says which and what to do.
@@ -73,9 +73,9 @@ class EarlyStopper:
         self.delta, self.model, self.rule = as_number(delta, "delta"), str(model), as_rule(rule)
         self.min_points, self.confirm = as_count(min_points, "min_points"), as_count(confirm, "confirm")
         self.stop_on_divergence = None if stop_on_divergence is None else as_count(stop_on_divergence, "stop_on_divergence")
-        self.min_finished = as_count(min_finished, "min_finished", least=0)
+        self.min_finished, self.others = as_count(min_finished, "min_finished", least=0), bool(others)
         never_better(self.delta if rule is None else 0.0)  # refuses a wrong limit
-        self.others, self._history = bool(others), as_history(history, self.bounds)
+        self._history = as_history(history, self.bounds)
         self._runs: dict[RunId, Reports] = {}
         self._turns, self._lock, self.notices = 0, RLock(), Notices()  # turns of next_run
 
@@ -99,7 +99,7 @@ class EarlyStopper:
         return self.update_many({run: (step, value)}, best=best, horizons={run: horizon})[run]
 
     def update_many(self, reports: Mapping[Any, tuple[Any, Any]], best: Any = None, horizons: Any = None) -> dict[Any, Verdict]:
-        """Takes one report of each of many runs and decides for all of them, with one call of the model.
+        """Takes one report of each of many runs; returns the verdict for each run. The model is called once.
 
         All reports are read before the first decision, so each run is compared with the newest values of the others.
 
@@ -107,9 +107,6 @@ class EarlyStopper:
             reports: (step, value) for each run, as in :meth:`update`.
             best: as in :meth:`update`.
             horizons: {run: horizon} of the runs that have one of their own.
-
-        Returns:
-            The verdict for each run.
         """
         target = None if best is None else as_number(best, "best")
         last = {as_run(run): as_horizon(horizon) for run, horizon in (horizons or {}).items() if horizon is not None}
@@ -176,12 +173,12 @@ class EarlyStopper:
 
     def state(self) -> dict[str, Any]:
         """The settings and the curve of each run, as JSON can hold them; :meth:`from_state` continues from it."""
-        names = ("horizon", "mode", "delta", "model", "min_points", "confirm", "stop_on_divergence", "min_finished", "others")
-        settings = {name: getattr(self, name) for name in names} | {"bounds": list(self.bounds)}
+        settings = {name: getattr(self, name) for name in _SETTINGS} | {"bounds": list(self.bounds)}
         with self._lock:
-            runs = [{"run": name} | run.state() for name, run in self._runs.items()]
-        told = {"history": [run.state() for run in self._history]} if self._history else {}
-        return {"settings": settings, "rule": None if self.rule is None else repr(self.rule), "runs": runs, "turns": self._turns} | told
+            runs, past = [{"run": name} | run.state() for name, run in self._runs.items()], [run.state() for run in self._history]
+        return {"settings": settings, "rule": self.rule and repr(self.rule), "runs": runs, "turns": self._turns} | (
+            {"history": past} if past else {}
+        )
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any], rule: Rule | None = None) -> "EarlyStopper":
@@ -235,7 +232,7 @@ class EarlyStopper:
 
     def _decide(self, runs: list[RunId], best: float | None) -> dict[RunId, Verdict]:
         """Verdicts on runs that have enough values and have not reached the horizon."""
-        if best is not None and not math.isfinite(best):
+        if not math.isfinite(best or 0.0):
             return {run: unasked(f"the value to beat is {best}; give a finite one, or none") for run in runs}
         if self.min_finished and (n := sum(known.finished(self.horizon) for known in self._runs.values())) < self.min_finished:
             return {run: unasked(f"{n} run(s) have reached their horizon, {self.min_finished} needed first") for run in runs}
@@ -261,10 +258,5 @@ class EarlyStopper:
         return [sign * (second if best == first else first) for best in own]
 
     def _predict(self, runs: list[Reports]) -> Extrapolation:
-        """One extrapolation of many runs, at a few steps up to the horizon."""
-        ends, model = [run.horizon or self.horizon for run in runs], load(self.model, "cpu")
-        curves, at = [np.array(run.read) for run in runs], [run.ahead(end) for run, end in zip(runs, ends, strict=True)]
-        steps, values = ([curve[:, i] for curve in curves] for i in (0, 1))
-        study = study_of(runs, [*self._history, *self._runs.values()]) if self.others and model.reads_others else None
-        with few_threads(sum(map(len, (*steps, *at)))):
-            return model(values, steps, horizon=ends, mode=self.mode, at=at, bounds=self.bounds, others=study)
+        known = [*self._history, *self._runs.values()] if self.others else []
+        return predict(load(self.model, "cpu"), runs, known, horizon=self.horizon, mode=self.mode, bounds=self.bounds)

@@ -5,9 +5,13 @@ from typing import Any
 
 import numpy as np
 
+from lcx.extrapolation import Extrapolation
+from lcx.extrapolator import Extrapolator
 from lcx.pfn.others import Study
 from lcx.stopping.intake import Reports, as_step, as_value
+from lcx.stopping.threads import few_threads
 
+_Bounds = tuple[float | None, float | None]
 MOST = 100  # runs read at once: of more, those begun last
 
 
@@ -24,7 +28,34 @@ def study_of(asked: list[Reports], known: Iterable[Reports]) -> Study | None:
     return Study([(curve[:, 0], curve[:, 1]) for curve in curves], [place.get(id(run), -1) for run in asked]) if curves else None
 
 
-def as_history(given: Any, bounds: tuple[float | None, float | None]) -> list[Reports]:
+def predict(
+    model: Extrapolator,
+    asked: list[Reports],
+    known: Iterable[Reports],
+    *,
+    horizon: float,
+    mode: str,
+    bounds: tuple[float | None, float | None],
+) -> Extrapolation:
+    """One extrapolation of some runs, at a few steps up to the horizon.
+
+    Args:
+        model: the model.
+        asked: runs with a value.
+        known: all runs that forecasts read, those asked about among them.
+        horizon: of runs without one of their own.
+        mode: "max" or "min".
+        bounds: of the metric.
+    """
+    ends, curves = [run.horizon or horizon for run in asked], [np.array(run.read) for run in asked]
+    steps, values = ([curve[:, i] for curve in curves] for i in (0, 1))
+    at = [run.ahead(end) for run, end in zip(asked, ends, strict=True)]
+    others = study_of(asked, known) if model.reads_others else None
+    with few_threads(sum(map(len, (*steps, *at)))):
+        return model(values, steps, horizon=ends, mode=mode, at=at, bounds=bounds, others=others)
+
+
+def as_history(given: Any, bounds: _Bounds) -> list[Reports]:
     """The runs of an earlier study.
 
     Args:
@@ -48,7 +79,7 @@ def as_history(given: Any, bounds: tuple[float | None, float | None]) -> list[Re
     return [_reports(pair, i, bounds) for i, pair in enumerate(pairs)]
 
 
-def _reports(pair: Any, i: int, bounds: tuple[float | None, float | None]) -> Reports:
+def _reports(pair: Any, i: int, bounds: _Bounds) -> Reports:
     if isinstance(pair, str) or not hasattr(pair, "__len__") or len(pair) != 2 or len(pair[0]) != len(pair[1]):
         raise ValueError(f"expected runs of history as pairs (steps, values) of one length, got {pair!r:.80} as number {i}; pair them")
     reports = Reports()

@@ -208,6 +208,22 @@ def test_every_value_counts_whether_steps_end_at_the_horizon_or_one_before_it(st
     assert stopper.predicted_value() == 0.5 + 0.01 * steps[-1]
 
 
+def test_the_forecast_of_a_trial_reads_the_other_trials_unless_told_not_to():
+    ends, verdicts = (0.9, 0.85, 0.8), []
+    for options in ({}, {"others": False}):
+        study = optuna.create_study(direction="maximize", pruner=LCXPruner(HORIZON, bounds=(0, 1), **options))
+        for end in ends:
+            study.add_trial(optuna.trial.create_trial(value=curve(end)[-1], intermediate_values=dict(enumerate(curve(end)))))
+        trial = study.ask()
+        for step, value in enumerate(curve(0.95)[:5]):
+            trial.report(value, step)
+        verdicts.append(study.pruner.verdict(study, study.trials[-1]).probability)
+    steps = np.arange(1, HORIZON + 1)
+    for verdict, others in zip(verdicts, ([(steps, curve(end)) for end in ends], None), strict=True):
+        answer = lcx.predict(curve(0.95)[:5], horizon=HORIZON, mode="max", bounds=(0, 1), others=others)
+        assert verdict == pytest.approx(answer.prob_better(curve(0.9)[-1]).max(), abs=1e-6)
+
+
 def _epochs(trial):
     return trial.params["epochs"]
 

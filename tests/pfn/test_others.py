@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lcx
+from lcx.curves import as_curves
 from lcx.pfn.features import Frame
 from lcx.pfn.model import PFN
 from lcx.pfn.moves import MOST, describe
@@ -190,3 +191,25 @@ def test_chunks_of_curves_give_what_single_ones_do(model):
     curves = [run(a, 30, i)[1] for i, a in enumerate(np.linspace(0.2, 1, 40))]
     together = model(curves, **ASKED, others=OTHERS).median
     np.testing.assert_allclose(together[37], model(curves[37], **ASKED, others=OTHERS).median, rtol=1e-4)
+
+
+def test_of_runs_that_move_alike_float32_tells_what_float64_does():
+    """The spread of equal moves is zero; taken as a difference of squares, it would be nothing but rounding, and change with threads."""
+    steps = np.arange(1.0, 21)
+    others = [(steps, end - 0.5 * steps**-0.8) for end in (0.9, 0.85, 0.8)]
+    shipped = lcx.load("general", "cpu")
+    exact = lcx.Extrapolator(PFN(shipped.model.config).double(), shipped.about)
+    exact.model.load_state_dict(shipped.model.state_dict())
+    curves, _ = as_curves((0.95 - 0.5 * steps**-0.8)[:5], None, horizon=20)
+    read = shipped._read(curves, "max", (None, None), None)
+    known = shipped._others(others, curves, read, "max", (None, None))
+    one, two = (told_by(model.model, read, known) for model in (shipped, exact))
+    assert np.allclose(one, two, rtol=1e-4, atol=1e-4)
+
+
+def told_by(net, read, known):
+    dtype = net.head.weight.dtype
+    with torch.inference_mode():
+        context = net.encode(read.values.to(dtype), read.steps.to(dtype), frame=Frame(*(x.to(dtype) for x in read.frame)))
+        law = net.decode(context, torch.tensor([[4]]), torch.tensor([[50.0, 100.0]], dtype=dtype), known)
+    return torch.cat([law.logits, law.loc, law.scale.log()], -1).double().numpy()
