@@ -1,22 +1,24 @@
 """Freeze-thaw: which run to train next, or whether to begin a new one, if runs can be paused and resumed.
 
-On two turns out of three, the run goes on that has the highest chance of beating the best value so far, divided by the steps it still
-needs. A new run takes part in this comparison: its chance to be the best of n + 1 runs is 1 / (n + 1), and it is assumed to need as many
-steps as the runs begun have taken on average. These turns finish runs that are nearly done, and begin many runs while few are known. On
-every third turn, which is called patient, the run with the highest chance goes on, however far its end. EVERY and STRETCH were chosen on
-the tasks of the early-stopping benchmark.
+One run is trained to its end first: it shows what a whole run looks like, and is something to beat. Then, on two turns out of three, the
+run goes on that has the highest chance of beating the best value so far, divided by the steps it still needs. A new run takes part in
+this comparison: its chance to be the best of n + 1 runs is 1 / (n + 1), and it is assumed to need as many steps as the runs begun have
+taken on average; but only a share of that counts. These turns finish runs that are nearly done, and begin many runs while few are known.
+On every third turn, which is called patient, the run with the highest chance goes on, however far its end. EVERY, STRETCH and SHARE were
+chosen on tasks of the early-stopping benchmark.
 
 Source: pausing by predicted curves is Swersky, Snoek and Adams, "Freeze-Thaw Bayesian Optimization", 2014, arXiv 1406.3896; the two
-kinds of turns are ours.
+kinds of turns and the comparison are ours.
 """
 
 import math
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 EVERY = 3  # one turn in this many is patient
+SHARE = 0.3  # of what a new run promises
 STRETCH = 2  # a run goes on to this many times its last step, so that the run changes seldom
 
 
@@ -41,8 +43,26 @@ def is_patient(turn: int) -> bool:
     return turn % EVERY == EVERY - 1
 
 
+def one_first(left: Float[np.ndarray, "n"], ended: Bool[np.ndarray, "n"]) -> int | None:
+    """The index of the run to train to its end before all others: the first that can go on, as long as none has ``ended``; else None."""
+    can = left > 0
+    return int(can.argmax()) if can.any() and not ended.any() else None
+
+
+def to_its_end(i: int, names: list[Any], horizon: float) -> Turn:
+    """The choice ``i`` of :func:`one_first`, with its reason in words."""
+    return Turn(False, names[i], horizon, "one run is trained to its end before others are begun")
+
+
 def choose(
-    chance: Float[np.ndarray, "n"], left: Float[np.ndarray, "n"], spent: float, *, patient: bool, more: bool, delta: float
+    chance: Float[np.ndarray, "n"],
+    left: Float[np.ndarray, "n"],
+    spent: float,
+    *,
+    patient: bool,
+    more: bool,
+    delta: float,
+    share: float = SHARE,
 ) -> int | None:
     """The index of the run to continue, of n runs; n if a new run should begin; None if no run is worth training.
 
@@ -54,6 +74,7 @@ def choose(
         patient: whether to choose by the chance alone, else by the chance per remaining step, with a new run in the comparison.
         more: whether there are new runs to begin.
         delta: runs with at most this chance are not continued.
+        share: of the promise of a new run, that it counts for.
     """
     n, known = len(chance), np.where(np.isnan(chance), 1.0, chance)
     open_ = (left > 0) & (known > delta)
@@ -61,7 +82,7 @@ def choose(
         return n if more else None
     worth = np.where(open_, known if patient else known / np.where(open_, left, 1.0), -1.0)
     top = int(worth.argmax())
-    return n if more and not patient and worth[top] < n / (n + 1) / spent else top
+    return n if more and not patient and worth[top] < share * n / (n + 1) / spent else top
 
 
 def told(

@@ -22,6 +22,8 @@ from lcx.replay.methods import (
     no_stopping,
     patience,
     predicted,
+    studied,
+    studied_freeze_thaw,
     successive_halving,
     top_after_first,
 )
@@ -352,11 +354,12 @@ def test_chances_are_kept_for_values_that_could_be_the_best_and_in_files(tmp_pat
     assert again.sign == 1
 
 
-def test_predicted_stops_where_the_early_stopper_does():
+@pytest.mark.parametrize(("method", "others"), [(predicted(0.05), False), (studied(0.05), True)], ids=["alone", "study"])
+def test_runs_are_stopped_where_the_early_stopper_does(method, others):
     curves = [0.95 - 0.6 * np.arange(1, 13) ** -0.7, 0.6 - 0.3 * np.arange(1, 13) ** -0.7, 0.5 - 0.3 * np.arange(1, 13) ** -0.7]
     task = as_task(curves, mode="max", horizon=12, bounds=(0, 1))
-    outcome = replay(task, predicted(0.05), chances=forecast(task))
-    stopper, points = lcx.EarlyStopper(12, "max", bounds=(0, 1)), []
+    outcome = replay(task, method, chances=forecast(task))
+    stopper, points = lcx.EarlyStopper(12, "max", bounds=(0, 1), others=others), []
     for run, values in enumerate(curves):
         verdicts = (stopper.update(step, value, run=run).stop for step, value in enumerate(values, 1))
         points.append(next((step for step, stop in enumerate(verdicts, 1) if stop), 12))
@@ -412,7 +415,7 @@ def test_freeze_thaw_chooses_by_chance_and_by_chance_per_step(chance, left, spen
 def test_freeze_thaw_goes_back_to_a_run_it_left():
     curves = [[0.2, 0.3, 0.4, 0.5, 0.9], [0.1, 0.6, 0.6, 0.6, 0.6], [0.1] * 5]
     chances = spoken(task := as_task(curves, mode="max"), [[0.3, 0.4, 0.4, 0.4], [0.9, 0.1, 0.02, 0.02], [0.01] * 4])
-    legs = list(freeze_thaw()(task, [0, 1, 2], chances=chances))
+    legs = list(freeze_thaw(share=1.0, first=False)(task, [0, 1, 2], chances=chances))
     # Begin 0, then 1 (1/2 after 1 step a run, against 0.3 over 4); 1 has the highest chance; begin 2 (1/3 after 1.5); 0 by chance per
     # step, by chance, by chance per step; at last 1, until its chance of 0.02 is too small.
     assert [(leg.run, leg.points) for leg in legs] == [(0, 1), (1, 1), (1, 2), (2, 1), (0, 2), (0, 4), (0, 5), (1, 4)]
@@ -427,7 +430,7 @@ def test_next_run_of_an_early_stopper_is_the_replay_s_freeze_thaw():
     curves = [0.6 - 0.3 * t**-0.7, 0.9 - 0.6 * t**-0.7, 0.8 - 0.7 * t**-0.9, 0.35 + 0.0 * t, 0.85 - 0.5 * t**-0.7]
     task = as_task(curves, mode="max", horizon=12, bounds=(0, 1))
     legs = [(leg.run, leg.points) for leg in freeze_thaw()(task, range(5), chances=forecast(task, targets=np.unique(curves)))]
-    stopper, points, done = lcx.EarlyStopper(12, "max", bounds=(0, 1)), [0] * 5, []
+    stopper, points, done = lcx.EarlyStopper(12, "max", bounds=(0, 1), others=False), [0] * 5, []
     while turn := stopper.next_run(more=0 in points):
         run = points.index(0) if turn.new else turn.run
         while points[run] == 0 or points[run] < turn.step:
@@ -441,14 +444,45 @@ def test_next_run_of_an_early_stopper_is_the_replay_s_freeze_thaw():
     assert len({run for run, _ in done[:5]}) > 1
 
 
+@pytest.mark.parametrize("method", [studied(0.3), studied_freeze_thaw(0.01)], ids=["studied", "freeze-thaw"])
+def test_what_had_not_been_trained_by_then_changes_no_decision(method):
+    generator, t = np.random.default_rng(0), np.arange(1, 13)
+    curves = generator.uniform(0.5, 0.9, (6, 1)) - 0.5 * t ** -generator.uniform(0.5, 1, (6, 1)) + 0.01 * generator.normal(size=(6, 12))
+    order = [3, 1, 0, 5, 2, 4]
+    legs, seen = list(method(as_task(curves, mode="max"), order)), np.zeros(6, dtype=int)
+    assert len({leg.run for leg in legs}) == 6
+    assert any(leg.points < 12 for leg in legs)
+    for i, leg in enumerate(legs):
+        seen[leg.run] = max(seen[leg.run], leg.points)
+        if i % 3 == 0:
+            other = np.where(t > seen[:, None], generator.uniform(0, 1, curves.shape), curves)
+            assert list(method(as_task(other, mode="max"), order))[: i + 1] == legs[: i + 1]
+
+
+def test_freeze_thaw_trains_one_run_to_its_end_before_others():
+    task = as_task([[0.2, 0.3, 0.4], [0.1, 0.6, 0.9], [0.1] * 3], mode="max")
+    chances = spoken(task, [[0.01, 0.01], [0.9, 0.9], [0.01] * 2])
+    assert [(leg.run, leg.points) for leg in freeze_thaw()(task, [0, 1, 2], chances=chances)][:3] == [(0, 1), (0, 3), (1, 1)]
+    stopper = lcx.EarlyStopper(12, "max")
+    stopper.update(1, 0.3, run="a")
+    stopper.update(1, 0.4, run="b")
+    assert stopper.next_run()[:3] == (False, "a", 12)
+    assert stopper.next_run(without=["a"])[:3] == (False, "b", 12)
+    later = lcx.EarlyStopper(12, "max", history=[([1, 12], [0.3, 0.8])])
+    later.update(1, 0.4, run="b")
+    assert later.next_run()[:3] != (False, "b", 12), "an earlier study shows what a whole run looks like"
+
+
 def test_next_run_leaves_alone_what_cannot_go_on():
     stopper = lcx.EarlyStopper(12, "min", stop_on_divergence=2)
     assert stopper.next_run() == (True, None, pytest.approx(math.nan, nan_ok=True), "no run was begun yet")
     assert stopper.next_run(more=False) is None
     stopper.update_many({"a": (1, 0.9), "b": (1, 0.8), "c": (1, math.nan)})
+    assert stopper.next_run(more=False)[:3] == (False, "a", 12)
+    assert stopper.next_run(more=False, without=["c", "a"]).run == "b"
+    stopper.update(12, 0.85, run="d")
     assert stopper.next_run(more=False)[:3] == (False, "c", 2)  # of which nothing is known
     assert stopper.next_run(more=False, without=["c"]).run in ("a", "b")
-    assert stopper.next_run(more=False, without=["c", "a"]).run == "b"
     stopper.update(2, math.nan, run="c")
     assert stopper.next_run(more=False).run in ("a", "b")
     stopper.update(12, 0.01, run="a")

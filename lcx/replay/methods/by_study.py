@@ -1,0 +1,112 @@
+"""Methods that decide by forecasts which read the study: the other runs as far as they had been trained by then, and never further.
+
+Nothing can be predicted beforehand, for what a forecast reads depends on the order of the runs and on what was stopped. So these methods
+ask the model themselves.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from lcx.extrapolator import Extrapolator, load
+from lcx.replay.methods.by_chance import thawed
+from lcx.replay.methods.legs import Leg, Order
+from lcx.replay.task import Task
+from lcx.stopping.freeze_thaw import SHARE
+
+LOOKS = 16  # most cut-offs of a run that is trained without a break at which it is looked at, geometrically spaced
+AHEAD = 6  # steps predicted, evenly spaced up to the horizon
+READ = 30  # other runs read: of more, those begun last
+
+
+@dataclass(frozen=True)
+class studied:
+    """Stops a run if its predicted chance of becoming the best is at most ``delta``, unless it holds the best value: the default rule of
+    ``lcx.EarlyStopper``, whose forecasts read all runs before.
+
+    Attributes:
+        delta: the limit, a probability.
+        model: name of a shipped model, or the folder of a model with a reader.
+        min_points: values needed before the first decision.
+    """
+
+    delta: float = 0.05
+    model: str | Path = "default"
+    min_points: int = 2
+
+    def __call__(self, task: Task, order: Order, **_: object) -> Iterator[Leg]:
+        """Gives the legs."""
+        model, best, points = load(self.model, "cpu"), -math.inf, dict[int, int]()
+        for run in order:
+            count = int(task.counts[run])
+            seen, told = count, math.nan
+            if points and count > self.min_points:
+                cuts = _spaced(self.min_points, count - 1)
+                chance = _chances(model, task, run, cuts, best, _known(task, points))
+                stop = (chance <= self.delta) & (task.peaks[run, cuts - 1] < best)
+                if stop.any():
+                    seen, told = int(cuts[stop.argmax()]), float(chance[stop.argmax()])
+            points[run], best = seen, max(best, float(task.peaks[run, seen - 1]))
+            yield Leg(run, seen, told)
+
+
+@dataclass(frozen=True)
+class studied_freeze_thaw:
+    """The same as :class:`freeze_thaw`, by forecasts that read all other runs.
+
+    Attributes:
+        delta, share, first: as in :class:`freeze_thaw`.
+        model: as in :class:`studied`.
+    """
+
+    delta: float = 0.05
+    model: str | Path = "default"
+    share: float = SHARE
+    first: bool = True
+
+    def __call__(self, task: Task, order: Order, **_: object) -> Iterator[Leg]:
+        """Gives the legs."""
+        model = load(self.model, "cpu")
+
+        def chance_of(run: int, points: dict[int, int], best: float) -> float:
+            seen = task.steps[run, points[run] - 1]
+            further = {other: n for other, n in points.items() if other != run and task.steps[other, n - 1] > seen}
+            return float(_chances(model, task, run, np.array([points[run]]), best, _known(task, further))[0])
+
+        return thawed(self, task, order, chance_of)
+
+
+def _spaced(first: int, last: int) -> Int[np.ndarray, "C"]:
+    """At most ``LOOKS`` numbers of points from the first to the last."""
+    return np.unique(np.geomspace(first, last, min(LOOKS, last - first + 1)).round().astype(int))
+
+
+def _known(task: Task, points: dict[int, int]) -> list[tuple[Any, Any]]:
+    """What was seen of the runs that have a value, the last ones of many."""
+    some = [(run, n) for run, n in points.items() if np.isfinite(task.peaks[run, n - 1])][-READ:]
+    return [(task.steps[run, :n], task.values[run, :n]) for run, n in some]
+
+
+def _chances(
+    model: Extrapolator, task: Task, run: int, cuts: Int[np.ndarray, "C"], best: float, known: list[tuple[Any, Any]]
+) -> Float[np.ndarray, "C"]:
+    """The largest P(better than the gain ``best``) over the later steps, at some cut-offs of a run; 0 before its first value."""
+    seen, horizon = int(cuts[-1]), float(task.horizon[run])
+    out, blank = np.zeros(len(cuts)), int((~np.isfinite(task.peaks[run, cuts - 1])).sum())
+    cuts = cuts[blank:]
+    if not len(cuts):
+        return out
+    # One call per cut-off would cost as many encodings; of one cut-off, all steps lie ahead.
+    start = float(task.steps[run, seen - 1]) if len(cuts) == 1 else 0.0
+    at = np.unique(np.append(start + (horizon - start) * np.arange(1, AHEAD + 1) / AHEAD, horizon))
+    at = at[at > task.steps[run, cuts[0] - 1]]
+    asked = {"horizon": horizon, "mode": task.mode, "bounds": task.bounds, "at": at, "others": known}
+    answer = model.backtest(task.values[run, :seen], task.steps[run, :seen], cutoffs=cuts, **asked)
+    chance = np.nan_to_num(answer.prob_better(task.sign * best) if math.isfinite(best) else np.ones(answer.at.shape), nan=0.0)
+    out[blank:] = chance.max(-1)
+    return out
