@@ -23,7 +23,9 @@ from tqdm.auto import tqdm
 from benchmarks.intervals import resamples, with_limits
 from benchmarks.provenance import ROOT, digest_of_weights, provenance, results_of, write_result
 from benchmarks.stopping import pictures, rate, tables
+from benchmarks.stopping.peers import optuna_pruners
 from benchmarks.stopping.tasks import family, tasks
+from lcx.extrapolator import load
 from lcx.files import write_atomically
 from lcx.replay.chances import Chances, forecast
 from lcx.replay.comparison import Comparison, compare
@@ -38,6 +40,8 @@ from lcx.replay.methods import (
     no_stopping,
     patience,
     predicted,
+    studied,
+    studied_freeze_thaw,
     successive_halving,
     top_after_first,
 )
@@ -64,6 +68,12 @@ def rules(model: str) -> dict[str, Method]:
     """The rules that ask a model, by name."""
     limits: dict[str, Method] = {f"lcx:{model} {delta:g}": predicted(delta) for delta in (0.05, 0.01, 0.001)}
     return limits | {f"lcx:{model} led": led(), f"lcx:{model} freeze-thaw": freeze_thaw()}
+
+
+def study_rules(model: str) -> dict[str, Method]:
+    """The same with forecasts that read the study."""
+    limits: dict[str, Method] = {f"lcx:{model} study {delta:g}": studied(delta, model) for delta in (0.05, 0.01)}
+    return limits | {f"lcx:{model} study freeze-thaw": studied_freeze_thaw(model=model)}
 
 
 def main() -> None:
@@ -94,10 +104,11 @@ def main() -> None:
 def replayed(name: str, task: Task, models: list[str], orders: int) -> dict[str, Any]:
     """All methods on one task."""
     budget = BUDGET * float(np.median(task.horizon))
-    compared = compare(task, RIVALS, orders=orders, seed=SEED, budget=budget)
+    compared = compare(task, RIVALS | optuna_pruners(), orders=orders, seed=SEED, budget=budget)
     for model in models:
-        asked = compare(task, rules(model), orders=orders, seed=SEED, budget=budget, chances=kept(name, task, model))
-        compared |= asked
+        compared |= compare(task, rules(model), orders=orders, seed=SEED, budget=budget, chances=kept(name, task, model))
+        if load(model, "cpu").reads_others:
+            compared |= compare(task, study_rules(model), orders=orders, seed=SEED, budget=budget)
     return {
         "family": family(name),
         "runs": len(task),
