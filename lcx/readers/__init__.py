@@ -1,10 +1,11 @@
 """Reads logs of training runs, whatever tool wrote them, as one long table."""
 
-from lcx.readers.formats import FORMATS, recognise
+from lcx.readers.formats import FORMATS, recognise, register
 from lcx.readers.logs import read
 
 __all__ = [
     "FORMATS",
     "read",
     "recognise",
+    "register",
 ]

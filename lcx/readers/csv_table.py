@@ -1,27 +1,31 @@
-"""CSV logs: a plain table with a step column, Lightning's metrics.csv, Keras' CSVLogger, ultralytics' results.csv, a long table.
+"""CSV logs: a plain table, Lightning's metrics.csv, Keras' CSVLogger, ultralytics' results.csv, a long table, tables with tabs or blanks.
 
 An empty cell or "NA" means that the metric was not logged in that row; "nan" is a value. A file may have a second header in the middle, for
-example after a restart that logs other metrics; it holds for the rows below it.
+example after a restart that logs other metrics; it holds for the rows below it. Lines that start with # are comments.
 """
 
 import csv
 import io
+import re
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lcx.readers.table import COUNTERS, TIMES, long_table, run_name, steady
+from lcx.readers.cells import MISSING, as_column
+from lcx.readers.sheet import Sheet, to_table
+from lcx.readers.table import RUNS
+from lcx.readers.text import read_text
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
 def read(path: str | Path) -> "pd.DataFrame":
-    """Reads the runs of a CSV file, separated by commas, semicolons or tabs.
+    """Reads the runs of a CSV file, separated by commas, semicolons, tabs or blanks.
 
-    A column "run" names the runs. If there are columns "metric" and "value", each row is a point of that metric; else every numeric column
-    is a metric. The steps are in the first existing column of step, steps, global_step, ..., epoch, ..., unless it starts again in every
-    epoch. They count from zero if one of them is 0. In a metrics.csv with columns epoch and step, as Lightning writes it, they count from
-    zero if the epoch does.
+    A column "run" names the runs. If there are columns "metric" and "value", each row is a point of that metric; else every column of
+    numbers is a metric. What counts as step, and how runs are told apart: see :func:`lcx.readers.sheet.to_table`. Numbers may have a
+    decimal comma or a percent sign, which is dropped. A counter may be written "3/40".
 
     Args:
         path: the file.
@@ -30,87 +34,128 @@ def read(path: str | Path) -> "pd.DataFrame":
         The table of :func:`lcx.readers.table.long_table`.
 
     Raises:
-        ValueError: it is not text, or has no header, no step column, a row longer than its header, or no numbers.
+        ValueError: it is not text, or has no header, a row longer than its header, or no numbers.
     """
-    import pandas as pd
-
     path = Path(path)
-    blocks = _blocks(path)
-    columns: dict[str, str] = {}
-    for name in (name for header, _ in blocks for name in header):
-        columns.setdefault(name.lower(), name)
-    counters = [columns[name] for name in COUNTERS if name in columns]
-    if not counters:
-        shown = ", ".join(columns.values())
-        raise ValueError(f"expected a column named step, epoch, iteration or the like in {path}, got {shown}; rename or add one")
-    table: Any = pd.concat([pd.DataFrame(dict(zip(header, zip(*rows, strict=True), strict=True))) for header, rows in blocks])
-    table = table.reset_index(drop=True)
-    about = pd.DataFrame({"run": table[columns["run"]] if "run" in columns else run_name(path)}, table.index)
-    step = steady(pd.DataFrame({name: _numbers(table[name]) for name in counters}), about["run"])
-    about["step"] = _numbers(table[step])
-    if path.name == "metrics.csv" and {"epoch", "step"} <= set(columns) and _numbers(table[columns["epoch"]]).min() == 0:
-        about["step"] += about["step"].min() > 0
-    time = next((columns[name] for name in TIMES if name in columns), None)
-    if time is not None:
-        about["time"] = _numbers(table[time])
-    if {"metric", "value"} <= set(columns):
-        parts = [_logged(about.assign(metric=table[columns["metric"]]), table[columns["value"]])]
-    else:
-        metrics = [name for name in table.columns if name not in ("", step, time, columns.get("run"))]
-        parts = [_logged(about.assign(metric=name), table[name]) for name in metrics]
-    points = pd.concat(parts or [about.iloc[:0].assign(metric="", value=0.0)], ignore_index=True)
-    return long_table(points, path, zero_based="log")
+    text = read_text(path)
+    text = re.sub(r"(?m)^[ \t]*#.*$", "", _named(text)) if "#" in text else text
+    header = text.lstrip().partition("\n")[0]
+    separator = max(",;\t", key=header.count)
+    separator = separator if separator in header else " "
+    table, lines = _quick(text, separator), None
+    if table is None:
+        table, lines = _slow(text, separator, path)
+    low = {name.lower(): name for name in reversed(list(table.columns))}
+    words = {name: table[low[name]].astype(str).to_numpy(object) for name in (*RUNS, "metric") if name in low}
+    used = {low[name] for name in words if name != "metric" or "value" in low}
+    numbers = {name: column for name in table if name not in used and (column := as_column(table[name], comma=separator != ","))}
+    if "value" not in low:
+        words.pop("metric", None)
+    if not numbers:
+        shown = ", ".join(f"{name!r} ({table[name].iloc[0]!r}, ...)" for name in table.columns[:8])
+        raise ValueError(f"expected a column of numbers in {path}, got only words in {shown}; name the columns in the first line")
+    return to_table(Sheet(numbers, words, len(table), lambda row: lines[row] if lines else _line(text, row)), path)
 
 
-def _numbers(cells: Any) -> Any:
-    """A column of text as numbers; NaN where a cell is not a number."""
+def _named(text: str) -> str:
+    """The text, where the last comment before the first row is its header if that has no other, as ``numpy.savetxt`` writes it."""
+    start = re.match(r"(?:[ \t]*#.*\n|[ \t]*\n)*[ \t]*#[ \t]*(.+)\n(.*)", text)
+    if not start:
+        return text
+    cells = re.split(r"[,;\t ]+", start[1].strip())
+    below = re.split(r"[,;\t ]+", start[2].strip())
+    named = len(cells) == len(below) and all(map(_is_name, cells)) and not any(map(_is_name, below))
+    return text[: start.start(1)].replace("#", " ") + text[start.start(1) :] if named else text
+
+
+def _quick(text: str, separator: str) -> "pd.DataFrame | None":
+    """The table by the parser of pandas; None if the file has several headers, or rows that do not fit to the one."""
     import pandas as pd
 
-    return pd.to_numeric(cells, errors="coerce")
-
-
-def _logged(about: Any, cells: Any) -> Any:
-    """The rows in which a metric was logged."""
-    values = _numbers(cells)
-    return about.assign(value=values)[values.notna() | cells.str.match(r"(?i)[+-]?nan\b").fillna(False).astype(bool)]
-
-
-def _blocks(path: Path) -> list[tuple[list[str], list[list[str]]]]:
-    """The headers, each with the rows below it, padded to the length of the header."""
+    header = _cells(text.lstrip().partition("\n")[0], separator)
+    low = [name.lower() for name in header]
+    if len(set(low)) < len(low) or not all(_is_name(name) or not name for name in header):
+        return None
+    words: Any = {position: str for position, name in enumerate(low) if name in RUNS}
     try:
-        text = path.read_text("utf-8-sig")
-        separator = max(",;\t", key=text[: text.find("\n")].count)
-        rows = list(csv.reader(io.StringIO(text), delimiter=separator))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"expected a text file of CSV, got {path}, where {error}; export the log as CSV") from error
-    blocks: list[tuple[list[str], list[list[str]]]] = []
-    for position, row in enumerate(rows, 1):
-        cells = [cell.strip() for cell in row]
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            table = pd.read_csv(
+                io.StringIO(text),
+                sep=r"\s+" if separator == " " else separator,
+                skipinitialspace=True,
+                index_col=False,
+                keep_default_na=False,
+                na_values=list(MISSING),
+                dtype=words,
+                float_precision="round_trip",
+            )
+    except (ValueError, Warning):  # among them pandas.errors.ParserError, and ParserWarning of cells that would be lost
+        return None
+    table.columns = header
+    odd = [name for name in table if table[name].dtype.kind not in "fiub"]
+    again = any(table[name].astype(str).str.strip().isin(header).any() for name in odd)
+    return None if again or table.empty else table
+
+
+def _slow(text: str, separator: str, path: Path) -> "tuple[pd.DataFrame, list[int]]":
+    """The table of a file that may have several headers, and the line of each row."""
+    import pandas as pd
+
+    blocks = _blocks(text, separator, path)
+    names: dict[str, str] = {}
+    for name in (name for header, _ in blocks for name in header):
+        names.setdefault(name.lower(), name)
+    parts = [
+        pd.DataFrame([cells for _, cells in rows], columns=[names[name.lower()] for name in header], dtype=object)
+        for header, rows in blocks
+    ]
+    table = pd.concat([part.loc[:, ~part.columns.duplicated(keep="last")] for part in parts], ignore_index=True)
+    return table, [number for _, rows in blocks for number, _ in rows]
+
+
+def _blocks(text: str, separator: str, path: Path) -> list[tuple[list[str], list[tuple[int, list[str]]]]]:
+    """The headers, each with the rows below it, padded to the length of the header, and their lines."""
+    blocks: list[tuple[list[str], list[tuple[int, list[str]]]]] = []
+    for number, line in enumerate(text.splitlines(), 1):
+        cells = _cells(line, separator)
         if not any(cells):
             continue
         if all(_is_name(cell) or not (cell or blocks) for cell in cells):  # the first header may name an index column ""
             blocks.append((cells, []))
         elif not blocks:
-            raise ValueError(f"expected a header with names of columns in {path}, got numbers in row {position}; name the columns")
+            raise ValueError(f"expected a header with names of columns in {path}, got {line[:40]!r} in line {number}; name the columns")
         elif len(cells) > len(blocks[-1][0]):
             raise ValueError(
-                f"expected {len(blocks[-1][0])} cells as in the header of {path}, got {len(cells)} in row {position}; "
-                "put the header of the new columns above that row"
+                f"expected {len(blocks[-1][0])} cells as in the header of {path}, got {len(cells)} in line {number}: {line[:60]!r}; "
+                "put the header of the new columns above that line"
             )
         else:
-            blocks[-1][1].append(cells + [""] * (len(blocks[-1][0]) - len(cells)))
+            blocks[-1][1].append((number, cells + [""] * (len(blocks[-1][0]) - len(cells))))
     blocks = [block for block in blocks if block[1]]
     if not blocks:
-        raise ValueError(f"expected CSV with a header and numbers below it, got {path} with {len(rows)} rows and none; export it again")
+        raise ValueError(f"expected CSV with a header and numbers below it, got none in {path}; export it again")
     return blocks
+
+
+def _cells(line: str, separator: str) -> list[str]:
+    if separator == " ":
+        return line.split()
+    return [cell.strip() for cell in next(csv.reader([line], delimiter=separator, skipinitialspace=True), [])]
+
+
+def _line(text: str, row: int) -> int:
+    """The line in which a row stands; the header is the first that is not empty."""
+    filled = [number for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+    return filled[row + 1]
 
 
 def _is_name(cell: str) -> bool:
     """Whether a cell is a name: neither empty, nor a number, nor a sign for a missing value."""
-    if cell.lower() in ("", "na", "n/a", "none", "null"):
+    if cell in MISSING:
         return False
     try:
         float(cell)
     except ValueError:
-        return True
+        return not re.fullmatch(r"[+-]?[\d.,]+\s*%?|\d+/\d+", cell)
     return False

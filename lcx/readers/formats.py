@@ -3,16 +3,17 @@
 A folder may be a log as a whole, as that of MLflow is: it is told by the files in it.
 """
 
-import json
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lcx.readers.jsonl import flat
 from lcx.readers.mlflow import is_store
-from lcx.readers.table import COUNTERS
+from lcx.readers.recognition import plain, recognise_text
+from lcx.readers.table import long_table, run_name
+from lcx.readers.text import decode
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,53 +22,77 @@ FORMATS = ("csv", "huggingface", "jsonl", "mlflow", "optuna", "tensorboard", "wa
 _HEAD = 1 << 16
 
 
+_OWN: dict[str, tuple[Callable[[Path], bool], Callable[[Path], "pd.DataFrame"]]] = {}
+
+
+def register(name: str, recognises: Callable[[Path], bool], read: Callable[[Path], "pd.DataFrame"]) -> None:
+    """Makes a format of one's own known to :func:`lcx.readers.read`, for this process; it is asked before all others.
+
+    Args:
+        name: of the format, for the argument ``format``. A name given again replaces the format of before.
+        recognises: whether a file is of this format; called with every file that is named, and with every log-like file of a folder.
+        read: reads such a file: columns metric, step (> 0) and value, perhaps run and time (seconds).
+
+    Raises:
+        ValueError: the name is that of a format of lcx.
+    """
+    if name in FORMATS:
+        raise ValueError(f"expected a new name of a format, got {name!r}, which lcx reads itself; choose another name")
+    _OWN[name] = (recognises, read)
+
+
+def names() -> tuple[str, ...]:
+    """The names of all formats, those of one's own first."""
+    return (*_OWN, *FORMATS)
+
+
 def reader(format: str) -> Callable[[Any], "pd.DataFrame"]:
     """What reads a log of this format, from its path."""
+    if format in _OWN:
+        return partial(_read_own, _OWN[format][1])
     return import_module(f"lcx.readers.{'csv_table' if format == 'csv' else format}").read
 
 
+def _read_own(read: Callable[[Path], "pd.DataFrame"], path: Path) -> "pd.DataFrame":
+    table = read(path)
+    missing = {"metric", "step", "value"} - set(table.columns)
+    if missing:
+        came = ", ".join(map(str, table.columns))
+        raise ValueError(
+            f"expected columns metric, step and value of what was registered for {path}, got {came}; add {', '.join(missing)}"
+        )
+    whole = table if "run" in table else table.assign(run=run_name(path))
+    return long_table(whole, path, zero_based="never", attrs=table.attrs)
+
+
 def recognise(path: str | Path) -> str | None:
-    """The format of a log, or None if it is none of :data:`FORMATS`.
+    """The format of a log, or None if it is none of :data:`FORMATS` and none of one's own.
 
     A file is recognised from its name and its first 64 kB; a folder from what lies in it, if it is a log as a whole.
     """
     path = Path(path)
     if path.is_dir():
         return _recognise_folder(path)
+    for name, (recognises, _) in reversed(_OWN.items()):
+        if recognises(path):
+            return name
     if "tfevents" in path.name:
         return None if path.name.endswith(".profile-empty") else "tensorboard"
     with path.open("rb") as opened:
         head = opened.read(_HEAD)
     if head.startswith(b"SQLite format 3\0"):
         return _recognise_database(path)
-    text = head.decode("utf-8-sig", errors="ignore").lstrip()
-    if b"\0" in head or len(text.encode()) < 0.9 * len(head.strip()):
-        return None
-    if text.startswith("{"):
-        return _recognise_json(text)
-    first = text.partition("\n")[0]
-    names = {cell.strip().strip('"').lower() for separator in ",;\t" for cell in first.split(separator)}
-    return "csv" if names & set(COUNTERS) else None
+    return recognise_text(decode(head) or "")
 
 
 def _recognise_folder(folder: Path) -> str | None:
     return "mlflow" if is_store(folder) else None
 
 
-def _recognise_json(text: str) -> str | None:
-    """The format of a JSON file. A log in JSONL has a counter in one of its first lines; a configuration or a data set has not."""
-    if '"log_history"' in text:
-        return "huggingface"
-    for line in text.splitlines()[:50]:
-        try:
-            row = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(row, dict) and "op_code" in row:
-            return "optuna"
-        if isinstance(row, dict) and any(name.lower() in COUNTERS for name in flat(row)):
-            return "jsonl"
-    return None
+def recognise_plain(path: Path) -> str | None:
+    """The format of a file that says nothing of steps, as far as its content tells."""
+    with path.open("rb") as opened:
+        return plain(decode(opened.read(_HEAD)) or "")
 
 
 def _recognise_database(path: Path) -> str | None:

@@ -1,15 +1,18 @@
-"""Reads training logs: one long table of runs from a file or a folder.
+"""Reads training logs: one long table of runs from a file, a folder or standard input.
 
 >>> from lcx.readers import read
 >>> runs = read("lightning_logs")  # columns run, metric, step, value, perhaps time
 """
 
 import os
+import re
+import sys
+import tempfile
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lcx.readers.formats import FORMATS, reader, recognise
+from lcx.readers.formats import names, reader, recognise, recognise_plain
 from lcx.readers.table import FIXED_NAMES, place, run_name
 
 if TYPE_CHECKING:
@@ -27,9 +30,13 @@ def read(path: str | Path, format: str | None = None) -> "pd.DataFrame":
     Not read are: event files beside another log of the same run, Ray's result.json beside its progress.csv, the summaries of W&B, and
     hidden folders. A log that cannot be read is left out with a warning.
 
+    A table or JSON that is named itself is read even if no column counts the steps: its rows are then steps 1, 2, .... In a folder it is
+    no log.
+
     Args:
-        path: file or folder; for "mlflow", "optuna" and "wandb" also an address (see their readers).
-        format: one of :data:`FORMATS`; default: recognised from the content. In a folder, only logs of this format are read.
+        path: file or folder, or "-" for standard input; for "mlflow", "optuna" and "wandb" also an address (see their readers).
+        format: one of ``lcx.readers.FORMATS``, or the name given to :func:`register`; default: recognised from the content. In a folder, only logs
+            of this format are read.
 
     Returns:
         A table with a row per point: run and metric (str), step (> 0), value (float, may be NaN), and time (seconds) if a log has it,
@@ -40,8 +47,10 @@ def read(path: str | Path, format: str | None = None) -> "pd.DataFrame":
         ValueError: the format is unknown, or there is nothing to read.
         ImportError: the package of the format is not installed.
     """
-    if format is not None and format not in FORMATS:
-        raise ValueError(f"expected a format out of {', '.join(FORMATS)}, got {format!r}; choose one or leave it out")
+    if format is not None and format not in names():
+        raise ValueError(f"expected a format out of {', '.join(names())}, got {format!r}; choose one or leave it out")
+    if str(path) == "-":
+        return _read_input(format)
     where = Path(path)
     if format in ("mlflow", "optuna", "wandb") and not where.exists():
         return reader(format)(str(path))
@@ -50,15 +59,23 @@ def read(path: str | Path, format: str | None = None) -> "pd.DataFrame":
     found = recognise(where)
     if where.is_dir() and (found is None or format not in (None, found)):
         return _read_folder(where, format)
-    found = format or found
+    found = format or found or recognise_plain(where)
     if found is None:
         with where.open("rb") as opened:
             start = opened.read(24)
         raise ValueError(
-            f"expected a log in one of the formats {', '.join(FORMATS)}, got {where}, which starts with {start!r}; "
+            f"expected a log in one of the formats {', '.join(names())}, got {where}, which starts with {start!r}; "
             "name its format or export it as CSV with a step column"
         )
     return reader(found)(where)
+
+
+def _read_input(format: str | None) -> "pd.DataFrame":
+    """The runs in standard input, which is text, by way of a file."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "stdin")
+        path.write_text(sys.stdin.read(), "utf-8")
+        return read(path, format)
 
 
 def _read_folder(root: Path, format: str | None) -> "pd.DataFrame":
@@ -72,22 +89,28 @@ def _read_folder(root: Path, format: str | None) -> "pd.DataFrame":
         except (ValueError, ImportError) as error:
             faults.append(error)
             continue
-        names = {run: name if run == run_name(path) else f"{name}/{run}" for run in table["run"].unique()}
+        called = {run: _within(name, run, run_name(path)) for run in table["run"].unique()}
         for what, of in table.attrs.items():
-            attrs.setdefault(what, {}).update({names[run]: value for run, value in of.items()})
+            attrs.setdefault(what, {}).update({called[run]: value for run, value in of.items()})
         table.attrs = {}
-        tables.append(table.assign(run=table["run"].map(names)))
+        tables.append(table.assign(run=table["run"].map(called)))
     if not tables:
         missing = next((error for error in faults if isinstance(error, ImportError)), None)
         if missing is not None:
             raise missing
         came = f"{len(faults)} that cannot be read ({faults[0]})" if faults else "none"
-        raise ValueError(f"expected logs in one of the formats {', '.join(FORMATS)} in {root}, got {came}; give the folder of the runs")
+        raise ValueError(f"expected logs in one of the formats {', '.join(names())} in {root}, got {came}; give the folder of the runs")
     for reason in dict.fromkeys(map(str, faults)):  # a missing package is named once, not for each of its files
         warnings.warn(f"left out: {reason}", stacklevel=3)
     table = pd.concat(tables, ignore_index=True).sort_values(["run", "metric", "step"], ignore_index=True)
     table.attrs = attrs
     return table
+
+
+def _within(name: str, run: str, own: str) -> str:
+    """The name of a run of a log: the log's name if the log has but one; a second training in the same file has a number after that."""
+    second = re.match(r" \(\d+\)$", run[len(own) :]) if run.startswith(own) else None
+    return name if run == own else name + second[0] if second else f"{name}/{run}"
 
 
 def _logs(root: Path, format: str | None) -> dict[Path, tuple[str, Path]]:

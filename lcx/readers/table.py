@@ -1,5 +1,6 @@
 """The long table that every reader returns, which columns count steps, and the names of runs."""
 
+import re
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,11 +9,30 @@ if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS = ("run", "metric", "step", "value")
-COUNTERS = ("step", "steps", "global_step", "_step", "iteration", "iterations", "iter", "training_iteration")
-COUNTERS += ("epoch", "epochs", "tokens", "samples", "size")
-TIMES = ("time", "wall_time", "wall time", "timestamp", "_timestamp", "elapsed", "_runtime")
+COUNTERS = ("step", "steps", "global_step", "_step", "iteration", "iterations", "iter", "training_iteration", "current_steps")
+COUNTERS += ("total_timesteps", "time/total_timesteps", "timesteps", "totalenvinteracts", "misc/total_timesteps", "num_updates")
+COUNTERS += ("epoch", "epochs", "trainer/global_step", "train/global_step", "train/epoch", "tokens", "samples", "size")
+TIMES = ("time", "wall_time", "wall time", "timestamp", "_timestamp", "elapsed", "_runtime", "time/time_elapsed")
+RUNS = ("run", "run_id", "run_name")  # columns that name the run of a row
 FIXED_NAMES = ("metrics.csv", "results.csv", "progress.csv", "trainer_state.json")
-_MORE_COUNTERS = ("trainer/global_step", "train/global_step", "train/epoch")
+_SETTINGS = "lr lrs momentum seed config hparams hyperparameters clip_range batch_size weight_decay learning_rate loss_scale pid"
+_CLOCKS = "time times timers runtime timestamp elapsed eta seconds sec secs duration per_second per_sec fps wps wpb ups ips mfu tok_s"
+_COUNTS = "step steps epoch epochs iter iters iteration iterations timesteps episodes num counters updates nupdates n_updates consumed_samples samples tokens size total_flos"
+_MACHINE = "perf ram cpu gpu memory mem gb mb reader_cost batch_cost"
+_HIDDEN = re.compile("_(" + "|".join(" ".join((_SETTINGS, _CLOCKS, _COUNTS, _MACHINE)).split()) + ")_")
+_MEASURED = re.compile("_(loss|losses|acc|accuracy|error|reward|return|score|ret|rew)_")  # as train/loss_step and train/loss_epoch are
+
+
+def is_hidden(metric: str) -> bool:
+    """Whether a metric is a learning rate or other setting, a time, a counter or a figure of the machine.
+
+    The table has it; a list of what can be forecast need not show it.
+
+    >>> [name for name in ("val_loss", "lr-Adam", "time/fps", "loss_epoch", "num_updates") if is_hidden(name)]
+    ['lr-Adam', 'time/fps', 'num_updates']
+    """
+    words = f"_{re.sub('[^a-z0-9]+', '_', metric.lower())}_"
+    return bool(_HIDDEN.search(words)) and not _MEASURED.search(words.replace("_loss_scale_", "_"))
 
 
 def long_table(frame: Any, source: object, *, zero_based: str = "run", attrs: dict[str, Any] | None = None) -> "pd.DataFrame":
@@ -39,7 +59,7 @@ def long_table(frame: Any, source: object, *, zero_based: str = "run", attrs: di
     frame = frame[[*COLUMNS, *(["time"] if "time" in frame and frame["time"].notna().any() else [])]].astype(
         {"run": str, "metric": str, "step": float, "value": float}
     )
-    frame = frame[np.isfinite(frame["step"]) & ~frame["metric"].str.lower().isin([*COUNTERS, *_MORE_COUNTERS])]
+    frame = frame[np.isfinite(frame["step"]) & ~frame["metric"].str.lower().isin(COUNTERS)]
     if zero_based != "never":
         frame = frame.assign(step=frame["step"] + _starts_at_zero(frame, zero_based))
     frame = frame[frame["step"] > 0].drop_duplicates(["run", "metric", "step"], keep="last")

@@ -1,0 +1,58 @@
+"""A log into which several trainings were written, one after the other."""
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+def split(points: Any, row: np.ndarray, line: Callable[[int], int], path: Path) -> Any:
+    """The points with a run of its own for each training: one begins where the steps go back to the first and values come again.
+
+    Where they go back to a later step, as after a resumed checkpoint, the run goes on; the later values count.
+
+    Args:
+        points: columns run and metric (categorical), step, value; in the order of their metrics, within each of their rows.
+        row: the row of the log of each point.
+        line: gives the line of the file of a row.
+        path: the log.
+    """
+    again = points.duplicated(["run", "metric", "step"]).to_numpy() if _goes_back(points) else np.zeros(0, bool)
+    if not again.any():
+        return points
+    import pandas as pd
+
+    run = points["run"].cat.codes.to_numpy()
+    begins: dict[int, list[int]] = {}
+    for code in np.unique(run[again]):
+        mine = np.flatnonzero(run == code)
+        rows, first = np.unique(row[mine], return_index=True)
+        steps = points["step"].to_numpy()[mine][first]
+        back = np.flatnonzero(np.diff(steps) < 0) + 1
+        repeated = np.isin(rows[back], row[mine][again[mine]])
+        start = [rows[at] for at in back[repeated] if steps[at] <= steps[0]]
+        if start:
+            begins[int(code)] = start
+    if not begins:
+        return points
+    names = points["run"].astype(str).to_numpy(object)
+    for code, rows in begins.items():
+        mine = np.flatnonzero(run == code)
+        part = np.searchsorted(rows, row[mine], side="right")
+        name = names[mine[0]]
+        names[mine] = [name if k == 0 else f"{name} ({k + 1})" for k in part]
+        lines = ", ".join(str(line(int(at))) for at in rows[:3]) + (", ..." if len(rows) > 3 else "")
+        warnings.warn(
+            f"{path}: the steps of {name} start again in line {lines}; read as further runs {name} (2)"
+            + (f" to {name} ({len(rows) + 1})" if len(rows) > 1 else ""),
+            stacklevel=6,
+        )
+    return points.assign(run=pd.Categorical(names))
+
+
+def _goes_back(points: Any) -> bool:
+    """Whether the steps of some metric fall, so that values may come again."""
+    step, metric = points["step"].to_numpy(), points["metric"].cat.codes.to_numpy()
+    return bool(((np.diff(step) < 0) & (np.diff(metric) == 0)).any())

@@ -1,0 +1,150 @@
+"""From a sheet, with a row per record and a column per name, to the long table: which column counts the steps, which are metrics."""
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from lcx.readers.cells import Column
+from lcx.readers.restarts import split
+from lcx.readers.table import COUNTERS, RUNS, TIMES, long_table, run_name, steady
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_RISING = ("tokens", "samples", "size", "index", "unnamed: 0", "")  # counters only if they rise: data tables have such columns too
+_INDEX = _RISING[-3:]  # of a pandas table, written without a name
+_HORIZONS = {"epoch": ("total_epochs", "num_epochs", "max_epochs"), "step": ("total_steps", "max_steps", "total_timesteps_planned")}
+
+
+class Sheet(NamedTuple):
+    """The rows of a log.
+
+    Attributes:
+        numbers: the columns of numbers.
+        words: the columns that name the run and the metric of each row, by their lower-case names.
+        rows: number of rows.
+        line: the line of the file in which a row (0, 1, ...) stands, for messages.
+    """
+
+    numbers: dict[str, Column]
+    words: dict[str, Any]
+    rows: int
+    line: Callable[[int], int] = lambda row: row + 1
+
+
+def to_table(sheet: Sheet, path: Path) -> "pd.DataFrame":
+    """The long table of a sheet.
+
+    The step is the counter (step, epoch, ...) that most rows have, unless it starts again in every epoch; without any, the rows of each
+    run are steps 1, 2, .... All other columns of numbers are metrics, unless there are columns "metric" and "value". Where the steps start
+    again from the first, a second run begins. In a metrics.csv with epoch and step, as Lightning writes it, both count from zero if the
+    epoch does.
+
+    Raises:
+        ValueError: no number is left.
+    """
+    import pandas as pd
+
+    _say_bad(sheet, path)
+    names = {name.lower(): name for name in reversed(list(sheet.numbers))}
+    key = next((name for name in RUNS if name in sheet.words), None)
+    run: Any = pd.Categorical(sheet.words[key] if key else np.zeros(sheet.rows, int))
+    run = run if key else run.rename_categories([run_name(path)])
+    counter = step_column(sheet, run.codes)
+    clock = next((names[name] for name in TIMES if name in names), None)
+    step = _steps(sheet, counter, run.codes)
+    epoch = names.get("epoch")
+    if path.name == "metrics.csv" and epoch and counter == "step" and np.nanmin(sheet.numbers[epoch].values) == 0:
+        step = step + (np.nanmin(step) > 0)
+    points = _points(sheet, run, step, {counter, clock, *(names.get(name) for name in _INDEX)})
+    row = points.pop("row")
+    points = pd.DataFrame(points).assign(step=step[row])
+    if clock is not None:
+        points["time"] = sheet.numbers[clock].values[row]
+    points = split(points, row, sheet.line, path)
+    return long_table(points, path, zero_based="log", attrs={"horizon": _horizons(sheet, counter, points)})
+
+
+def step_column(sheet: Sheet, run: np.ndarray) -> str | None:
+    """The column that counts the steps; None if there is none."""
+    import pandas as pd
+
+    group = run if "metric" not in sheet.words else run.astype(np.int64) * 2**32 + pd.factorize(sheet.words["metric"])[0]
+    counters = [
+        name
+        for name, column in sheet.numbers.items()
+        if (low := name.lower()) in (*COUNTERS, *_INDEX) and (low not in _RISING or _rises(column, group))
+    ]
+    order = [*COUNTERS, *_INDEX]
+    counters.sort(key=lambda name: (name.lower() in _INDEX, -int(sheet.numbers[name].logged.sum()), order.index(name.lower())))
+    if not counters:
+        return None
+    named = [name for name in counters if name.lower() not in _INDEX] or counters[:1]
+    return steady(pd.DataFrame({name: sheet.numbers[name].values for name in named}), run)
+
+
+def _rises(column: Column, group: np.ndarray) -> bool:
+    order = np.argsort(group[column.logged], kind="stable")
+    values, group = column.values[column.logged][order], group[column.logged][order]
+    same = group[1:] == group[:-1]
+    return bool((np.diff(values) >= 0)[same].all() and (len(values) < 2 or values[0] != values[-1] or not same.any()))
+
+
+def _steps(sheet: Sheet, counter: str | None, run: np.ndarray) -> np.ndarray:
+    if counter is not None:
+        return sheet.numbers[counter].values
+    import pandas as pd
+
+    group = [run, sheet.words["metric"]] if "metric" in sheet.words else run
+    return 1.0 + pd.Series(0, range(sheet.rows)).groupby(group).cumcount().to_numpy(np.float64)
+
+
+def _points(sheet: Sheet, run: Any, step: np.ndarray, used: set[str | None]) -> dict[str, Any]:
+    """Run, metric, value and row of each point. The values of rows without a step are left out, and it is said."""
+    import pandas as pd
+
+    told = np.isfinite(step)
+    word = sheet.words.get("metric", np.full(sheet.rows, "", object))
+    wide, long = told & (word == ""), told & (word != "")
+    metrics = {name: column for name, column in sheet.numbers.items() if name not in used}
+    rows = [np.flatnonzero(column.logged & wide) for column in metrics.values()]
+    code, names = np.repeat(np.arange(len(rows)), [len(row) for row in rows]), list(metrics)
+    if long.any():  # of these rows each is a point
+        value = next(name for name in metrics if name.lower() == "value")
+        rows.append(np.flatnonzero(sheet.numbers[value].logged & long))
+        metrics["", value] = sheet.numbers[value]
+        found, inner = np.unique(word[rows[-1]].astype(str), return_inverse=True)
+        names += [name for name in found if name not in names]
+        code = np.concatenate([code, np.array([names.index(name) for name in found], int)[inner]])
+    values = [column.values[row] for column, row in zip(metrics.values(), rows, strict=True)]
+    row = np.concatenate([np.zeros(0, int), *rows])
+    return {
+        "run": run[row],
+        "metric": pd.Categorical.from_codes(code, names),  # pyright: ignore[reportArgumentType]
+        "value": np.concatenate([np.zeros(0), *values]),
+        "row": row,
+    }
+
+
+def _say_bad(sheet: Sheet, path: Path) -> None:
+    """Names the cells that are no numbers, in columns that have numbers otherwise."""
+    for name, column in sheet.numbers.items():
+        if column.bad:
+            cells = ", ".join(f"{cell!r} in line {sheet.line(row)}" for row, cell in column.bad[:3])
+            more = f" and {len(column.bad) - 3} more" if len(column.bad) > 3 else ""
+            warnings.warn(f"{path}: column {name!r} holds numbers, but {cells}{more}; these cells are left out", stacklevel=5)
+
+
+def _horizons(sheet: Sheet, counter: str | None, points: Any) -> dict[str, float]:
+    """The last step of every run, where cells such as "3/40" or a column such as total_steps tell it."""
+    if counter is None:
+        return {}
+    total = sheet.numbers[counter].total
+    kind = "epoch" if "epoch" in counter.lower() else "step"
+    for name, column in sheet.numbers.items():
+        if name.lower() in _HORIZONS[kind] and total is None and column.logged.any():
+            total = float(np.nanmax(column.values))
+    return {} if total is None else {str(run): total for run in points["run"].unique()}
