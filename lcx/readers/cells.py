@@ -1,8 +1,9 @@
 """Cells of a table as people and tools write them: numbers with a decimal comma or a percent sign, "3/40", signs for a missing value."""
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 MISSING = ("", "NA", "N/A", "n/a", "na", "<NA>", "None", "none", "null", "NULL", "-", "--", "?")
 _DECIMAL_COMMA = r"[+-]?(?:\d{1,3}(?:\.\d{3})+|\d*),\d+(?:[eE][+-]?\d+)?"
@@ -19,8 +20,8 @@ class Column(NamedTuple):
         bad: rows and cells that are neither a number nor a sign for a missing value.
     """
 
-    values: np.ndarray
-    logged: np.ndarray
+    values: "np.ndarray"
+    logged: "np.ndarray"
     total: float | None = None
     bad: tuple[tuple[int, str], ...] = ()
 
@@ -32,6 +33,8 @@ def as_column(cells: Any, *, comma: bool = True) -> Column | None:
         cells: a Series of numbers or strings; missing values are cells in which nothing was logged.
         comma: whether "1,234" is 1.234; if not, it is 1234, as in a file whose cells are separated by commas.
     """
+    import numpy as np
+
     if cells.dtype.kind in "fiu":
         values = cells.to_numpy(np.float64)
         return Column(values, ~np.isnan(values))
@@ -52,8 +55,9 @@ def as_column(cells: Any, *, comma: bool = True) -> Column | None:
     return Column(values, there, total, tuple((int(row), str(cells.iloc[row])) for row in bad))
 
 
-def _plain(cells: Any) -> tuple[np.ndarray, np.ndarray]:
+def _plain(cells: Any) -> "tuple[np.ndarray, np.ndarray]":
     """The numbers that Python reads, and which cells are such."""
+    import numpy as np
     import pandas as pd
 
     values = pd.to_numeric(cells, errors="coerce").to_numpy(np.float64)
@@ -63,16 +67,16 @@ def _plain(cells: Any) -> tuple[np.ndarray, np.ndarray]:
     return values, ~missing
 
 
-def _written(cells: Any, comma: bool) -> tuple[np.ndarray, float | None]:
+def _written(cells: Any, comma: bool) -> "tuple[np.ndarray, float | None]":
     """Numbers as people write them, NaN for other text; and the largest number of which one is a part."""
     import pandas as pd
 
     text = cells.astype(str).str.strip().str.replace(r"\s*%$", "", regex=True)
     part = text.str.extract(r"^\[?\s*(\d+)\s*/\s*(\d+)\s*\]?$")
     text = text.where(part[0].isna(), part[0])
-    grouped = text.str.fullmatch(_THOUSANDS) & (False if comma else True)
+    grouped = text.str.fullmatch(_THOUSANDS) & (not comma)
     text = text.where(~grouped, text.str.replace(",", ""))
     decimal = text.str.fullmatch(_DECIMAL_COMMA)
     text = text.where(~decimal, text.str.replace(".", "").str.replace(",", "."))
     total = pd.to_numeric(part[1]).max()
-    return pd.to_numeric(text, errors="coerce").to_numpy(np.float64), None if total != total else float(total)
+    return pd.to_numeric(text, errors="coerce").to_numpy(float), None if total != total else float(total)

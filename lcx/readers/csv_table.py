@@ -121,7 +121,8 @@ def _blocks(text: str, separator: str, path: Path) -> list[tuple[list[str], list
         cells = _cells(line, separator)
         if not any(cells):
             continue
-        if all(_is_name(cell) or not (cell or blocks) for cell in cells):  # the first header may name an index column ""
+        again = not blocks or {cell.lower() for cell in cells} & {cell.lower() for cell in blocks[0][0]}
+        if again and all(_is_name(cell) or not (cell or blocks) for cell in cells):  # the first header may name an index column ""
             blocks.append((cells, []))
         elif not blocks:
             raise ValueError(f"expected a header with names of columns in {path}, got {line[:40]!r} in line {number}; name the columns")

@@ -58,9 +58,7 @@ def _read_own(read: Callable[[Path], "pd.DataFrame"], path: Path) -> "pd.DataFra
     missing = {"metric", "step", "value"} - set(table.columns)
     if missing:
         came = ", ".join(map(str, table.columns))
-        raise ValueError(
-            f"expected columns metric, step and value of what was registered for {path}, got {came}; add {', '.join(missing)}"
-        )
+        raise ValueError(f"expected columns metric, step and value of what was registered for {path}, got {came}; add {', '.join(missing)}")
     whole = table if "run" in table else table.assign(run=run_name(path))
     return long_table(whole, path, zero_based="never", attrs=table.attrs)
 

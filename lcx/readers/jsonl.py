@@ -5,8 +5,6 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from lcx.readers.cells import Column, as_column
 from lcx.readers.sheet import Sheet, to_table
 from lcx.readers.table import COUNTERS, RUNS
@@ -53,6 +51,8 @@ def read(path: str | Path) -> "pd.DataFrame":
 
 
 def _sheet(rows: list[dict[str, Any]], lines: list[int] | None) -> Sheet:
+    import numpy as np
+
     names = list(dict.fromkeys(chain.from_iterable(rows)))
     low = {name.lower(): name for name in reversed(names)}
     words = {name: [row.get(low[name]) for row in rows] for name in (*RUNS, "metric") if name in low}
@@ -71,6 +71,8 @@ def _sheet(rows: list[dict[str, Any]], lines: list[int] | None) -> Sheet:
 
 def _column(cells: list[Any]) -> Column | None:
     """The numbers of a key; None if it has none. Words in a column of numbers were not logged as numbers, and are no fault."""
+    import numpy as np
+
     kinds = set(map(type, cells))
     if kinds <= {int, float}:
         return Column(np.array(cells, np.float64), np.ones(len(cells), bool))

@@ -35,8 +35,8 @@ def read(path: str | Path, format: str | None = None) -> "pd.DataFrame":
 
     Args:
         path: file or folder, or "-" for standard input; for "mlflow", "optuna" and "wandb" also an address (see their readers).
-        format: one of ``lcx.readers.FORMATS``, or the name given to :func:`register`; default: recognised from the content. In a folder, only logs
-            of this format are read.
+        format: one of ``lcx.readers.FORMATS``, or the name given to :func:`lcx.readers.register`; default: recognised from the content. In
+            a folder, only logs of this format are read.
 
     Returns:
         A table with a row per point: run and metric (str), step (> 0), value (float, may be NaN), and time (seconds) if a log has it,

@@ -3,12 +3,13 @@
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 
-def split(points: Any, row: np.ndarray, line: Callable[[int], int], path: Path) -> Any:
+def split(points: Any, row: "np.ndarray", line: Callable[[int], int], path: Path) -> Any:
     """The points with a run of its own for each training: one begins where the steps go back to the first and values come again.
 
     Where they go back to a later step, as after a resumed checkpoint, the run goes on; the later values count.
@@ -19,6 +20,8 @@ def split(points: Any, row: np.ndarray, line: Callable[[int], int], path: Path) 
         line: gives the line of the file of a row.
         path: the log.
     """
+    import numpy as np
+
     again = points.duplicated(["run", "metric", "step"]).to_numpy() if _goes_back(points) else np.zeros(0, bool)
     if not again.any():
         return points
@@ -54,5 +57,7 @@ def split(points: Any, row: np.ndarray, line: Callable[[int], int], path: Path) 
 
 def _goes_back(points: Any) -> bool:
     """Whether the steps of some metric fall, so that values may come again."""
+    import numpy as np
+
     step, metric = points["step"].to_numpy(), points["metric"].cat.codes.to_numpy()
     return bool(((np.diff(step) < 0) & (np.diff(metric) == 0)).any())

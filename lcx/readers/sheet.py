@@ -5,13 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-
 from lcx.readers.cells import Column
 from lcx.readers.restarts import split
 from lcx.readers.table import COUNTERS, RUNS, TIMES, long_table, run_name, steady
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
 _RISING = ("tokens", "samples", "size", "index", "unnamed: 0", "")  # counters only if they rise: data tables have such columns too
@@ -46,6 +45,7 @@ def to_table(sheet: Sheet, path: Path) -> "pd.DataFrame":
     Raises:
         ValueError: no number is left.
     """
+    import numpy as np
     import pandas as pd
 
     _say_bad(sheet, path)
@@ -68,8 +68,9 @@ def to_table(sheet: Sheet, path: Path) -> "pd.DataFrame":
     return long_table(points, path, zero_based="log", attrs={"horizon": _horizons(sheet, counter, points)})
 
 
-def step_column(sheet: Sheet, run: np.ndarray) -> str | None:
+def step_column(sheet: Sheet, run: "np.ndarray") -> str | None:
     """The column that counts the steps; None if there is none."""
+    import numpy as np
     import pandas as pd
 
     group = run if "metric" not in sheet.words else run.astype(np.int64) * 2**32 + pd.factorize(sheet.words["metric"])[0]
@@ -86,40 +87,44 @@ def step_column(sheet: Sheet, run: np.ndarray) -> str | None:
     return steady(pd.DataFrame({name: sheet.numbers[name].values for name in named}), run)
 
 
-def _rises(column: Column, group: np.ndarray) -> bool:
+def _rises(column: Column, group: "np.ndarray") -> bool:
+    import numpy as np
+
     order = np.argsort(group[column.logged], kind="stable")
     values, group = column.values[column.logged][order], group[column.logged][order]
     same = group[1:] == group[:-1]
     return bool((np.diff(values) >= 0)[same].all() and (len(values) < 2 or values[0] != values[-1] or not same.any()))
 
 
-def _steps(sheet: Sheet, counter: str | None, run: np.ndarray) -> np.ndarray:
+def _steps(sheet: Sheet, counter: str | None, run: "np.ndarray") -> "np.ndarray":
     if counter is not None:
         return sheet.numbers[counter].values
     import pandas as pd
 
     group = [run, sheet.words["metric"]] if "metric" in sheet.words else run
-    return 1.0 + pd.Series(0, range(sheet.rows)).groupby(group).cumcount().to_numpy(np.float64)
+    return 1.0 + pd.Series(0, range(sheet.rows)).groupby(group).cumcount().to_numpy(float)
 
 
-def _points(sheet: Sheet, run: Any, step: np.ndarray, used: set[str | None]) -> dict[str, Any]:
+def _points(sheet: Sheet, run: Any, step: "np.ndarray", used: set[str | None]) -> dict[str, Any]:
     """Run, metric, value and row of each point. The values of rows without a step are left out, and it is said."""
+    import numpy as np
     import pandas as pd
 
     told = np.isfinite(step)
     word = sheet.words.get("metric", np.full(sheet.rows, "", object))
     wide, long = told & (word == ""), told & (word != "")
     metrics = {name: column for name, column in sheet.numbers.items() if name not in used}
-    rows = [np.flatnonzero(column.logged & wide) for column in metrics.values()]
+    columns = list(metrics.values())
+    rows = [np.flatnonzero(column.logged & wide) for column in columns]
     code, names = np.repeat(np.arange(len(rows)), [len(row) for row in rows]), list(metrics)
     if long.any():  # of these rows each is a point
         value = next(name for name in metrics if name.lower() == "value")
         rows.append(np.flatnonzero(sheet.numbers[value].logged & long))
-        metrics["", value] = sheet.numbers[value]
+        columns.append(sheet.numbers[value])
         found, inner = np.unique(word[rows[-1]].astype(str), return_inverse=True)
         names += [name for name in found if name not in names]
         code = np.concatenate([code, np.array([names.index(name) for name in found], int)[inner]])
-    values = [column.values[row] for column, row in zip(metrics.values(), rows, strict=True)]
+    values = [column.values[row] for column, row in zip(columns, rows, strict=True)]
     row = np.concatenate([np.zeros(0, int), *rows])
     return {
         "run": run[row],
@@ -146,5 +151,5 @@ def _horizons(sheet: Sheet, counter: str | None, points: Any) -> dict[str, float
     kind = "epoch" if "epoch" in counter.lower() else "step"
     for name, column in sheet.numbers.items():
         if name.lower() in _HORIZONS[kind] and total is None and column.logged.any():
-            total = float(np.nanmax(column.values))
+            total = float(max(column.values[column.logged]))
     return {} if total is None else {str(run): total for run in points["run"].unique()}

@@ -33,5 +33,5 @@ def read_text(path: Path) -> str:
     data = path.read_bytes()
     text = decode(data)
     if text is None:
-        raise ValueError(f"expected a text file, got binary data in {path}, which starts with {data[:16]!r}; export the log as CSV or JSONL")
+        raise ValueError(f"expected a text file, got binary data in {path}, which starts with {data[:16]!r}; export it as CSV or JSONL")
     return text.replace("\r\n", "\n")

@@ -1,0 +1,74 @@
+"""CSV as people have it: without a step column, by pandas' index, with blanks, with cells that are written rather than numbers."""
+
+import math
+
+import numpy as np
+import pytest
+
+from lcx.readers import read
+
+
+@pytest.mark.parametrize(
+    ("text", "metric", "points"),
+    [
+        ("loss\n0.5\n0.4\n", "loss", {1: 0.5, 2: 0.4}),
+        ("loss,acc\n0.5,0.1\n0.4,NA\n0.3,0.2\n", "acc", {1: 0.1, 3: 0.2}),
+        (",loss\n0,0.5\n1,0.4\n", "loss", {1: 0.5, 2: 0.4}),  # pandas' index
+        (",loss\n10,0.5\n20,0.4\n", "loss", {10: 0.5, 20: 0.4}),
+        (",epoch,loss\n0,5,0.5\n1,10,0.4\n", "loss", {5: 0.5, 10: 0.4}),
+        ("epoch loss\n1 0.5\n2   0.4\n", "loss", {1: 0.5, 2: 0.4}),
+        ("# epoch loss\n1 0.5\n2 0.4\n", "loss", {1: 0.5, 2: 0.4}),  # as numpy.savetxt writes it
+        ("# seed 3\nepoch,loss\n1,0.5\n# a note\n2,0.4\n", "loss", {1: 0.5, 2: 0.4}),
+        ("Epoch\tTotalEnvInteracts\tAverageEpRet\n0\t4000\t1.5\n1\t8000\t2.5\n", "AverageEpRet", {4000: 1.5, 8000: 2.5}),
+        ('"step","loss"\n"1","5e-1"\n"2","4E-1"\n', "loss", {1: 0.5, 2: 0.4}),
+        ("epoch;loss\n1;0,53\n2;0,4\n", "loss", {1: 0.53, 2: 0.4}),
+        ("epoch;loss\n1;1.234,5\n2;987,5\n", "loss", {1: 1234.5, 2: 987.5}),
+        ('epoch,reward\n1,"1,234"\n2,"12,345.5"\n', "reward", {1: 1234, 2: 12345.5}),
+        ("epoch,acc\n1,53.2%\n2,60 %\n", "acc", {1: 53.2, 2: 60}),
+        ("epoch,loss\n1,inf\n2,-Infinity\n3,NaN\n", "loss", {1: math.inf, 2: -math.inf, 3: math.nan}),
+    ],
+)
+def test_tables_as_people_have_them(log, curve, text, metric, points):
+    np.testing.assert_equal(curve(log("log.csv", text), metric), points)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "cp1252"])
+def test_encodings(log, curve, encoding):
+    assert curve(log("log.csv", "epoch,größe\r\n1,0.5\r\n2,0.4\r\n".encode(encoding)), "größe") == {1: 0.5, 2: 0.4}
+
+
+def test_a_part_of_a_whole_tells_the_horizon(log, curve):
+    table = log("log.csv", "epoch,loss\n1/40,0.5\n2/40,0.4\n")
+    assert curve(table, "loss") == {1: 0.5, 2: 0.4}
+    assert table.attrs == {"horizon": {"log.csv": 40.0}}
+
+
+def test_a_cell_that_is_no_number_is_named(log, curve):
+    with pytest.warns(UserWarning, match=r"log\.csv: column 'loss' holds numbers, but 'oops' in line 4; these cells are left out"):
+        table = log("log.csv", "epoch,loss,note\n1,0.5,a\n\n2,oops,b\n3,0.4,3\n")
+    assert curve(table, "loss") == {1: 0.5, 3: 0.4}
+    assert set(table["metric"]) == {"loss"}  # a column of notes, one of which reads like a number
+    with pytest.raises(ValueError, match=r"column of numbers in .*log\.csv, got only words in 'name' \('x', \.\.\.\)"):
+        log("log.csv", "name,place\nx,y\n", "csv")
+
+
+def test_a_size_is_a_step_only_if_it_rises(log, curve):
+    assert curve(log("log.csv", "size,acc\n10,0.1\n20,0.2\n"), "acc") == {10: 0.1, 20: 0.2}
+    assert curve(log("log.csv", "size,acc\n20,0.1\n10,0.2\n"), "acc") == {1: 0.1, 2: 0.2}
+
+
+def test_a_table_that_counts_nothing_is_no_log_of_a_folder(tmp_path):
+    (tmp_path / "log.csv").write_text("epoch,loss\n1,2\n")
+    (tmp_path / "people.csv").write_text(",age\n0,3\n1,4\n")
+    assert set(read(tmp_path)["run"]) == {"log.csv"}
+
+
+def test_a_second_training_in_a_file_is_a_second_run(log, curve):
+    with pytest.warns(UserWarning, match=r"the steps of log\.csv start again in line 5; read as further runs log\.csv \(2\)$"):
+        table = log("log.csv", "epoch,loss\n1,3\n2,2\nepoch,loss\n1,4\n2,3\n3,2\n")
+    assert curve(table, "loss", "log.csv") == {1: 3, 2: 2}
+    assert curve(table, "loss", "log.csv (2)") == {1: 4, 2: 3, 3: 2}
+
+
+def test_rows_out_of_order_are_one_run(log, curve):
+    assert curve(log("log.csv", "epoch,loss\n3,1\n1,3\n2,2\n"), "loss") == {1: 3, 2: 2, 3: 1}
