@@ -115,6 +115,8 @@ def commands(about: dict[str, Any]) -> list[str]:
         elsewhere = f" on {stage['hardware']}" if stage.get("hardware", here) != here else ""
         given = {**stage["pretraining"], **stage["pretraining"]["model"]}
         given |= {"start": start} if number > 1 else {}
+        # A stage that is averaged with what it began with names that as it was called then.
+        earlier = start if stage.get("averaged_with") == stage["pretraining"].get("start") else stage.get("averaged_with")
         start = "runs/mean" if "averaged_with" in stage else f"runs/stage{number}"
         defaults |= defaults["model"]
         flags = " ".join(
@@ -127,10 +129,12 @@ def commands(about: dict[str, Any]) -> list[str]:
             + (f", interrupted after {stage['stopped_after']:g} minutes:" if "stopped_after" in stage else ":")
         )
         lines.append(f"  `python scripts/pretrain.py --folder runs/stage{number} --minutes {stage.get('minutes', '?')} {flags}`")
+        if "remark" in stage:
+            lines.append(f"  {stage['remark']}")
         if "averaged_with" in stage:
             then = "" if number == len(stages_of(about)) else ", and the next stage starts from the mean"
             lines.append(f"- Then its weights were averaged with earlier ones{then}:")
-            lines.append(f"  `python scripts/average.py {stage['averaged_with']} runs/stage{number} --folder runs/mean`")
+            lines.append(f"  `python scripts/average.py {earlier} runs/stage{number} --folder runs/mean`")
     return lines
 
 

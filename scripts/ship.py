@@ -29,7 +29,7 @@ def main() -> None:
     about |= {"commit": options.commit, "minutes": options.minutes, "hardware": provenance(about["device"])["device"]}
     if start := about["pretraining"].get("start"):
         before = read_config(ROOT / start)
-        kept = ("commit", "minutes", "stopped_after", "hardware", "curves_seen", "averaged_with", "pretraining", "started_from")
+        kept = ("commit", "minutes", "stopped_after", "hardware", "curves_seen", "averaged_with", "remark", "pretraining", "started_from")
         about["started_from"] = {name: before[name] for name in kept if name in before}
     save(model, ROOT / "models" / about["prior"], about)
     subprocess.run([sys.executable, str(ROOT / "scripts" / "golden.py")], check=True)
