@@ -72,7 +72,7 @@ def _written(cells: Any, comma: bool) -> "tuple[np.ndarray, float | None]":
     import pandas as pd
 
     text = cells.astype(str).str.strip().str.replace(r"\s*%$", "", regex=True)
-    part = text.str.extract(r"^\[?\s*(\d+)\s*/\s*(\d+)\s*\]?$")
+    part = text.str.extract(r"^\[?\s*(\d+(?:\.\d+)?)\s*/\s*(\d+)\s*\]?$")
     text = text.where(part[0].isna(), part[0])
     grouped = text.str.fullmatch(_THOUSANDS) & (not comma)
     text = text.where(~grouped, text.str.replace(",", ""))

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lcx.readers.cells import MISSING, as_column
+from lcx.readers.encodings import read_text
 from lcx.readers.sheet import Sheet, to_table
 from lcx.readers.table import RUNS
-from lcx.readers.text import read_text
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -3,6 +3,7 @@
 A folder may be a log as a whole, as that of MLflow is: it is told by the files in it.
 """
 
+import os
 from collections.abc import Callable
 from contextlib import closing
 from functools import partial
@@ -10,15 +11,16 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lcx.readers.encodings import decode
 from lcx.readers.mlflow import is_store
 from lcx.readers.recognition import plain, recognise_text
 from lcx.readers.table import long_table, run_name
-from lcx.readers.text import decode
 
 if TYPE_CHECKING:
     import pandas as pd
 
-FORMATS = ("csv", "huggingface", "jsonl", "mlflow", "optuna", "tensorboard", "wandb")
+FORMATS = ("csv", "huggingface", "jsonl", "mlflow", "optuna", "tensorboard", "text", "wandb")
+_MODULES = {"csv": "csv_table", "text": "text_log"}  # where it is not the name of the format
 _HEAD = 1 << 16
 
 
@@ -50,7 +52,7 @@ def reader(format: str) -> Callable[[Any], "pd.DataFrame"]:
     """What reads a log of this format, from its path."""
     if format in _OWN:
         return partial(_read_own, _OWN[format][1])
-    return import_module(f"lcx.readers.{'csv_table' if format == 'csv' else format}").read
+    return import_module(f"lcx.readers.{_MODULES.get(format, format)}").read
 
 
 def _read_own(read: Callable[[Path], "pd.DataFrame"], path: Path) -> "pd.DataFrame":
@@ -78,9 +80,13 @@ def recognise(path: str | Path) -> str | None:
         return None if path.name.endswith(".profile-empty") else "tensorboard"
     with path.open("rb") as opened:
         head = opened.read(_HEAD)
+        size = opened.seek(0, os.SEEK_END)
+        opened.seek(max(size - _HEAD, min(size, _HEAD)))  # a text log may begin with the source of the program
+        tail = opened.read()
     if head.startswith(b"SQLite format 3\0"):
         return _recognise_database(path)
-    return recognise_text(decode(head) or "")
+    text = decode(head)
+    return None if text is None else recognise_text(text, decode(tail) or "")
 
 
 def _recognise_folder(folder: Path) -> str | None:

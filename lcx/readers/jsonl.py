@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lcx.readers.cells import Column, as_column
+from lcx.readers.encodings import read_text
 from lcx.readers.sheet import Sheet, to_table
 from lcx.readers.table import COUNTERS, RUNS
-from lcx.readers.text import read_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,10 +47,11 @@ def read(path: str | Path) -> "pd.DataFrame":
         )
     if any(type(value) is dict for value in chain.from_iterable(row.values() for row in rows)):
         rows = [flat(row) for row in rows]
-    return to_table(_sheet(rows, lines), path)
+    return to_table(sheet(rows, lines), path)
 
 
-def _sheet(rows: list[dict[str, Any]], lines: list[int] | None) -> Sheet:
+def sheet(rows: list[dict[str, Any]], lines: list[int] | None) -> Sheet:
+    """The sheet of flat objects; ``lines`` are the lines of the file in which they stand, None if they have none of their own."""
     import numpy as np
 
     names = list(dict.fromkeys(chain.from_iterable(rows)))

@@ -7,18 +7,21 @@ from typing import Any
 
 from lcx.readers.jsonl import flat
 from lcx.readers.table import COUNTERS
+from lcx.readers.text_log import is_log
 
 _SETTINGS = ("epochs", "steps", "iterations", "total_timesteps", "tokens", "samples", "size")  # counters, but alone a setting
 
 
-def recognise_text(text: str) -> str | None:
-    """The format of a file that begins so; None if it is no log."""
+def recognise_text(text: str, end: str = "") -> str | None:
+    """The format of a file that begins and ends so; None if it is no log."""
     text = text.lstrip()
-    if text[:1] in ("{", "["):
-        return _recognise_json(text)
+    if text[:1] in ("{", "[") and (found := _recognise_json(text)):
+        return found
     first = next((line for line in text.splitlines() if line.strip() and not re.match(r"#\W*$|#[{]", line)), "").lstrip("# ")
     columns = {cell.strip().strip('"').lower() for separator in ",;\t" for cell in first.split(separator)}
-    return "csv" if columns & set(COUNTERS) else None
+    if columns & set(COUNTERS):
+        return "csv"
+    return "text" if is_log(text) or is_log(end) else None
 
 
 def plain(text: str) -> str | None:

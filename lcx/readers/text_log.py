@@ -1,0 +1,127 @@
+"""Text logs: what nanoGPT, llm.c, Megatron, OpenMMLab, PaddleOCR, nnU-Net, fairseq, Keras and one's own loops print line by line."""
+
+import math
+from collections import defaultdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lcx.readers.encodings import read_text
+from lcx.readers.jsonl import sheet
+from lcx.readers.sheet import to_table
+from lcx.readers.table import is_hidden
+from lcx.readers.text_lines import Row, rows
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def read(path: str | Path) -> "pd.DataFrame":
+    """Reads the run of a text log.
+
+    A line gives names with numbers, in any order: "step 250: train loss 1.9, val loss 2.1". A line without a counter belongs to the last
+    counter before it. "Epoch [2][50/100]" is step 1.5; "iter 5/200" is step 5 and 200 the horizon. Of several values at a step the last
+    one counts, as of a progress bar. A metric has values at two steps at least, unless the log has but one step. A name that stands in
+    lines of training and of validation is told apart by "train/", "valid/" and the like.
+
+    Args:
+        path: the file.
+
+    Returns:
+        The table of :func:`lcx.readers.table.long_table`.
+
+    Raises:
+        ValueError: it is not text, or has no lines with a step and a number.
+    """
+    path = Path(path)
+    records, lines = _records(list(rows(read_text(path))))
+    if not records:
+        raise ValueError(f"expected lines such as 'step 10: loss 0.5' in {path}, got none with a step and a number; export the log as CSV")
+    return to_table(sheet(records, lines), path)
+
+
+def is_log(text: str) -> bool:
+    """Whether a text that begins or ends so is a log: two steps at least, with a metric that is no time and no setting."""
+    records, _ = _records(list(rows(text)))
+    seen = defaultdict(set)
+    for record in records:
+        for name, value in record.items():
+            if isinstance(value, float) and not is_hidden(name):
+                seen[name].add(tuple(count for count in record.values() if isinstance(count, str)))
+    return any(len(steps) > 1 for steps in seen.values())
+
+
+def _records(found: list[Row]) -> tuple[list[dict[str, Any]], list[int]]:
+    """A record per step, in the order of the log, and the line of each."""
+    found = _one_name(found)
+    sections = defaultdict(set)
+    for row in found:
+        for name in row.metrics:
+            sections[name].add(row.section)
+    first_epoch = min((_count(row.counters["epoch"]) for row in found if "epoch" in row.counters), default=1)
+    first_part = min((row.inner[0] for row in found if row.inner), default=1)
+    records: list[dict[str, Any]] = []
+    lines: list[int] = []
+    carried: dict[str, str] = {}
+    for row in found:
+        counters = row.counters
+        if not counters and row.inner is None:
+            counters = carried
+        carried = carried | row.counters if row.counters else carried
+        if "epoch" in carried and row.inner is not None:
+            counters = counters | {"epoch": _within(carried["epoch"], row.inner, first_epoch == 0, first_part == 0)}
+        elif "epoch" in counters and first_epoch == 0:
+            counters = counters | {"epoch": _later(counters["epoch"])}
+        if not counters or not row.metrics:
+            continue
+        named = {
+            f"{row.section}/{name}" if row.section and len(sections[name]) > 1 and not name.startswith(row.section) else name: value
+            for name, value in row.metrics.items()
+        }
+        if records and all(records[-1].get(name) == count for name, count in counters.items()):
+            records[-1] |= named
+        else:
+            records.append(counters | named)
+            lines.append(row.line)
+    return _curves(records), lines
+
+
+def _one_name(found: list[Row]) -> list[Row]:
+    """The rows with one name for counters that never stand in one line, such as "iter" and "step": they count the same."""
+    lines = defaultdict(set)
+    for position, row in enumerate(found):
+        for name in row.counters:
+            if "epoch" not in name:
+                lines[name].add(position)
+    known: list[str] = []
+    same: dict[str, str] = {}
+    for name in sorted(lines, key=lambda name: -len(lines[name])):
+        known.append(name)
+        same[name] = next((other for other in known if not lines[other] & lines[name]), name)
+    return [row._replace(counters={same.get(name, name): count for name, count in row.counters.items()}) for row in found]
+
+
+def _curves(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The records without the metrics that have a value in only one of several."""
+    count: dict[str, int] = defaultdict(int)
+    for record in records:
+        for name in record:
+            count[name] += 1
+    least = min(2, max(count.values(), default=0))
+    return [{name: value for name, value in record.items() if count[name] >= least} for record in records]
+
+
+def _count(counter: str) -> float:
+    return float(counter.partition("/")[0])
+
+
+def _later(counter: str) -> str:
+    """A counter from 0, counted from 1."""
+    count, slash, total = counter.partition("/")
+    return f"{float(count) + 1:.10g}{slash}{total}"
+
+
+def _within(epoch: str, inner: tuple[int, int], from_0: bool, parts_from_0: bool) -> str:
+    """How many epochs are over."""
+    count, slash, total = epoch.partition("/")
+    part = (inner[0] + parts_from_0) / max(inner[1], 1)
+    return f"{math.floor(float(count)) - (not from_0) + min(part, 1):.10g}{slash}{total}"
