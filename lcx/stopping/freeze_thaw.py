@@ -1,11 +1,10 @@
 """Freeze-thaw: which run to train next, or whether to begin a new one, if runs can be paused and resumed.
 
-One run is trained to its end first: it shows what a whole run looks like, and is something to beat. Then, on two turns out of three, the
-run goes on that has the highest chance of beating the best value so far, divided by the steps it still needs. A new run takes part in
-this comparison: its chance to be the best of n + 1 runs is 1 / (n + 1), and it is assumed to need as many steps as the runs begun have
-taken on average; but only a share of that counts. These turns finish runs that are nearly done, and begin many runs while few are known.
-On every third turn, which is called patient, the run with the highest chance goes on, however far its end. EVERY, STRETCH and SHARE were
-chosen on tasks of the early-stopping benchmark.
+On two turns out of three, the run goes on that has the highest chance of beating the best value so far, divided by the steps it still
+needs. A new run takes part in this comparison: its chance to be the best of n + 1 runs is 1 / (n + 1), and it is assumed to need as many
+steps as the runs begun have taken on average; a share of that counts. These turns finish runs that are nearly done, and begin many runs
+while few are known. On every third turn, which is called patient, the run with the highest chance goes on, however far its end. EVERY,
+STRETCH and SHARE were chosen on tasks of the early-stopping benchmark.
 
 Source: pausing by predicted curves is Swersky, Snoek and Adams, "Freeze-Thaw Bayesian Optimization", 2014, arXiv 1406.3896; the two
 kinds of turns and the comparison are ours.
@@ -15,7 +14,7 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
 EVERY = 3  # one turn in this many is patient
 SHARE = 0.3  # of what a new run promises
@@ -41,17 +40,6 @@ class Turn(NamedTuple):
 def is_patient(turn: int) -> bool:
     """Whether this turn, counted from 0, chooses by the chance alone."""
     return turn % EVERY == EVERY - 1
-
-
-def one_first(left: Float[np.ndarray, "n"], ended: Bool[np.ndarray, "n"]) -> int | None:
-    """The index of the run to train to its end before all others: the first that can go on, as long as none has ``ended``; else None."""
-    can = left > 0
-    return int(can.argmax()) if can.any() and not ended.any() else None
-
-
-def to_its_end(i: int, names: list[Any], horizon: float) -> Turn:
-    """The choice ``i`` of :func:`one_first`, with its reason in words."""
-    return Turn(False, names[i], horizon, "one run is trained to its end before others are begun")
 
 
 def choose(

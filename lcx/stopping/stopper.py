@@ -12,7 +12,7 @@ import numpy as np
 from lcx.extrapolation import Extrapolation
 from lcx.extrapolator import load
 from lcx.stopping.apart import one_by_one
-from lcx.stopping.freeze_thaw import Turn, choose, is_patient, one_first, to_its_end, told
+from lcx.stopping.freeze_thaw import Turn, choose, is_patient, told
 from lcx.stopping.intake import Reports, as_bounds, as_count, as_horizon, as_number, as_rule, as_run, as_step, as_value
 from lcx.stopping.notices import Notices
 from lcx.stopping.rules import Rule, Verdict, never_better, spare_incumbent, unasked
@@ -148,8 +148,6 @@ class EarlyStopper:
             at, chance = np.array([run.steps[-1] for run in known]), np.full(len(known), np.nan)
             ends = np.array([run.horizon or self.horizon for run in known])
             left = np.where([name in gone for name in names], 0.0, np.maximum(ends - at, 0.0))
-            if not self._history and (i := one_first(left, at >= ends)) is not None:
-                return to_its_end(i, names, float(ends[i]))
             best = (max if self.mode == "max" else min)((run.best(self.mode) for run in known), default=math.nan)
             asked = [i for i, run in enumerate(known) if left[i] > 0 and run.read]
             if asked:

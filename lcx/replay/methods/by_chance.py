@@ -104,12 +104,10 @@ class freeze_thaw:
     Attributes:
         delta: a paused run is not resumed if its chance of beating the best is at most this.
         share: as in :func:`lcx.stopping.freeze_thaw.choose`.
-        first: whether one run is trained to its end before others are begun.
     """
 
     delta: float = 0.05
     share: float = turns.SHARE
-    first: bool = True
 
     def __call__(self, task: Task, order: Order, *, chances: Chances | None = None, **_: object) -> Iterator[Leg]:
         """Gives the legs."""
@@ -126,7 +124,7 @@ def thawed(method: Any, task: Task, order: Order, chance_of: Callable[[int, dict
     The chance of a run is worked out anew whenever the choice would fall on it, so that the run chosen is one whose chance is up to date.
 
     Args:
-        method: with delta, share and first.
+        method: with delta and share.
         task: the finished runs.
         order: in which runs begin.
         chance_of: P(better than a gain) of a run, given the points seen of all runs begun.
@@ -137,7 +135,7 @@ def thawed(method: Any, task: Task, order: Order, chance_of: Callable[[int, dict
         seen = np.array([points[run] for run in begun], dtype=int)
         at, over = task.steps[begun, seen - 1], seen >= task.counts[begun]
         left = np.where(over, 0.0, np.maximum(task.horizon[begun] - at, 1e-9))
-        first = i = turns.one_first(left, over) if method.first else None
+        i = None
         while i is None:
             told = np.array([chance[run] for run in begun])
             given = {"patient": turns.is_patient(turn), "more": len(begun) < len(order), "delta": method.delta, "share": method.share}
@@ -149,11 +147,11 @@ def thawed(method: Any, task: Task, order: Order, chance_of: Callable[[int, dict
                 chance[begun[i]], i = chance_of(begun[i], points, best), None
         run, before = (int(order[len(begun)]), 0.0) if i == len(begun) else (begun[i], float(at[i]))
         reached = 1 + np.searchsorted(task.steps[run, : task.counts[run]], turns.STRETCH * before)
-        points[run] = 1 if i == len(begun) else int(task.counts[run] if i == first else min(task.counts[run], reached))
+        points[run] = 1 if i == len(begun) else int(min(task.counts[run], reached))
         spent += float(task.steps[run, points[run] - 1]) - before
         best = max(best, float(task.peaks[run, points[run] - 1]))
         yield Leg(run, points[run], chance.get(run, math.nan))
-        chance[run], turn = math.nan, turn + (i != first or first is None)  # NaN goes first, until it is asked
+        chance[run], turn = math.nan, turn + 1  # NaN goes first, until it is asked
 
 
 def _in_a_row(agreed: Bool[np.ndarray, "L"], k: int) -> Bool[np.ndarray, "L"]:

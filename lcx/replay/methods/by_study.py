@@ -60,14 +60,13 @@ class studied_freeze_thaw:
     """The same as :class:`freeze_thaw`, by forecasts that read all other runs.
 
     Attributes:
-        delta, share, first: as in :class:`freeze_thaw`.
+        delta, share: as in :class:`freeze_thaw`.
         model: as in :class:`studied`.
     """
 
     delta: float = 0.05
     model: str | Path = "default"
     share: float = SHARE
-    first: bool = True
 
     def __call__(self, task: Task, order: Order, **_: object) -> Iterator[Leg]:
         """Gives the legs."""
