@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Float
 
 EVERY = 3  # one turn in this many is patient
-SHARE = 0.3  # of what a new run promises
+SHARE = 0.5  # of what a new run promises
 STRETCH = 2  # a run goes on to this many times its last step, so that the run changes seldom
 
 
