@@ -47,7 +47,7 @@ def general(folder: Path) -> str:
             "# general",
             "",
             "A PFN for real curves of any metric, direction, scale and step grid, which can read the study's other runs. Trained on",
-            "synthetic curves and studies (`lcx/priors/general.py`, `lcx/priors/studies.py`), in its last stage also on the real curves",
+            "synthetic curves and studies (`lcx/priors/general.py`, `lcx/priors/studies.py`), in its last stages also on the real curves",
             "below. The numbers of its prior were fitted to summary statistics of the same sources",
             "(`benchmarks/synthetic/prior_fit.py`). So scores on them are not of unseen sources.",
             "",
