@@ -1,23 +1,20 @@
-"""How long runs were planned to be, as their settings tell: the horizon, where it is in the unit of the steps."""
+"""How long runs were planned to be, as the parameters in their own log tell: the horizon, where it is in the unit of the steps."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
-_STEPS = {"max_steps", "total_steps", "num_steps", "max_iters", "max_iter", "total_iters", "num_iterations", "max_iterations"}
-_STEPS |= {"iterations", "total_timesteps", "train_steps", "num_train_steps", "max_train_steps"}
-_EPOCHS = {"epochs", "epoch", "num_epochs", "max_epochs", "n_epochs", "num_train_epochs", "max_epoch", "total_epochs"}
+from lcx.readers.settings import EPOCHS, STEPS, stands_for
 
 
 def horizons(points: Any, settings: Mapping[str, Mapping[str, object]]) -> dict[str, float]:
     """The last step that each run was planned to reach.
 
-    A number of steps counts if no run's step lies beyond it. A number of epochs counts only if the steps are epochs: 1, 2, 3, ... without
-    a gap, and in step with the metric "epoch" if that was logged. Where two settings disagree, none counts.
+    A number of steps counts if no step of the run lies beyond it. A number of epochs counts only if the steps are epochs: 1, 2, 3, ...
+    without a gap, and in step with the metric "epoch" if that was logged. Where two settings disagree, none counts.
 
     Args:
         points: columns run, metric, step and value, steps as logged, counters among the metrics.
-        settings: {run: {name: value}}; of a nested name such as "trainer/max_epochs" the last part counts.
+        settings: {run: {name: value}}, also nested names such as "trainer/max_epochs", and values as text.
 
     Returns:
         {run: last step, counted from 1}, of the runs that tell it.
@@ -29,9 +26,8 @@ def horizons(points: Any, settings: Mapping[str, Mapping[str, object]]) -> dict[
         if not told or steps.empty:
             continue
         last = steps.max() + (steps.min() == 0)
-        fits = {value for name in _STEPS for value in _numbers(told, name) if value >= last}
-        if _are_epochs(rows, steps):
-            fits |= {value for name in _EPOCHS for value in _numbers(told, name) if value >= last}
+        names = STEPS + EPOCHS if _are_epochs(rows, steps) else STEPS
+        fits = {end for name, value in told.items() if stands_for(name) in names and last <= (end := _positive(value)) < float("inf")}
         if len(fits) == 1:
             found[str(run)] = fits.pop()
     return found
@@ -45,14 +41,9 @@ def _are_epochs(rows: Any, steps: Any) -> bool:
     return unique == [unique[0] + i for i in range(len(unique))] and unique[0] in (0, 1) and apart.nunique() <= 1
 
 
-def _numbers(settings: Mapping[str, object], name: str) -> list[float]:
-    """The values > 0 of the settings of this name."""
-    values = []
-    for key, value in settings.items():
-        if re.split(r"[/.]", key)[-1].lower() != name or isinstance(value, bool):
-            continue
-        try:
-            values.append(float(str(value)))
-        except ValueError:  # None, or a word
-            continue
-    return [value for value in values if 0 < value < float("inf")]
+def _positive(value: object) -> float:
+    """A setting as a number; 0 if it is none, such as None or a word."""
+    try:
+        return 0.0 if isinstance(value, bool) else float(str(value))
+    except ValueError:
+        return 0.0

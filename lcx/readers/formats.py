@@ -1,6 +1,6 @@
 """Which formats of logs there are, how each is told from its content, and which module reads it.
 
-A folder may be a log as a whole, as that of MLflow is: it is told by the files in it.
+A folder may be a log as a whole, as mlruns of MLflow is: it is told by the files in it.
 """
 
 import os
@@ -11,15 +11,17 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lcx.readers import catboost, dvclive, mlflow, sacred, wandb
 from lcx.readers.encodings import decode
-from lcx.readers.mlflow import is_store
 from lcx.readers.recognition import plain, recognise_text
 from lcx.readers.table import long_table, run_name
 
 if TYPE_CHECKING:
     import pandas as pd
 
-FORMATS = ("csv", "huggingface", "jsonl", "mlflow", "optuna", "tensorboard", "text", "wandb")
+FORMATS = ("catboost", "csv", "dvclive", "huggingface", "jsonl", "mlflow", "optuna", "sacred", "sb3", "tensorboard", "text", "wandb")
+_FOLDERS = (catboost, dvclive, sacred, wandb, mlflow)  # what they write is told by a whole folder
+_NAMES = {"catboost_training.json": "catboost", "wandb-summary.json": "wandb"}
 _MODULES = {"csv": "csv_table", "text": "text_log"}  # where it is not the name of the format
 _HEAD = 1 << 16
 
@@ -78,6 +80,8 @@ def recognise(path: str | Path) -> str | None:
             return name
     if "tfevents" in path.name:
         return None if path.name.endswith(".profile-empty") else "tensorboard"
+    if path.name in _NAMES:
+        return _NAMES[path.name]
     with path.open("rb") as opened:
         head = opened.read(_HEAD)
         size = opened.seek(0, os.SEEK_END)
@@ -85,12 +89,16 @@ def recognise(path: str | Path) -> str | None:
         tail = opened.read()
     if head.startswith(b"SQLite format 3\0"):
         return _recognise_database(path)
+    if head.startswith(b":W&B"):
+        return "wandb"
+    if head.startswith(b"PK") and b"timesteps.npy" in head:
+        return "sb3"
     text = decode(head)
     return None if text is None else recognise_text(text, decode(tail) or "")
 
 
 def _recognise_folder(folder: Path) -> str | None:
-    return "mlflow" if is_store(folder) else None
+    return next((module.__name__.rpartition(".")[2] for module in _FOLDERS if module.is_log(folder)), None)
 
 
 def recognise_plain(path: Path) -> str | None:

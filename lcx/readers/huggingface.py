@@ -50,7 +50,7 @@ def read(path: str | Path) -> "pd.DataFrame":
 
 
 def _furthest(folder: Path) -> Path:
-    files = [*folder.glob("checkpoint-*/trainer_state.json"), *folder.glob("trainer_state.json")]
+    files = [*folder.glob("*checkpoint*/trainer_state.json"), *folder.glob("trainer_state.json")]
     if not files:
         raise ValueError(f"expected a trainer_state.json in {folder} or its checkpoints, got none; give the Trainer's output folder")
     return max(files, key=_progress)

@@ -12,13 +12,14 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lcx.readers import sb3, tensorboard
 from lcx.readers.formats import names, reader, recognise, recognise_plain
 from lcx.readers.table import FIXED_NAMES, place, run_name
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_ENDINGS = (".csv", ".tsv", ".txt", ".log", ".json", ".jsonl", ".ndjson", ".db", ".sqlite", ".sqlite3")
+_ENDINGS = (".csv", ".tsv", ".txt", ".log", ".json", ".jsonl", ".ndjson", ".db", ".sqlite", ".sqlite3", ".npz", ".wandb")
 
 
 def read(path: str | Path, format: str | None = None) -> "pd.DataFrame":
@@ -27,8 +28,10 @@ def read(path: str | Path, format: str | None = None) -> "pd.DataFrame":
     A run in a folder is named by its path from that folder: the path of its file, or of the folder of its file if the tool fixes the name
     of the file (TensorBoard, Hugging Face, metrics.csv, results.csv, progress.csv). If a log has several runs, their names are added.
 
-    Not read are: event files beside another log of the same run, Ray's result.json beside its progress.csv, the summaries of W&B, and
-    hidden folders. A log that cannot be read is left out with a warning.
+    What one training wrote into several files is one run: TensorBoard's train/ and validation/, the checkpoints of Hugging Face, the
+    environments of Stable-Baselines3 (0.monitor.csv, 1.monitor.csv, ...). What repeats another log of the same run is not read: event files
+    beside it or below a Trainer's folder, Ray's result.json, OpenMMLab's second file, LLaMA-Factory's trainer_log.jsonl or the checkpoints
+    beside it. Hidden folders are not read. A log that cannot be read is left out with a warning.
 
     A table or JSON that is named itself is read even if no column counts the steps: its rows are then steps 1, 2, .... In a folder it is
     no log.
@@ -116,6 +119,7 @@ def _within(name: str, run: str, own: str) -> str:
 def _logs(root: Path, format: str | None) -> dict[Path, tuple[str, Path]]:
     """For each log in a folder and its subfolders, keyed by the file or folder that names it: the format, and what to read."""
     logs: dict[Path, tuple[str, Path]] = {}
+    known: set[tuple[str, Path]] = set()
     for at, below, files in os.walk(root):
         folder = Path(at)
         below[:] = sorted(name for name in below if not name.startswith("."))
@@ -124,22 +128,40 @@ def _logs(root: Path, format: str | None) -> dict[Path, tuple[str, Path]]:
             below.clear()
             continue
         for path in sorted((folder / file for file in files), key=lambda file: ("tfevents" in file.name, file.name)):
-            if not ("tfevents" in path.name or path.suffix.lower() in _ENDINGS) or path.name == "wandb-summary.json":
-                continue
-            beside = ("csv", path.with_name("progress.csv"))
-            if path.name == "result.json" and logs.get(folder) == beside:  # Ray writes the same into both
+            if not ("tfevents" in path.name or path.suffix.lower() in _ENDINGS) or _repeats(path, logs, known):
                 continue
             found = recognise(path)
             if found is None or format not in (None, found):
                 continue
-            if found == "huggingface" and path.name in FIXED_NAMES:
-                where = folder if folder == root else place(path)
-                logs[where] = (found, where)
-            elif found == "tensorboard":
-                logs.setdefault(folder, (found, folder))
-            else:
-                logs[_free(place(path), path, root, logs)] = (found, path)
+            log = _whole(path, found, root)
+            if (found, log) in known or (found == "tensorboard" and place(log) in logs):
+                continue
+            known.add((found, log))
+            logs[_free(place(log), path, root, logs)] = (found, log)
     return logs
+
+
+def _whole(path: Path, found: str, root: Path) -> Path:
+    """What is to be read: a file, or the folder of all the files that the tool wrote in this training."""
+    if found == "huggingface" and path.name in FIXED_NAMES:
+        return path.parent if path.parent == root else place(path)
+    if found == "tensorboard":
+        return path.parent if path.parent == root else tensorboard.training(path.parent)
+    return path.parent if found == "sb3" and path in sb3.numbered(path.parent) else path
+
+
+def _repeats(path: Path, logs: dict[Path, tuple[str, Path]], known: set[tuple[str, Path]]) -> bool:
+    """Whether a file tells again what another log of the same training tells."""
+    folder = path.parent
+    if "tfevents" in path.name:  # the Trainer of Hugging Face writes them into runs/
+        return any(at.name == "runs" and ("huggingface", at.parent) in known for at in folder.parents)
+    if path.name == "result.json":
+        return logs.get(folder) == ("csv", path.with_name("progress.csv"))
+    if path.name == "trainer_state.json":
+        return logs.get(place(path), ("", path))[1].name == "trainer_log.jsonl"
+    if path.name == "trainer_log.jsonl":
+        return path.with_name("trainer_state.json").is_file()
+    return folder.name == "vis_data" and path.name != "scalars.json" and path.with_name("scalars.json").is_file()
 
 
 def _free(where: Path, path: Path, root: Path, logs: dict[Path, tuple[str, Path]]) -> Path:

@@ -4,6 +4,7 @@ Folder and database are read as they lie, without mlflow; only a server needs th
 """
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import closing
@@ -78,12 +79,11 @@ def read(path: str | Path) -> "pd.DataFrame":
     return long_table(frame, path, attrs={"state": state, "horizon": horizon})
 
 
-def is_store(folder: Path) -> bool:
+def is_log(folder: Path) -> bool:
     """Whether a folder is mlruns, or that of an experiment or of a run."""
-    if _is_run(folder) or "experiment_id" in _meta(folder):
-        return True
-    below = [child for child in folder.iterdir() if child.is_dir()]
-    return any("experiment_id" in _meta(child) or _is_run(child) for child in below)
+    with os.scandir(folder) as entries:
+        below = [Path(entry.path) for entry in entries if entry.is_dir()]
+    return any(_is_run(at) or "experiment_id" in _meta(at) for at in (folder, *below))
 
 
 def _in_order(logged: list[tuple[float, float, float]]) -> list[tuple[float, float, float]]:

@@ -15,6 +15,8 @@ _SETTINGS = ("epochs", "steps", "iterations", "total_timesteps", "tokens", "samp
 def recognise_text(text: str, end: str = "") -> str | None:
     """The format of a file that begins and ends so; None if it is no log."""
     text = text.lstrip()
+    if text.startswith("#{") and '"t_start"' in text.partition("\n")[0]:
+        return "sb3"
     if text[:1] in ("{", "[") and (found := _recognise_json(text)):
         return found
     first = next((line for line in text.splitlines() if line.strip() and not re.match(r"#\W*$|#[{]", line)), "").lstrip("# ")
@@ -40,6 +42,8 @@ def _recognise_json(text: str) -> str | None:
     """
     if '"log_history"' in text:
         return "huggingface"
+    if re.match(r'\{\s*"[^"]*"\s*:\s*\{\s*"(steps|timestamps|values)"\s*:\s*\[', text):  # {"loss": {"steps": [
+        return "sacred"
     rows = list(_rows(text))
     if any("op_code" in row for row in rows):
         return "optuna"

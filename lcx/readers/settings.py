@@ -7,9 +7,9 @@ from typing import Any
 
 FILES = ("args.yaml", "args.yml", "hparams.yaml", "config.yaml", "config.yml", "opt.yaml", "hyp.yaml", ".hydra/config.yaml")
 FILES += ("args.json", "hparams.json", "config.json", "params.json", "training_args.json")
-_STEPS = ("max_steps", "total_steps", "num_steps", "max_iters", "max_iter", "total_iters", "num_iterations", "max_iterations", "iterations")
-_STEPS += ("total_timesteps", "n_timesteps", "train_steps", "num_train_steps", "max_train_steps", "num_training_steps")
-_EPOCHS = ("epochs", "num_epochs", "max_epochs", "n_epochs", "num_train_epochs", "max_epoch", "total_epochs", "nb_epoch", "nepochs")
+STEPS = ("max_steps", "total_steps", "num_steps", "max_iters", "max_iter", "total_iters", "num_iterations", "max_iterations", "iterations")
+STEPS += ("total_timesteps", "n_timesteps", "train_steps", "num_train_steps", "max_train_steps", "num_training_steps")
+EPOCHS = ("epochs", "num_epochs", "max_epochs", "n_epochs", "num_train_epochs", "max_epoch", "total_epochs", "nb_epoch", "nepochs")
 _ABOVE = {"trainer", "train", "training", "train_cfg", "args", "hparams", "params", "config"}  # what such a setting may stand in
 _LARGEST = 1 << 20  # a larger file holds data
 
@@ -43,9 +43,9 @@ def planned_end(settings: dict[str, float], counter: str | None, epoch: float | 
         None if no setting tells it in the unit of the steps, or several do and disagree.
     """
     in_epochs = counter is not None and "epoch" in counter.lower()
-    units = {_EPOCHS: 1.0} if in_epochs else {_STEPS: 1.0} | ({_EPOCHS: epoch} if epoch else {})
+    units = {EPOCHS: 1.0} if in_epochs else {STEPS: 1.0} | ({EPOCHS: epoch} if epoch else {})
     for names, unit in units.items():
-        told = {value * unit: name for name, value in settings.items() if value > 0 and _stands_for(name) in names}
+        told = {value * unit: name for name, value in settings.items() if value > 0 and stands_for(name) in names}
         if len(told) == 1:
             return next(iter(told.items()))
         if told:
@@ -53,7 +53,7 @@ def planned_end(settings: dict[str, float], counter: str | None, epoch: float | 
     return None
 
 
-def _stands_for(name: str) -> str | None:
+def stands_for(name: str) -> str | None:
     """The setting that a nested name is, such as "trainer/max_epochs"; None if it stands in something else, such as a scheduler."""
     *above, last = re.split(r"[/.]", name.lower().replace("-", "_"))
     return last if set(above) <= _ABOVE else None

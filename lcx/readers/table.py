@@ -14,7 +14,9 @@ COUNTERS += ("total_timesteps", "time/total_timesteps", "timesteps", "totalenvin
 COUNTERS += ("epoch", "epochs", "trainer/global_step", "train/global_step", "train/epoch", "tokens", "samples", "size")
 TIMES = ("time", "wall_time", "wall time", "timestamp", "_timestamp", "elapsed", "_runtime", "time/time_elapsed")
 RUNS = ("run", "run_id", "run_name")  # columns that name the run of a row
-FIXED_NAMES = ("metrics.csv", "results.csv", "progress.csv", "trainer_state.json")
+FIXED_NAMES = ("metrics.csv", "results.csv", "progress.csv", "metrics.json", "scalars.json", "monitor.csv", "evaluations.npz")
+FIXED_NAMES += ("trainer_state.json", "trainer_log.jsonl", "catboost_training.json")
+FIXED_FOLDERS = ("catboost_info", "dvclive", "vis_data")
 _SETTINGS = "lr lrs momentum seed config hparams hyperparameters clip_range batch_size weight_decay learning_rate loss_scale pid"
 _CLOCKS = "time times timers runtime timestamp elapsed eta seconds sec secs duration per_second per_sec fps wps wpb ups ips mfu tok_s"
 _COUNTS = "step steps epoch epochs iter iters iteration iterations timesteps episodes num counters"
@@ -99,10 +101,11 @@ def _starts_at_zero(frame: Any, within: str) -> Any:
 
 def place(path: Path) -> Path:
     """What names the run of a log: its file or folder, or the folder above it if the tool fixes the name."""
-    if path.is_dir() or not (path.name in FIXED_NAMES or "tfevents" in path.name):
+    if not path.is_dir() and path.name not in FIXED_NAMES and "tfevents" not in path.name:
         return path
-    folder = path.parent
-    return folder.parent if path.name == "trainer_state.json" and folder.name.startswith("checkpoint-") else folder
+    folder = path if path.is_dir() else path.parent
+    checkpoint = path.name == "trainer_state.json" and "checkpoint" in folder.name
+    return folder.parent if checkpoint or folder.name in FIXED_FOLDERS else folder
 
 
 def run_name(path: Path) -> str:

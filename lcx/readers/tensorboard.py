@@ -1,5 +1,6 @@
 """TensorBoard event files, as SummaryWriter of PyTorch and TF2 write them."""
 
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,37 +12,69 @@ if TYPE_CHECKING:
 _KEEP = {"scalars": 0, "tensors": 0, "images": 1, "audio": 1, "histograms": 1, "compressedHistograms": 1}  # 0: all of them
 
 
+_TRAINING = ("train", "training")
+_OTHERS = ("validation", "valid", "val", "eval", "evaluation", "test", "testing", "dev")
+
+
 def read(path: str | Path) -> "pd.DataFrame":
     """Reads all scalars of one run, stored as numbers or as tensors.
 
     Args:
-        path: an event file, or the folder with the event files of the run.
+        path: an event file, or the folder with the event files of the run. If it has subfolders train and validation (or eval, test, ...),
+            as Keras writes them, they are the same run, and their metrics are called "train/...", "validation/...".
 
     Returns:
         The table of :func:`lcx.readers.table.long_table`; time is the wall time.
 
     Raises:
-        ValueError: there are no scalars.
+        ValueError: there are no scalars, or the file is damaged.
         ImportError: tensorboard is not installed.
     """
     import pandas as pd
 
+    path = Path(path)
+    parts = _parts(path) if path.is_dir() else []
+    whole = _points(path, "") if not parts or _has_events(path) else []
+    points = chain(whole, *(_points(part, f"{part.name}/") for part in parts))
+    frame = pd.DataFrame(points, columns=["metric", "step", "value", "time"])
+    return long_table(frame.assign(run=run_name(path)), path)
+
+
+def training(folder: Path) -> Path:
+    """The folder of the run to which the event files in a folder belong: itself, or that above it if this is but a part of a training."""
+    return folder.parent if folder in _parts(folder.parent) else folder
+
+
+def _parts(folder: Path) -> list[Path]:
+    """Subfolders train, validation, ... of one training: both kinds, or one other than train below the event files of the training."""
+    found = [at for name in (*_TRAINING, *_OTHERS) if _has_events(at := folder / name)]
+    trained = _has_events(folder) or any(at.name in _TRAINING for at in found)
+    return found if trained and any(at.name in _OTHERS for at in found) else []
+
+
+def _has_events(folder: Path) -> bool:
+    return next(folder.glob("*tfevents*"), None) is not None
+
+
+def _points(path: Path, prefix: str) -> list[tuple[str, float, float, float]]:
+    """Metric, step, value and time of all scalars of an event file, or of the event files in a folder."""
     try:
+        from google.protobuf.message import DecodeError
         from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
     except ImportError as error:
         raise ImportError("expected the package tensorboard to read event files, got none; pip install 'lcx[tensorboard]'") from error
-    path = Path(path)
-    events = EventAccumulator(str(path), size_guidance=_KEEP).Reload()
-    run = run_name(path)
-    points = [(run, tag, e.step, e.value, e.wall_time) for tag in events.Tags()["scalars"] for e in events.Scalars(tag)]
-    points += [
-        (run, tag, e.step, value, e.wall_time)
+    try:
+        events = EventAccumulator(str(path), size_guidance=_KEEP).Reload()
+    except DecodeError as error:
+        raise ValueError(f"expected event files of TensorBoard in {path}, got one where {error}; copy it again") from error
+    points = [(prefix + tag, e.step, e.value, e.wall_time) for tag in events.Tags()["scalars"] for e in events.Scalars(tag)]
+    return points + [
+        (prefix + tag, e.step, value, e.wall_time)
         for tag in events.Tags()["tensors"]
         if events.SummaryMetadata(tag).plugin_data.plugin_name in ("scalars", "")
         for e in events.Tensors(tag)
         if (value := _scalar(e.tensor_proto)) is not None
     ]
-    return long_table(pd.DataFrame(points, columns=["run", "metric", "step", "value", "time"]), path)
 
 
 def _scalar(proto: Any) -> float | None:

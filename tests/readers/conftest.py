@@ -1,4 +1,4 @@
-"""Writes a log and reads it."""
+"""Writes logs, reads them, and gives curves out of what was read."""
 
 import pytest
 
@@ -6,14 +6,24 @@ from lcx.readers import read
 
 
 @pytest.fixture
-def log(tmp_path):
-    """``log(name, text)`` gives the table of such a file; bytes are written as they are."""
+def write(tmp_path):
+    """``write(name, text)`` writes a file below the test's folder, bytes as they are, and gives its path."""
 
-    def written(name, text, format=None):
+    def written(name, text):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
-        return read(path, format)
+        return path
+
+    return written
+
+
+@pytest.fixture
+def log(write):
+    """``log(name, text)`` gives the table of such a file."""
+
+    def written(name, text, format=None):
+        return read(write(name, text), format)
 
     return written
 

@@ -1,5 +1,6 @@
 """Folders of logs: what is read, what names a run, and what is said about the rest."""
 
+import json
 import sys
 
 import pytest
@@ -25,3 +26,51 @@ def test_a_missing_package_leaves_out_its_logs_alone_and_is_named_once(tmp_path,
     assert list(table["value"]) == [2, 1]
     with pytest.raises(ImportError, match="pip install"):
         read(tmp_path / "tb")
+
+
+def events(folder, *points):
+    """An event file by PyTorch's writer: (tag, step, value)."""
+    from torch.utils.tensorboard import SummaryWriter
+
+    with SummaryWriter(str(folder)) as writer:
+        for tag, step, value in points:
+            writer.add_scalar(tag, value, step)
+
+
+def test_the_folders_of_keras_callback_are_one_run(tmp_path, curve):
+    for part in ("train", "validation"):
+        events(tmp_path / "fit" / "a" / part, *(("epoch_loss", step, len(part) + step) for step in range(2)))
+    events(tmp_path / "lone" / "train", ("loss", 1, 1.0))
+    events(tmp_path / "estimator", ("loss", 1, 3.0), ("loss", 2, 2.0))
+    events(tmp_path / "estimator" / "eval", ("loss", 2, 4.0))
+    table = read(tmp_path)
+    assert list(table["run"].unique()) == ["estimator", "fit/a", "lone/train"]
+    assert curve(table, "train/epoch_loss", "fit/a") == {1: 5, 2: 6}
+    assert curve(table, "validation/epoch_loss", "fit/a") == {1: 10, 2: 11}
+    assert curve(table, "loss", "estimator") == {1: 3, 2: 2}
+    assert curve(table, "eval/loss", "estimator") == {2: 4}
+    assert set(read(tmp_path / "fit" / "a")["metric"]) == {"train/epoch_loss", "validation/epoch_loss"}
+    assert set(read(tmp_path / "fit" / "a" / "train")["metric"]) == {"epoch_loss"}
+
+
+def test_what_a_trainer_of_hugging_face_leaves_is_one_run(tmp_path, curve):
+    for name, last in (("out/checkpoint-5", 5), ("out/checkpoint-10", 10), ("out", 10), ("out/last-checkpoint", 5)):
+        history = [{"loss": 10.0 - step, "step": step} for step in range(1, last + 1)]
+        state = f'{{"global_step": {last}, "log_history": {json.dumps(history)}, "max_steps": 20}}'
+        write(tmp_path / name / "trainer_state.json", state)
+    log = "".join(f'{{"current_steps": {step}, "total_steps": 20, "loss": 1.0}}\n' for step in range(1, 11))
+    write(tmp_path / "out" / "trainer_log.jsonl", log)
+    events(tmp_path / "out" / "runs" / "Jan01_host", ("train/loss", 1, 9.0))
+    write(tmp_path / "out" / "metrics.csv", "epoch,acc\n1,0.5\n")
+    table = read(tmp_path)
+    assert list(table["run"].unique()) == ["out", "out/trainer_state.json"]  # metrics.csv is another log
+    assert curve(table, "loss", "out/trainer_state.json") == {step: 10.0 - step for step in range(1, 11)}
+
+
+def test_the_second_file_of_openmmlab_is_not_another_run(tmp_path):
+    for name in ("scalars.json", "20260102_030405.json"):
+        write(tmp_path / "20260102_030405" / "vis_data" / name, '{"loss": 2.0, "step": 50}\n{"loss": 1.0, "step": 100}\n')
+    write(tmp_path / "20260102_030405" / "vis_data" / "config.py", "x = 1\n")
+    table = read(tmp_path)
+    assert list(table["run"]) == ["20260102_030405"] * 2
+    assert set(read(tmp_path / "20260102_030405" / "vis_data" / "scalars.json")["run"]) == {"20260102_030405"}
