@@ -13,15 +13,15 @@ _ERRORS = "_error.tsv"
 
 
 def read(path: str | Path) -> "pd.DataFrame":
-    """Reads the training as one run, with metrics such as "learn/RMSE" and "test/RMSE".
+    """Reads the training as one run, with metrics such as "learn/RMSE" and "test/RMSE", "test1/RMSE" for each test set.
 
     Args:
         path: the folder with learn_error.tsv, test_error.tsv, time_left.tsv and catboost_training.json; or that last file. All but one of
             the errors may lack.
 
     Returns:
-        The table of :func:`lcx.readers.table.long_table`; steps are iterations from 1, time is in seconds since the start. ``attrs`` has the
-        number of iterations as horizon and, if all metrics have the same, the direction as mode.
+        The table of :func:`lcx.readers.table.long_table`; steps are iterations from 1, time is in seconds since the start. ``attrs`` has
+        the number of iterations as horizon and, if all metrics have the same, the direction as mode.
 
     Raises:
         ValueError: there are no errors in the folder, or a cell of them is not a number.
@@ -30,12 +30,12 @@ def read(path: str | Path) -> "pd.DataFrame":
 
     folder = Path(path) if Path(path).is_dir() else Path(path).parent
     run = run_name(folder)
-    passed = {iteration: row["passed"] / 1000 for iteration, row in _rows(folder / "time_left.tsv").items() if "passed" in row}
+    passed = {iteration: row["Passed"] / 1000 for iteration, row in _rows(folder / "time_left.tsv").items() if "Passed" in row}
     points = [
-        (run, f"{file.name.removesuffix(_ERRORS)}/{name}", iteration + 1, value, passed.get(iteration))
+        (run, name, iteration + 1, value, passed.get(iteration))
         for file in sorted(folder.glob(f"*{_ERRORS}"))
-        for iteration, row in _rows(file, lower=False).items()
-        for name, value in row.items()
+        for iteration, row in _rows(file).items()
+        for name, value in _named(file, row).items()
     ]
     about = folder / "catboost_training.json"
     told = about.read_text("utf-8", errors="replace") if about.is_file() else ""
@@ -52,10 +52,19 @@ def is_log(folder: Path) -> bool:
     return (folder / f"learn{_ERRORS}").is_file() or (folder / f"test{_ERRORS}").is_file()
 
 
-def _rows(file: Path, *, lower: bool = True) -> dict[int, dict[str, float]]:
+def _named(file: Path, row: dict[str, float]) -> dict[str, float]:
+    """The row with the data set before each metric. Of several test sets all but the last have their number behind it: RMSE:0, RMSE."""
+    kind = file.name.removesuffix(_ERRORS)
+    parts = [(name.rpartition(":") if re.search(r":\d+$", name) else (name, "", "")) for name in row]
+    last = max((int(position) for _, _, position in parts if position), default=-1) + 1
+    sets = [int(position) if position else last for _, _, position in parts]
+    return {f"{kind}{of or ''}/{name}": value for of, (name, _, _), value in zip(sets, parts, row.values(), strict=True)}
+
+
+def _rows(file: Path) -> dict[int, dict[str, float]]:
     """The cells of a file by iteration; none if there is no such file. A training that went on has iterations twice: the last count."""
     lines = file.read_text("utf-8").splitlines() if file.is_file() else [""]
-    header = (lines[0].lower() if lower else lines[0]).split("\t")[1:]
+    header = lines[0].split("\t")[1:]
     rows = {}
     for position, line in enumerate(lines[1:], 2):
         try:

@@ -44,7 +44,7 @@ def _metrics(folder: Path) -> Path | None:
 
 
 def _points(file: Path) -> list[tuple[float, float, float | None]]:
-    """Steps, values, times of one metric; its column has the last part of the name, and others may tell the time."""
+    """Steps, values, times (seconds) of one metric; its column has the last part of the name, and others may tell the time."""
     header, *rows = [line.split("\t") for line in file.read_text("utf-8").splitlines() if line] or [[]]
     if "step" not in header:
         raise ValueError(f"expected a column 'step' in {file}, got {', '.join(header) or 'none'}; write it with DVCLive")
@@ -53,7 +53,7 @@ def _points(file: Path) -> list[tuple[float, float, float | None]]:
     points = []
     for position, row in enumerate(rows, 2):
         try:
-            points.append((float(row[step]), float(row[value or 0]), None if time is None else float(row[time])))
+            points.append((float(row[step]), float(row[value or 0]), None if time is None else float(row[time]) / 1000))
         except (ValueError, IndexError) as error:
             if position == len(rows) + 1:  # it is being written
                 break

@@ -71,7 +71,7 @@ def read(path: str | Path) -> "pd.DataFrame":
         for run in runs
         for key, logged in run.metrics.items()
         if not key.startswith("system/")
-        for point in _in_order(logged)
+        for point in _in_order(logged, first=1 - _counts_from_zero(run))
     ]
     frame = pd.DataFrame(points, columns=["run", "metric", "step", "value", "time"])
     state = {names[run.id]: run.state for run in runs}
@@ -86,13 +86,18 @@ def is_log(folder: Path) -> bool:
     return any(_is_run(at) or "experiment_id" in _meta(at) for at in (folder, *below))
 
 
-def _in_order(logged: list[tuple[float, float, float]]) -> list[tuple[float, float, float]]:
-    """Steps, values, times (seconds) of one metric in the order of its times."""
+def _counts_from_zero(run: _Run) -> bool:
+    """Whether a metric of the run has a step 0, and others."""
+    return any(min(steps) == 0 < max(steps) for logged in run.metrics.values() if (steps := [step for _, _, step in logged]))
+
+
+def _in_order(logged: list[tuple[float, float, float]], first: int) -> list[tuple[float, float, float]]:
+    """Steps, values, times (seconds) of one metric in the order of its times; steps from ``first`` if none was given."""
     logged = sorted(logged, key=lambda point: point[0])
     unnumbered = len(logged) > 1 and not any(step for _, _, step in logged)
     return [
         (position if unnumbered else step, value if abs(value) != _LARGEST else value * 2, time / 1000)
-        for position, (time, value, step) in enumerate(logged, 1)
+        for position, (time, value, step) in enumerate(logged, first)
     ]
 
 

@@ -2,6 +2,7 @@
 
 import json
 import struct
+import zlib
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -145,11 +146,13 @@ def _records(data: bytes) -> Iterator[bytes]:
         if left < _HEADER:  # zeros, up to the next block
             at += left
             continue
-        _, size, kind = struct.unpack_from("<IHB", data, at)  # the first is a checksum; kind: 1 whole, 2 first, 3 middle, 4 last
+        check, size, kind = struct.unpack_from("<IHB", data, at)  # kind: 1 whole, 2 first part, 3 middle, 4 last
         start, at = at + _HEADER, at + _HEADER + size
         if at > len(data):
             return
-        if kind not in (1, 2, 3, 4) or (kind in (1, 2)) == bool(parts):
+        if zlib.crc32(data[start - 1 : at]) != check:
+            raise ValueError(f"the record at byte {start - _HEADER} does not fit its checksum")
+        if (kind in (1, 2)) == bool(parts):
             raise ValueError(f"a record of kind {kind} is out of place at byte {start - _HEADER}")
         parts.append(data[start:at])
         if kind in (1, 4):

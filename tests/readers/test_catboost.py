@@ -33,6 +33,13 @@ def test_four_files_are_one_run(info, curve, tmp_path):
     assert read(info / "catboost_training.json").equals(table)
 
 
+def test_of_several_test_sets_each_has_its_name(info, write, curve):
+    write("model/catboost_info/test_error.tsv", "iter\tRMSE:0\tQuantile:alpha=0.7:0\tRMSE\tQuantile:alpha=0.7\n0\t1\t2\t3\t4\n")
+    table = read(info)
+    names = ("test/RMSE", "test/Quantile:alpha=0.7", "test1/RMSE", "test1/Quantile:alpha=0.7")
+    assert [curve(table, name) for name in names] == [{1: 1}, {1: 2}, {1: 3}, {1: 4}]
+
+
 def test_metrics_of_both_directions_have_no_common_one(info, write):
     text = (info / "catboost_training.json").read_text().replace("Min", "Max", 1)
     write("model/catboost_info/catboost_training.json", text)

@@ -17,6 +17,7 @@ def test_a_file_per_metric_is_one_run(write, curve, tmp_path, place):
     assert set(table["metric"]) == {"train/loss", "acc"}
     assert {step: value for step, value in curve(table, "train/loss").items() if value == value} == {1: 2.5, 2: 1.5}
     assert curve(table, "acc") == {1: 0.5, 2: 0.6}
+    assert set(table["time"].dropna()) == {1700000000, 1700000001}
     assert read(tmp_path / "work" / "dvclive").equals(table)
 
 

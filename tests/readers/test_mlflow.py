@@ -101,6 +101,17 @@ def test_epochs_are_a_horizon_only_where_steps_are_epochs(tmp_path):
     assert "horizon" not in read(root).attrs
 
 
+def test_steps_that_were_never_given_begin_as_those_of_the_run(tmp_path):
+    root = tmp_path / "mlruns" / "0" / "abc"
+    write(root / "meta.yaml", "run_id: abc\n")
+    write(root / "metrics" / "acc", "3 0.3 0\n1 0.1 0\n2 0.2 0\n")
+    assert curve(read(root), "acc", "abc") == {1: 0.1, 2: 0.2, 3: 0.3}
+    for first in (0, 1):
+        write(root / "metrics" / "loss", f"1 2 {first}\n2 1 {first + 1}\n")
+        assert curve(read(root), "acc", "abc") == {1: 0.1, 2: 0.2, 3: 0.3}
+        assert curve(read(root), "loss", "abc") == {1: 2, 2: 1}
+
+
 def database(file):
     """The tables that the reader uses, in the columns that MLflow gives them."""
     with closing(sqlite3.connect(file)) as at:

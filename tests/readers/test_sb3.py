@@ -64,9 +64,9 @@ def test_evaluations_that_are_none_are_refused(tmp_path):
         {"timesteps": [], "results": []},
     ):
         np.savez(file, **arrays)
-        with pytest.raises(ValueError, match="expected .*evaluations.npz, got"):
+        with pytest.raises(ValueError, match=r"expected .*evaluations.npz, got"):
             read(file)
     np.savez(file, timesteps=[1], results=[[1.0]])
     file.write_bytes(file.read_bytes()[:200])
-    with pytest.raises(ValueError, match="expected the evaluations of SB3 in .*; copy it again"):
+    with pytest.raises(ValueError, match=r"expected the evaluations of SB3 in .*; copy it again"):
         read(file)

@@ -123,7 +123,7 @@ def test_a_file_that_is_being_written_or_is_damaged(tmp_path, package):
     for damaged in (whole[:13] + b"\x09" + whole[14:], whole[:14] + b"\xff" * 30 + whole[44:]):
         file.write_bytes(damaged)
         with pytest.raises(
-            ValueError, match="expected a file of W&B in .*run-x1.wandb, got one where .*; copy it again, or wandb sync"
+            ValueError, match=r"expected a file of W&B in .*run-x1.wandb, got one where .*; copy it again, or wandb sync"
         ) as refused:
             read(file)
         assert "\n" not in str(refused.value)
@@ -136,7 +136,7 @@ def test_without_the_package_it_is_told_what_to_do(tmp_path, package, monkeypatc
     with pytest.raises(ImportError, match=r"pip install 'lcx\[wandb\]', or upload them with wandb sync"):
         read(folder)
     (tmp_path / "log.csv").write_text("epoch,acc\n1,0.5\n")
-    with pytest.warns(UserWarning, match="left out: .*wandb sync"):
+    with pytest.warns(UserWarning, match=r"left out: .*wandb sync"):
         assert set(read(tmp_path)["run"]) == {"log.csv"}
 
 
@@ -146,10 +146,10 @@ def test_a_summary_says_that_it_has_no_curve_and_where_there_is_one(tmp_path, pa
     summary = run / "files" / "wandb-summary.json"
     summary.write_text('{"_step": 99, "acc": 0.3}')
     for path in (summary, run, tmp_path / "wandb", tmp_path):
-        with pytest.raises(ValueError, match="in which there is no curve; give its run-ID.wandb, or the run on the server"):
+        with pytest.raises(ValueError, match=r"in which there is no curve; give its run-ID.wandb, or the run on the server"):
             read(path)
     store(run / "run-x1.wandb", fox(package, [1, 2]))
-    with pytest.raises(ValueError, match="in which there is no curve; give .*run-x1.wandb"):
+    with pytest.raises(ValueError, match=r"in which there is no curve; give .*run-x1.wandb"):
         read(summary)
     assert set(read(tmp_path)["run"]) == {"wandb/swift-fox"}
 
