@@ -4,7 +4,6 @@
 >>> runs = read("lightning_logs")  # columns run, metric, step, value, perhaps time
 """
 
-import os
 import re
 import sys
 import tempfile
@@ -12,14 +11,12 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lcx.readers import sb3, tensorboard
+from lcx.readers.folders import logs_in
 from lcx.readers.formats import names, reader, recognise, recognise_plain
-from lcx.readers.table import FIXED_NAMES, place, run_name
+from lcx.readers.table import run_name
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_ENDINGS = (".csv", ".tsv", ".txt", ".log", ".json", ".jsonl", ".ndjson", ".db", ".sqlite", ".sqlite3", ".npz", ".wandb")
 
 
 def read(path: str | Path, format: str | None = None) -> "pd.DataFrame":
@@ -85,7 +82,7 @@ def _read_folder(root: Path, format: str | None) -> "pd.DataFrame":
     import pandas as pd
 
     tables, attrs, faults = [], {}, []
-    for where, (found, path) in _logs(root, format).items():
+    for where, (found, path) in logs_in(root, format).items():
         name = where.resolve().name if where == root else where.relative_to(root).as_posix()
         try:
             table: Any = reader(found)(path)
@@ -114,56 +111,3 @@ def _within(name: str, run: str, own: str) -> str:
     """The name of a run of a log: the log's name if the log has but one; a second training in the same file has a number after that."""
     second = re.match(r" \(\d+\)$", run[len(own) :]) if run.startswith(own) else None
     return name if run == own else name + second[0] if second else f"{name}/{run}"
-
-
-def _logs(root: Path, format: str | None) -> dict[Path, tuple[str, Path]]:
-    """For each log in a folder and its subfolders, keyed by the file or folder that names it: the format, and what to read."""
-    logs: dict[Path, tuple[str, Path]] = {}
-    known: set[tuple[str, Path]] = set()
-    for at, below, files in os.walk(root):
-        folder = Path(at)
-        below[:] = sorted(name for name in below if not name.startswith("."))
-        if (whole := recognise(folder)) is not None and format in (None, whole):
-            logs[_free(place(folder), folder, root, logs)] = (whole, folder)
-            below.clear()
-            continue
-        for path in sorted((folder / file for file in files), key=lambda file: ("tfevents" in file.name, file.name)):
-            if not ("tfevents" in path.name or path.suffix.lower() in _ENDINGS) or _repeats(path, logs, known):
-                continue
-            found = recognise(path)
-            if found is None or format not in (None, found):
-                continue
-            log = _whole(path, found, root)
-            if (found, log) in known or (found == "tensorboard" and place(log) in logs):
-                continue
-            known.add((found, log))
-            logs[_free(place(log), path, root, logs)] = (found, log)
-    return logs
-
-
-def _whole(path: Path, found: str, root: Path) -> Path:
-    """What is to be read: a file, or the folder of all the files that the tool wrote in this training."""
-    if found == "huggingface" and path.name in FIXED_NAMES:
-        return path.parent if path.parent == root else place(path)
-    if found == "tensorboard":
-        return path.parent if path.parent == root else tensorboard.training(path.parent)
-    return path.parent if found == "sb3" and path in sb3.numbered(path.parent) else path
-
-
-def _repeats(path: Path, logs: dict[Path, tuple[str, Path]], known: set[tuple[str, Path]]) -> bool:
-    """Whether a file tells again what another log of the same training tells."""
-    folder = path.parent
-    if "tfevents" in path.name:  # the Trainer of Hugging Face writes them into runs/
-        return any(at.name == "runs" and ("huggingface", at.parent) in known for at in folder.parents)
-    if path.name == "result.json":
-        return logs.get(folder) == ("csv", path.with_name("progress.csv"))
-    if path.name == "trainer_state.json":
-        return logs.get(place(path), ("", path))[1].name == "trainer_log.jsonl"
-    if path.name == "trainer_log.jsonl":
-        return path.with_name("trainer_state.json").is_file()
-    return folder.name == "vis_data" and path.name != "scalars.json" and path.with_name("scalars.json").is_file()
-
-
-def _free(where: Path, path: Path, root: Path, logs: dict[Path, tuple[str, Path]]) -> Path:
-    """What names a log: its place, or its own path if another log has that name already or the place lies above the root."""
-    return path if where in logs or not where.is_relative_to(root) else where
