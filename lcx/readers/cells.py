@@ -60,7 +60,8 @@ def _plain(cells: Any) -> "tuple[np.ndarray, np.ndarray]":
     import numpy as np
     import pandas as pd
 
-    values = pd.to_numeric(cells, errors="coerce").to_numpy(np.float64)
+    numbers: Any = pd.to_numeric(cells, errors="coerce")
+    values = numbers.to_numpy(np.float64)
     missing = np.isnan(values)
     if missing.any():
         missing[missing] = ~cells[missing].astype(str).str.fullmatch(r"\s*[+-]?nan\s*", case=False).to_numpy(bool)
@@ -78,5 +79,6 @@ def _written(cells: Any, comma: bool) -> "tuple[np.ndarray, float | None]":
     text = text.where(~grouped, text.str.replace(",", ""))
     decimal = text.str.fullmatch(_DECIMAL_COMMA)
     text = text.where(~decimal, text.str.replace(".", "").str.replace(",", "."))
-    total = pd.to_numeric(part[1]).max()
-    return pd.to_numeric(text, errors="coerce").to_numpy(float), None if total != total else float(total)
+    totals: Any = pd.to_numeric(part[1])
+    numbers: Any = pd.to_numeric(text, errors="coerce")
+    return numbers.to_numpy(float), float(totals.max()) if totals.notna().any() else None

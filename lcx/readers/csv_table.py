@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from lcx.readers.cells import MISSING, as_column
 from lcx.readers.encodings import read_text
+from lcx.readers.panel import unfold
 from lcx.readers.sheet import Sheet, to_table
 from lcx.readers.table import RUNS
 
@@ -23,9 +24,9 @@ if TYPE_CHECKING:
 def read(path: str | Path) -> "pd.DataFrame":
     """Reads the runs of a CSV file, separated by commas, semicolons, tabs or blanks.
 
-    A column "run" names the runs. If there are columns "metric" and "value", each row is a point of that metric; else every column of
-    numbers is a metric. What counts as step, and how runs are told apart: see :func:`lcx.readers.sheet.to_table`. Numbers may have a
-    decimal comma or a percent sign, which is dropped. A counter may be written "3/40".
+    A column "run" names the runs, or each column is a run, as a panel of W&B exports them. If there are columns "metric" and "value", each
+    row is a point of that metric; else every column of numbers is a metric. What counts as step, and how runs are told apart: see
+    :func:`lcx.readers.sheet.to_table`. Numbers may have a decimal comma or a percent sign, which is dropped. A counter may be "3/40".
 
     Args:
         path: the file.
@@ -54,7 +55,8 @@ def read(path: str | Path) -> "pd.DataFrame":
     if not numbers:
         shown = ", ".join(f"{name!r} ({table[name].iloc[0]!r}, ...)" for name in table.columns[:8])
         raise ValueError(f"expected a column of numbers in {path}, got only words in {shown}; name the columns in the first line")
-    return to_table(Sheet(numbers, words, len(table), lambda row: lines[row] if lines else _line(text, row)), path)
+    sheet = Sheet(numbers, words, len(table), lambda row: lines[row] if lines else _line(text, row))
+    return to_table(unfold(sheet, list(table.columns)), path)
 
 
 def _named(text: str) -> str:
@@ -76,10 +78,10 @@ def _quick(text: str, separator: str) -> "pd.DataFrame | None":
     low = [name.lower() for name in header]
     if len(set(low)) < len(low) or not all(_is_name(name) or not name for name in header):
         return None
-    words: Any = {position: str for position, name in enumerate(low) if name in RUNS}
+    words: Any = {name: str for name in header if name.lower() in RUNS}
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error")
+            warnings.simplefilter("error", pd.errors.ParserWarning)
             table = pd.read_csv(
                 io.StringIO(text),
                 sep=r"\s+" if separator == " " else separator,
@@ -87,12 +89,13 @@ def _quick(text: str, separator: str) -> "pd.DataFrame | None":
                 index_col=False,
                 keep_default_na=False,
                 na_values=list(MISSING),
+                names=header,
+                header=0,
                 dtype=words,
-                float_precision="round_trip",
+                low_memory=False,
             )
-    except (ValueError, Warning):  # among them pandas.errors.ParserError, and ParserWarning of cells that would be lost
+    except (ValueError, pd.errors.ParserWarning):  # among them pandas.errors.ParserError; the warning is of cells that would be lost
         return None
-    table.columns = header
     odd = [name for name in table if table[name].dtype.kind not in "fiub"]
     again = any(table[name].astype(str).str.strip().isin(header).any() for name in odd)
     return None if again or table.empty else table

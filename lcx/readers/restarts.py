@@ -35,7 +35,7 @@ def split(points: Any, row: "np.ndarray", line: Callable[[int], int], path: Path
         steps = points["step"].to_numpy()[mine][first]
         back = np.flatnonzero(np.diff(steps) < 0) + 1
         repeated = np.isin(rows[back], row[mine][again[mine]])
-        start = [rows[at] for at in back[repeated] if steps[at] <= steps[0]]
+        start = [int(rows[at]) for at in back[repeated] if steps[at] <= steps[0]]
         if start:
             begins[int(code)] = start
     if not begins:

@@ -38,9 +38,9 @@ def to_table(sheet: Sheet, path: Path) -> "pd.DataFrame":
     """The long table of a sheet.
 
     The step is the counter (step, epoch, ...) that most rows have, unless it starts again in every epoch; without any, the rows of each
-    run are steps 1, 2, .... All other columns of numbers are metrics, unless there are columns "metric" and "value". Where the steps start
-    again from the first, a second run begins. In a metrics.csv with epoch and step, as Lightning writes it, both count from zero if the
-    epoch does.
+    run are steps 1, 2, .... All other columns of numbers are metrics, but for RLlib's "config/...", unless there are columns "metric" and
+    "value". Where the steps start again from the first, a second run begins. In a metrics.csv with epoch and step, as Lightning writes it,
+    both count from zero if the epoch does.
 
     Raises:
         ValueError: no number is left.
@@ -65,7 +65,9 @@ def to_table(sheet: Sheet, path: Path) -> "pd.DataFrame":
     if clock is not None:
         points["time"] = sheet.numbers[clock].values[row]
     points = split(points, row, sheet.line, path)
-    return long_table(points, path, zero_based="log", attrs={"horizon": _horizons(sheet, counter, points)})
+    return long_table(
+        points, path, zero_based="log", attrs={"horizon": _horizons(sheet, counter, points)}, line=lambda at: sheet.line(int(row[at]))
+    )
 
 
 def step_column(sheet: Sheet, run: "np.ndarray") -> str | None:
@@ -113,7 +115,7 @@ def _points(sheet: Sheet, run: Any, step: "np.ndarray", used: set[str | None]) -
     told = np.isfinite(step)
     word = sheet.words.get("metric", np.full(sheet.rows, "", object))
     wide, long = told & (word == ""), told & (word != "")
-    metrics = {name: column for name, column in sheet.numbers.items() if name not in used}
+    metrics = {name: column for name, column in sheet.numbers.items() if name not in used and not name.startswith("config/")}
     columns = list(metrics.values())
     rows = [np.flatnonzero(column.logged & wide) for column in columns]
     code, names = np.repeat(np.arange(len(rows)), [len(row) for row in rows]), list(metrics)

@@ -1,18 +1,22 @@
 """The long table that every reader returns, which columns count steps, and the names of runs."""
 
 import re
+import warnings
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import numpy as np
     import pandas as pd
 
 COLUMNS = ("run", "metric", "step", "value")
 COUNTERS = ("step", "steps", "global_step", "_step", "iteration", "iterations", "iter", "training_iteration", "current_steps")
 COUNTERS += ("total_timesteps", "time/total_timesteps", "timesteps", "totalenvinteracts", "misc/total_timesteps", "num_updates")
 COUNTERS += ("epoch", "epochs", "trainer/global_step", "train/global_step", "train/epoch", "tokens", "samples", "size")
-TIMES = ("time", "wall_time", "wall time", "timestamp", "_timestamp", "elapsed", "_runtime", "time/time_elapsed")
+TIMES = ("time", "wall_time", "wall time", "timestamp", "_timestamp", "elapsed", "_runtime", "time/time_elapsed", "time_total_s")
 RUNS = ("run", "run_id", "run_name")  # columns that name the run of a row
 FIXED_NAMES = ("metrics.csv", "results.csv", "progress.csv", "metrics.json", "scalars.json", "monitor.csv", "evaluations.npz")
 FIXED_NAMES += ("trainer_state.json", "trainer_log.jsonl", "catboost_training.json")
@@ -38,7 +42,14 @@ def is_hidden(metric: str) -> bool:
     return bool(_HIDDEN.search(words)) and not _MEASURED.search(words.replace("_loss_scale_", "_"))
 
 
-def long_table(frame: Any, source: object, *, zero_based: str = "run", attrs: dict[str, Any] | None = None) -> "pd.DataFrame":
+def long_table(
+    frame: Any,
+    source: object,
+    *,
+    zero_based: str = "run",
+    attrs: "Mapping[Any, Any] | None" = None,
+    line: "Callable[[int], int] | None" = None,
+) -> "pd.DataFrame":
     """The table that every reader returns, from points in the order in which they were logged.
 
     Counters are not metrics and are left out. So are points at steps <= 0, which were measured before the first step. If a step was logged
@@ -49,6 +60,7 @@ def long_table(frame: Any, source: object, *, zero_based: str = "run", attrs: di
         source: where the points came from, for the error message.
         zero_based: whether 1 is added to steps that start at 0: "run", to those of that run; "log", to those of the whole log; "never".
         attrs: more about the runs, {what: {run: value}}; kept for the runs of the table.
+        line: gives the line of the log in which a point (0, 1, ...) stands. With it, values that are lost to a later one are named.
 
     Returns:
         run and metric (str), step (> 0) and value (may be NaN), sorted by run, metric and step. If the log has times, time in seconds:
@@ -58,20 +70,66 @@ def long_table(frame: Any, source: object, *, zero_based: str = "run", attrs: di
         ValueError: no point is left.
     """
     import numpy as np
+    import pandas as pd
 
-    frame = frame[[*COLUMNS, *(["time"] if "time" in frame and frame["time"].notna().any() else [])]].astype(
-        {"run": str, "metric": str, "step": float, "value": float}
-    )
-    frame = frame[np.isfinite(frame["step"]) & ~frame["metric"].str.lower().isin(COUNTERS)]
-    if zero_based != "never":
-        frame = frame.assign(step=frame["step"] + _starts_at_zero(frame, zero_based))
-    frame = frame[frame["step"] > 0].drop_duplicates(["run", "metric", "step"], keep="last")
-    if frame.empty:
+    (run, runs), (metric, metrics) = _coded(frame["run"]), _coded(frame["metric"])
+    step, code = frame["step"].to_numpy(float), run * np.int64(max(len(metrics), 1)) + metric
+    counts = np.array([name.lower() in COUNTERS for name in metrics], bool)
+    kept = np.flatnonzero(np.isfinite(step) & ~counts[metric])
+    step, code = step[kept], code[kept]
+    if zero_based != "never" and len(step):
+        step = step + _starts_at_zero(step, code, np.zeros_like(code) if zero_based == "log" else run[kept])
+    order = np.flatnonzero(step > 0)
+    if ((np.diff(code[order]) < 0) | (np.diff(code[order]) == 0) & (np.diff(step[order]) <= 0)).any():
+        order = order[np.lexsort((step[order], code[order]))]
+    code, step, kept = code[order], step[order], kept[order]
+    if not len(kept):
         raise ValueError(f"expected metrics with a step > 0, got none in {source}; log at least one value per step")
-    table: pd.DataFrame = frame.sort_values(["run", "metric", "step"], kind="stable").reset_index(drop=True)
-    runs = set(table["run"])
-    table.attrs = {what: kept for what, of in (attrs or {}).items() if (kept := {run: x for run, x in of.items() if run in runs})}
+    again = np.append((code[1:] == code[:-1]) & (step[1:] == step[:-1]), False)
+    value = frame["value"].to_numpy(float)[kept]
+    if line is not None and again.any():
+        _say_lost(
+            np.flatnonzero(again), value, lambda at: f"{metrics[metric[kept[at]]]} at step {step[at]:g} in line {line(kept[at])}", source
+        )
+    last = kept[~again]
+    columns = {"run": pd.Series(runs, dtype=str).take(run[last]).array, "metric": pd.Series(metrics, dtype=str).take(metric[last]).array}
+    table = pd.DataFrame({**columns, "step": step[~again], "value": value[~again]})
+    if "time" in frame and frame["time"].notna().any():
+        table["time"] = frame["time"].to_numpy()[last]
+    there = {runs[each] for each in np.unique(run[last])}
+    table.attrs = {what: kept for what, of in (attrs or {}).items() if (kept := {run: x for run, x in of.items() if run in there})}
     return table
+
+
+def _coded(names: Any) -> "tuple[np.ndarray, list[str]]":
+    """The names that there are, sorted, and which of them each row has."""
+    import numpy as np
+    import pandas as pd
+
+    known = names.array if isinstance(names.dtype, pd.CategoricalDtype) else pd.Categorical(names.astype(str))
+    called = [str(name) for name in known.categories]
+    order = sorted(range(len(called)), key=called.__getitem__)
+    rank = np.empty(len(order) + 1, np.int64)
+    rank[order], rank[-1] = np.arange(len(order)), -1
+    return rank[known.codes], [called[each] for each in order]
+
+
+def _say_lost(at: "np.ndarray", value: "np.ndarray", named: "Callable[[int], str]", source: object) -> None:
+    """Says which values are replaced by those after them, unless these are the same.
+
+    Args:
+        at: positions of values that are replaced.
+        value: sorted by step.
+        named: describes the value at a position.
+        source: the log.
+    """
+    import numpy as np
+
+    lost = at[(value[at] != value[at + 1]) & ~np.isnan(value[at] + value[at + 1])]
+    if len(lost):
+        shown = ", ".join(map(named, lost[:3])) + (", ..." if len(lost) > 3 else "")
+        count = "a value is" if len(lost) == 1 else f"{len(lost)} values are"
+        warnings.warn(f"{source}: {count} followed by another of the same step, which counts: {shown}", stacklevel=5)
 
 
 def steady(counters: "pd.DataFrame", run: Any) -> str:
@@ -89,14 +147,23 @@ def steady(counters: "pd.DataFrame", run: Any) -> str:
     return next((name for name in counters.columns if not ((counters[name] < highest[name]) & new_epoch).any()), counters.columns[0])
 
 
-def _starts_at_zero(frame: Any, within: str) -> Any:
-    """Whether the counter of the run of each row starts at 0. A single value at step 0 beside whole curves is a summary, and ignored."""
+def _starts_at_zero(step: "np.ndarray", code: "np.ndarray", group: "np.ndarray") -> "np.ndarray":
+    """Whether the counter of the group of each point starts at 0. A single value at step 0 beside whole curves is a summary, and ignored.
+
+    Args:
+        step: of each point.
+        code: of the run and metric of each point.
+        group: of what shares a counter, a run or the whole log, for each point.
+    """
+    import numpy as np
     import pandas as pd
 
-    several = frame.groupby(["run", "metric"])["step"].transform("nunique") > 1
-    log = pd.Series(0, frame.index) if within == "log" else frame["run"]
-    tells = several | ~several.groupby(log).transform("any")
-    return ((frame["step"] == 0) & tells).groupby(log).transform("any")
+    if not (step == 0).any():
+        return np.zeros(len(step), bool)
+    steps: Any = pd.Series(step).groupby(code).agg(["min", "max"])
+    several = np.isin(code, steps.index[steps["min"] != steps["max"]])
+    tells = several | ~np.isin(group, np.unique(group[several]))
+    return np.isin(group, np.unique(group[(step == 0) & tells]))
 
 
 def place(path: Path) -> Path:

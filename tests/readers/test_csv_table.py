@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from lcx.readers import read
+from lcx.readers.table import is_hidden
 
 
 @pytest.mark.parametrize(
@@ -72,3 +73,61 @@ def test_a_second_training_in_a_file_is_a_second_run(log, curve):
 
 def test_rows_out_of_order_are_one_run(log, curve):
     assert curve(log("log.csv", "epoch,loss\n3,1\n1,3\n2,2\n"), "loss") == {1: 3, 2: 2, 3: 1}
+
+
+def test_a_panel_of_wandb_has_a_column_per_run(log, curve):
+    header = ",".join(f'"{name}"' for run in ("fox-1", "a - b") for name in (f"{run} - loss", f"{run} - loss__MIN", f"{run} - loss__MAX"))
+    table = log("export.csv", f'"Step",{header}\n"0","3","3","3","","",""\n"10","2","2","2","4","4","4"\n"20","","","","NaN","5","5"\n')
+    assert curve(table, "loss", "fox-1") == {1: 3, 11: 2}
+    np.testing.assert_equal(curve(table, "loss", "a - b"), {11: 4, 21: math.nan})
+    assert set(table["metric"]) == {"loss"}
+    table = log("export.csv", "trainer/global_step,x - val/acc,y - val/acc\n1,3,4\n2,5,6\n")
+    assert curve(table, "val/acc", "y") == {1: 4, 2: 6}
+
+
+SB3 = """rollout/ep_len_mean,rollout/ep_rew_mean,time/fps,time/time_elapsed,time/total_timesteps,train/clip_range,train/loss
+20.5,20.1,900,2,2048,,
+30.5,30.1,800,5,4096,0.2,7.5
+"""
+BASELINES = "eplenmean\teprewmean\tfps\tmisc/nupdates\tmisc/total_timesteps\n10\t-200\t500\t1\t2048\n11\t-190\t510\t2\t4096\n"
+
+
+def test_tables_of_reinforcement_learning(log, curve):
+    table = log("PPO_1/progress.csv", SB3)
+    assert curve(table, "rollout/ep_rew_mean", "PPO_1") == {2048: 20.1, 4096: 30.1}
+    assert curve(table, "train/loss") == {4096: 7.5}
+    assert list(table["time"].unique()) == [2, 5]
+    assert {name for name in table["metric"].unique() if not is_hidden(name)} == {
+        "rollout/ep_rew_mean",
+        "rollout/ep_len_mean",
+        "train/loss",
+    }
+    table = log("ppo2/progress.csv", BASELINES)
+    assert curve(table, "eprewmean") == {2048: -200, 4096: -190}
+    assert {name for name in table["metric"].unique() if not is_hidden(name)} == {"eprewmean", "eplenmean"}
+
+
+def test_rllib_without_the_constants_of_its_configuration(log, curve):
+    rows = "training_iteration,timesteps_total,episode_reward_mean,time_total_s,config/lr,config/gamma,info/learner/cur_lr,trial_id,done\n"
+    table = log("PPO_x/progress.csv", rows + "1,4000,20.5,3,0.1,0.9,0.1,a1,False\n2,8000,30.5,6,0.1,0.9,0.1,a1,False\n")
+    assert curve(table, "episode_reward_mean", "PPO_x") == {1: 20.5, 2: 30.5}
+    assert not [name for name in table["metric"].unique() if name.startswith("config/")]
+    assert {name for name in table["metric"].unique() if not is_hidden(name)} == {"episode_reward_mean"}
+    table = log(
+        "PPO_y/result.json",
+        "".join(
+            f'{{"training_iteration": {i}, "episode_reward_mean": {i / 2}, "config": {{"lr": 0.1}}, "env": {{"num_episodes": 4}}}}\n'
+            for i in (1, 2)
+        ),
+    )
+    assert curve(table, "episode_reward_mean") == {1: 0.5, 2: 1}
+    assert {name for name in table["metric"].unique() if not is_hidden(name)} == {"episode_reward_mean"}
+
+
+def test_a_csv_per_run_and_a_csv_with_a_run_column(log, curve, tmp_path):
+    for run, value in (("a", 3), ("b", 4)):
+        log(f"runs/{run}.csv", f"step,loss\n1,{value}\n2,{value - 1}\n")
+    table = read(tmp_path / "runs")
+    assert [curve(table, "loss", f"{run}.csv") for run in "ab"] == [{1: 3, 2: 2}, {1: 4, 2: 3}]
+    table = log("all.csv", "run_name,step,loss\na,1,3\nb,1,4\na,2,2\nb,2,3\n")
+    assert [curve(table, "loss", run) for run in "ab"] == [{1: 3, 2: 2}, {1: 4, 2: 3}]

@@ -116,7 +116,8 @@ def test_a_long_csv_of_several_runs(tmp_path):
 
 def test_a_restart_overwrites_and_may_change_the_header(tmp_path):
     text = "epoch,acc\n1,0.1\n2,0.2\n3,0.3\nepoch,acc,f1\n3,0.35,0.6\n4,0.4\n"
-    table = read(write(tmp_path / "log.csv", text))
+    with pytest.warns(UserWarning, match=r"log\.csv: a value is followed by another .* which counts: acc at step 3 in line 4$"):
+        table = read(write(tmp_path / "log.csv", text))
     assert curve(table, "acc") == {1: 0.1, 2: 0.2, 3: 0.35, 4: 0.4}
     assert curve(table, "f1") == {3: 0.6}
 
@@ -233,11 +234,13 @@ def test_a_counter_that_starts_over_in_every_epoch_is_not_the_step(tmp_path):
         for epoch in (1, 2, 3)
         for row in (*({"epoch": epoch, "iter": i, "loss": epoch + 1 / i} for i in (50, 100)), {"epoch": epoch, "iter": 40, "mAP": epoch})
     ]
-    table = read(write(tmp_path / "log.json", "".join(json.dumps({"mode": "x"} | row) + "\n" for row in rows)))
+    with pytest.warns(UserWarning, match=r"3 values are followed by another .*: loss at step 1 in line 1, loss at step 2 in line 4, "):
+        table = read(write(tmp_path / "log.json", "".join(json.dumps({"mode": "x"} | row) + "\n" for row in rows)))
     assert curve(table, "loss") == {1: 1.01, 2: 2.01, 3: 3.01}
     assert curve(table, "mAP") == {1: 1, 2: 2, 3: 3}
     pd.DataFrame(rows).to_csv(tmp_path / "log.csv", index=False)
-    assert curve(read(tmp_path / "log.csv"), "loss") == {1: 1.01, 2: 2.01, 3: 3.01}
+    with pytest.warns(UserWarning, match="3 values are followed by another"):
+        assert curve(read(tmp_path / "log.csv"), "loss") == {1: 1.01, 2: 2.01, 3: 3.01}
     text = "run,epoch,step,loss\na,1,10,1\na,2,20,2\nb,1,10,3\nb,2,20,4\nb,1,15,5\n"  # another run, and a restart
     assert curve(read(write(tmp_path / "runs.csv", text)), "loss", "b") == {10: 3, 15: 5, 20: 4}
 
