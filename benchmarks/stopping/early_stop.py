@@ -92,10 +92,12 @@ def main() -> None:
     methods = list(next(iter(results.values()))["methods"])
     means = {method: over_tasks({name: one["methods"][method] for name, one in results.items()}) for method in methods}
     told = rate.held_out({name: (task, kept(name, task, options.model[0])) for name, task in found.items()})
-    cost = rate.cost(options.model)
+    cost, in_study = rate.cost(options.model), rate.in_study(found, options.model[0])
     settings = {"orders": options.orders, "budget": BUDGET, "models": {model: digest(model) for model in options.model}}
     write_result(
-        "stopping/early_stop", {**about, **settings, "mean": means, "false_stops": told, "cost": cost, "tasks": results}, indent=None
+        "stopping/early_stop",
+        {**about, **settings, "mean": means, "false_stops": told, "in_study": in_study, "cost": cost, "tasks": results},
+        indent=None,
     )
     pictures.draw(results, list(rules(options.model[0])), results_of("stopping"))
     print(tables.early_stop())
