@@ -70,10 +70,13 @@ def early_stopping() -> list[str]:
         "successive halving",
         "Hyperband",
         "top 10 after 1",
+        "Optuna MedianPruner",
+        "Optuna HyperbandPruner",
         "lcx:general 0.05",
-        "lcx:general 0.01",
-        "lcx:general led",
         "lcx:general freeze-thaw",
+        "lcx:general study 0.05",
+        "lcx:general study 0.01",
+        "lcx:general study freeze-thaw",
     )
 
     def cells(name: str) -> list[str]:
@@ -91,12 +94,14 @@ def early_stopping() -> list[str]:
             map(cells, names),
         ),
         "",
-        "False stops are in per cent of the runs that would have become the best so far. Asked for 5, 10 or 20 %, the calibrated limit",
-        "(`lcx.stopping.calibrated_delta`) gave "
-        + ", ".join(f"{100 * schemes['other families']['achieved']:.1f}" for schemes in result["false_stops"]["rates"].values())
-        + " % on families of tasks that it was not set on.",
-        "The form and the constants of `led` (a limit that follows the leading run) and of freeze-thaw (pausing and resuming) were chosen",
-        "on these tasks. Successive halving, Hyperband, top 10 after 1 and freeze-thaw resume runs at no cost; the others cannot resume.",
+        "Methods named `study` read the runs seen by then, as `EarlyStopper` does; the others read each run alone.",
+        *([result["note"]] if result["note"] else []),
+        "False stops are in per cent of the runs that would have become the best so far. Asked for 5, 10 or 20 %, the limit of",
+        "`lcx.stopping.limit_for`, set on other families of tasks, gave "
+        + ", ".join(f"{100 * told['achieved']:.1f}" for key, told in result["in_study"].items() if key[0].isdigit())
+        + " % in the mean over families.",
+        "The form and the constants of freeze-thaw (pausing and resuming) were chosen on some of",
+        "these tasks. Successive halving, Hyperband, top 10 after 1 and freeze-thaw resume runs at no cost; the others cannot resume.",
         "A run that is paused and never resumed counts as stopped.",
         "",
         f"- {source(result)}.",

@@ -42,7 +42,7 @@ def stopping(found: dict) -> list[list[str]]:
     """What stopping early is worth."""
     result = found["early_stop"]
     mean = result["mean"]
-    lcx, none, wait, asha = (mean[name] for name in ("lcx:general 0.05", "no stopping", "patience 5", "ASHA, eta 3"))
+    lcx, none, wait, asha = (mean[name] for name in ("lcx:general study 0.05", "no stopping", "patience 5", "ASHA, eta 3"))
     tasks = len(result["tasks"])
     rivals = (("no stopping", none), ("patience", wait), ("ASHA", asha))
     return [

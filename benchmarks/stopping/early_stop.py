@@ -50,6 +50,7 @@ from lcx.replay.task import Task
 ORDERS, BUDGET = 40, 20  # of each task; in horizons
 KEPT = ROOT / "runs" / "early_stop"
 RESAMPLES, SEED = 10_000, 0
+SHOWN_RULES = ("0.05", "freeze-thaw", "study 0.05", "study freeze-thaw")  # lines of the pictures
 SHOWN = 100  # costs at which the mean regret is written
 RIVALS: dict[str, Method] = {
     "no stopping": no_stopping(),
@@ -64,16 +65,21 @@ RIVALS: dict[str, Method] = {
 }
 
 
+def label(model: str) -> str:
+    """A model's name, also of a folder."""
+    return Path(model).name
+
+
 def rules(model: str) -> dict[str, Method]:
     """The rules that ask a model, by name."""
-    limits: dict[str, Method] = {f"lcx:{model} {delta:g}": predicted(delta) for delta in (0.05, 0.01, 0.001)}
-    return limits | {f"lcx:{model} led": led(), f"lcx:{model} freeze-thaw": freeze_thaw()}
+    limits: dict[str, Method] = {f"lcx:{label(model)} {delta:g}": predicted(delta) for delta in (0.05, 0.01, 0.001)}
+    return limits | {f"lcx:{label(model)} led": led(), f"lcx:{label(model)} freeze-thaw": freeze_thaw()}
 
 
 def study_rules(model: str) -> dict[str, Method]:
     """The same with forecasts that read the study."""
-    limits: dict[str, Method] = {f"lcx:{model} study {delta:g}": studied(delta, model) for delta in (0.05, 0.01)}
-    return limits | {f"lcx:{model} study freeze-thaw": studied_freeze_thaw(model=model)}
+    limits: dict[str, Method] = {f"lcx:{label(model)} study {delta:g}": studied(delta, model) for delta in (0.05, 0.01)}
+    return limits | {f"lcx:{label(model)} study freeze-thaw": studied_freeze_thaw(model=model)}
 
 
 def main() -> None:
@@ -82,6 +88,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of .npz and .json files of learning curves")
     parser.add_argument("--model", nargs="*", default=["general", "parametric"], help="names or folders; default general parametric")
     parser.add_argument("--runs", type=int, help="most runs per task, drawn at random; default all. For trying things out")
+    parser.add_argument("--note", default="", help="what the table says of the models, such as what they were trained on")
     parser.add_argument("--orders", type=int, default=ORDERS, help=f"of the runs of each task; default {ORDERS}")
     options = parser.parse_args()
     found = tasks(options.data, options.runs)

@@ -49,7 +49,7 @@ def held_out(told: dict[str, tuple[Task, Chances]]) -> dict[str, Any]:
 
 
 def in_study(found: dict[str, Task], model: str, orders: int = ORDERS) -> dict[str, Any]:
-    """The same with forecasts that read the study, and the limits of ``lcx.stopping.false_stops``: quantiles in which families weigh alike."""
+    """The same with forecasts that read the study, and the limits of ``lcx.stopping.false_stops``, in which families weigh alike."""
     generator, asked, scores, runs = np.random.default_rng(SEED), lcx.load(model, "cpu"), {}, {}
     for name, task in found.items():
         scores[name], best = [], set()
@@ -72,7 +72,7 @@ def in_study(found: dict[str, Task], model: str, orders: int = ORDERS) -> dict[s
         for which, own in families.items():
             delta = limits([x for other, x in families.items() if other != which], (rate,))[0]
             distinct = sum(n for name, n in runs.items() if family(name) == which)
-            error = 1.96 * np.sqrt(rate * (1 - rate) / distinct)
+            error = 1.96 * float(np.sqrt(rate * (1 - rate) / distinct))
             rows[which] = {"delta": delta, "achieved": float((own <= delta).mean()), "limits": [rate - error, rate + error]}
         out[f"{rate:g}"] = {"achieved": float(np.mean([row["achieved"] for row in rows.values()])), "families": rows}
     return out

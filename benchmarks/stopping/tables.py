@@ -24,7 +24,8 @@ def early_stop() -> str | None:
         "where it is not within the budget. Regret: (best - best so far) / (best - median over runs of their bests), at most 1. False",
         "stops: share of the runs that would",
         "have become the best that were stopped before. Definitions: `lcx/replay/comparison.py`. Means over tasks; brackets hold 95 %",
-        "bootstrap intervals over tasks within families.",
+        "bootstrap intervals over tasks within families. Forecasts of methods named `study` read the runs seen by then.",
+        *([result["note"]] if result.get("note") else []),
         "",
         *table(
             "| method | speed-up | slowest task | regret, mean over the budget | at 1/4 | at 1/2 | at the end | false stops |",
@@ -37,7 +38,7 @@ def early_stop() -> str | None:
         "",
         *(f"![Regret against the budget](stopping/results/{name})" for name in PICTURES if (results_of("stopping") / name).exists()),
     ]
-    return "\n".join([*lines, "", *rate(result), "", *cost(result), "", origin(result)])
+    return "\n".join([*lines, "", *rate(result), "", *in_study(result), "", *cost(result), "", origin(result)])
 
 
 def mean(row: dict[str, Any]) -> list[str]:
@@ -66,6 +67,25 @@ def rate(result: dict[str, Any]) -> list[str]:
         "(`benchmarks/stopping/rate.py`); mean over tasks, beside the 95 % binomial limits for as many different runs.",
         "",
         *table("| asked for | calibrated on | achieved | limits | runs |", rows),
+    ]
+
+
+def in_study(result: dict[str, Any]) -> list[str]:
+    """The same with the study in view, by families."""
+    if (told := result.get("in_study")) is None:
+        return []
+    rows = []
+    for asked in (key for key in told if key not in ("orders", "runs", "limits")):
+        for name, row in told[asked]["families"].items():
+            low, high = row["limits"]
+            rows.append([asked, name, f"{row['delta']:.4f}", f"{row['achieved']:.3f}", f"{max(low, 0):.3f}-{high:.3f}"])
+        rows.append([asked, "mean", "", f"{told[asked]['achieved']:.3f}", ""])
+    usual = ", ".join(f"{float(rate):.0%}: {limit:.4g}" for rate, limit in told["limits"].items())
+    return [
+        f"The same with forecasts that read the study, {told['orders']} orders a task, the limit from other families alone. The limits of",
+        f"`lcx.stopping.limit_for`, from all families alike: {usual}.",
+        "",
+        *table("| asked for | family | limit | achieved | limits |", rows),
     ]
 
 
