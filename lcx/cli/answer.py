@@ -2,12 +2,14 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from lcx.cli.many_runs import by_name
 from lcx.extrapolation import Extrapolation
 from lcx.files import write_atomically
 
@@ -37,6 +39,8 @@ def print_answer(
     pfn: Extrapolation | None = None,
     facts: dict[str, Any] | None = None,
     lines: tuple[str, ...] = (),
+    notes: Sequence[str] = (),
+    told: Sequence[str] = (),
 ) -> None:
     """Writes the picture, then prints the warnings and the answer.
 
@@ -49,18 +53,20 @@ def print_answer(
         pfn: the PFN's answer to the same question, set beside that of MCMC.
         facts: more keys for JSON.
         lines: more lines for the table.
+        notes: more warnings, which come first.
+        told: what was inferred, to be printed with the warnings.
     """
     table = answer.to_frame().drop(columns="run")
     if best is not None:
         table["better"] = answer.prob_better(best)
-    warnings = answer.warnings
+    warnings = [*notes, *by_name(answer.warnings, [metric])]
     if pfn is not None:
         table[list(_PFN)] = pfn.to_frame()[[name.removeprefix("pfn_") for name in _PFN]]
-        warnings = warnings + [f"PFN: {sentence}" for sentence in pfn.warnings if sentence not in warnings]
+        warnings += [f"PFN: {sentence}" for sentence in by_name(pfn.warnings, [metric]) if sentence not in warnings]
     if plot is not None:
         _draw(answer, pfn, plot, best, metric)
-    for sentence in warnings:
-        print(f"warning: {sentence}", file=sys.stderr)
+    for sentence in [*told, *(f"warning: {sentence}" for sentence in warnings)]:
+        print(sentence, file=sys.stderr)
     if form == "json":
         about = {"metric": metric, "mode": answer.mode, "horizon": answer.curves.horizon.item(), "warnings": warnings, **(facts or {})}
         print(json.dumps({**about, "at": table.to_dict("records")}))

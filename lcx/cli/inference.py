@@ -46,6 +46,7 @@ def infer(
     lower: float | None = None,
     upper: float | None = None,
     whole: Any = None,
+    longest: bool = False,
 ) -> Inferred:
     """Completes what the user did not say about a metric of a log.
 
@@ -58,6 +59,7 @@ def infer(
         lower: the user's, -inf for none; if either bound is given, the other is not inferred.
         upper: the user's, inf for none.
         whole: the table before points were cut off, which tells where runs end; default the same.
+        longest: a single longest run tells the horizon too.
     """
     rows, by = table[table["metric"] == metric], {}
     if mode is None:
@@ -73,13 +75,13 @@ def infer(
     last = {str(run): float(step) for run, step in ends.items()}
     if horizon is not None:
         return Inferred(metric, mode, bounds, dict.fromkeys(last, float(horizon)), by)
-    found = _horizons(table.attrs, path, last)
+    found = _horizons(table.attrs, path, last, longest)
     sources = sorted({source for _, source in found.values()})
     by |= {"horizon": ", ".join(sources)} if sources else {}
     return Inferred(metric, mode, bounds, {run: end for run, (end, _) in found.items()}, by)
 
 
-def _horizons(attrs: dict[str, Any], path: str, last: dict[str, float]) -> dict[str, tuple[float, str]]:
+def _horizons(attrs: dict[str, Any], path: str, last: dict[str, float], alone: bool) -> dict[str, tuple[float, str]]:
     """Last step of each run, and where it stands: in the log, in the settings beside it, or as the end of other runs."""
     found = {run: (float(end), "the log") for run, end in attrs.get("horizon", {}).items() if run in last}
     for run in last.keys() - found.keys():
@@ -90,11 +92,11 @@ def _horizons(attrs: dict[str, Any], path: str, last: dict[str, float]) -> dict[
                 found[run] = (planned[0], file)
                 break
     ended = [last[run] for run, state in attrs.get("state", {}).items() if run in last and str(state).lower() in _FINISHED]
-    longest = max(last.values(), default=0.0)
-    together = sum(step == longest for step in last.values())
-    end, source = (max(ended), "the longest finished run") if ended else (longest, f"the end of {together} runs")
-    if ended or together > 1:
-        found |= {run: (end, source) for run in last.keys() - found.keys() if last[run] <= end}
+    end = max(ended or last.values(), default=0.0)
+    together = sum(step == end for step in last.values())
+    source = "the longest finished run" if ended else f"the end of {together} runs" if together > 1 else "the longest run"
+    if ended or together > 1 or alone:
+        found |= {run: (max(end, last[run]), source) for run in last.keys() - found.keys()}
     return found
 
 

@@ -2,13 +2,15 @@
 
 import json
 import math
+import re
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 from lcx.readers import read
 
 
-def read_runs(path: str, format: str | None) -> tuple[Any, list[str]]:
+def read_runs(path: str, format: str | None, step: str | None = None) -> tuple[Any, list[str]]:
     """The long table of ``lcx.readers.read``, and its warnings as sentences.
 
     Raises:
@@ -16,7 +18,7 @@ def read_runs(path: str, format: str | None) -> tuple[Any, list[str]]:
     """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
-        table = read(path, format)
+        table = read(path, format, step=step)
     said = [" ".join(str(warning.message).split()) for warning in caught if warning.category is UserWarning]
     return table, list(dict.fromkeys(said))
 
@@ -44,3 +46,13 @@ def as_columns(rows: list[list[str]], left: set[int]) -> str:
 def as_text(number: float, digits: int = 4) -> str:
     """A number in ``digits`` significant digits; empty where there is none."""
     return "" if math.isnan(number) else f"{number:.{digits}g}"
+
+
+def by_name(warnings: Sequence[str], names: Sequence[str]) -> list[str]:
+    """The warnings of an answer, with the names of the curves instead of their numbers, and options instead of arguments."""
+    named = (re.sub(r"^curve ([\d, ]*\d)", lambda m: ", ".join(names[int(i)] for i in m[1].split(", ")), text) for text in warnings)
+    return [re.sub(r"bounds=\((\S+), (\S+)\)", lambda m: _bounds(m[1], m[2]), text) for text in named]
+
+
+def _bounds(lower: str, upper: str) -> str:
+    return " ".join(f"--{name} {edge}" for name, edge in (("lower", lower), ("upper", upper)) if edge != "None")

@@ -1,4 +1,4 @@
-"""``lcx mcmc curve.csv --horizon 100 --mode max``: the reference for ``lcx predict``, by sampling, with diagnostics."""
+"""``lcx mcmc PATH``: the reference for ``lcx predict``, by sampling, with diagnostics."""
 
 import math
 import sys
@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 
 
 def mcmc(
-    curve: options.CurveFile,
-    horizon: options.Horizon,
-    mode: options.Mode,
-    column: options.Column = None,
+    path: options.AnyLog,
+    metric: options.OneMetric = None,
+    run: options.Run = None,
+    horizon: options.Horizon = None,
+    mode: options.Mode = None,
     step_column: options.StepColumn = None,
     upto: options.Upto = None,
     at: options.At = None,
@@ -38,29 +39,35 @@ def mcmc(
     seed: Annotated[int, typer.Option(help="Seed of the random numbers.")] = 0,
     strict: Annotated[bool, typer.Option(help="Fail if the draws have not converged.")] = True,
     compare: Annotated[bool, typer.Option("--compare", help="Add the answer of the parametric PFN to the table and the picture.")] = False,
+    format: options.Format = None,
     device: options.Device = None,
 ) -> None:
     """Predict one curve by MCMC, the slow reference.
 
-    The answer is the posterior under the prior of the model "parametric". It takes seconds, lcx predict takes milliseconds.
+    The answer is the posterior under the prior of the model "parametric". It takes seconds, lcx predict takes milliseconds. What the log
+    tells need not be typed, as with lcx predict.
 
     \b
       lcx mcmc curve.csv --horizon 100 --mode max --lower 0 --upper 1 --compare --plot both.png
     """
     from lcx.cli.answer import form_of, print_answer
-    from lcx.cli.curve_file import read_question
+    from lcx.cli.inference import told
+    from lcx.cli.one_curve import Asked
 
     form = form_of(as_json, as_csv)
-    metric, question = read_question(curve, column, step_column, upto, at)
-    question |= {"horizon": horizon, "mode": mode, "bounds": (lower, upper)}
+    asked = Asked(path, "mcmc", run, metric, step_column, format, upto, mode, horizon, lower, upper)
+    curve = asked.one()
+    question = curve.question(at)
     how: dict[str, Any] = {"sampler": sampler, "draws": draws, "warmup": warmup, "chains": chains, "seed": seed, "strict": strict}
     answer, info = _sample(question, how, device)
     found = _diagnostics(info)
-    facts, lines, pfn = {"diagnostics": found}, (_line(found),), None
+    facts, lines, pfn = {"run": curve.run, **curve.asked.facts(), "diagnostics": found}, (_line(found),), None
     if compare:
         pfn, seconds = _pfn(question, device)
         facts, lines = {**facts, "pfn_seconds": seconds}, (*lines, f"PFN: one pass, {1000 * seconds:.0f} ms")
-    print_answer(answer, metric, form, best=best, plot=plot, pfn=pfn, facts=facts, lines=lines)
+    notes = asked.notes + curve.notes
+    said = told([curve.asked])
+    print_answer(answer, curve.asked.metric, form, best=best, plot=plot, pfn=pfn, facts=facts, lines=lines, notes=notes, told=said)
 
 
 def _sample(question: dict[str, Any], how: dict[str, Any], device: str | None) -> "tuple[Extrapolation, MCMCInfo]":

@@ -1,4 +1,4 @@
-"""``lcx replay PATH --metric loss --mode min``: what stopping rules would have done on finished runs."""
+"""``lcx replay PATH --metric loss``: what stopping rules would have done on finished runs."""
 
 import math
 import sys
@@ -13,8 +13,8 @@ from lcx.cli.many_runs import read_runs
 
 def replay(
     path: options.Logs,
-    metric: options.Metric,
-    mode: options.Mode,
+    metric: options.Metric = None,
+    mode: options.Mode = None,
     horizon: Annotated[float | None, typer.Option(help="Last step of a full run. Default: as logged, or that of the longest run.")] = None,
     lower: options.Lower = None,
     upper: options.Upper = None,
@@ -44,23 +44,27 @@ def replay(
     then in shuffled orders.
 
     \b
-      lcx replay runs/ --metric loss --mode min --lower 0
+      lcx replay runs/ --metric val_loss
     """
     deltas, waits = delta or [0.05], wait or [5]
     _check(deltas, waits, rate, {"min-points": min_points, "confirm": confirm}, orders)
     from lcx.cli.finished_runs import finished_runs
+    from lcx.cli.inference import told
+    from lcx.cli.one_curve import Asked
     from lcx.cli.replay_answer import print_answer
     from lcx.cli.replay_methods import compare
     from lcx.replay import delta_for, forecast
 
     table, notes = read_runs(path, format)
-    task, more = finished_runs(table, metric, mode=mode, horizon=horizon, bounds=(lower, upper), unfinished=unfinished)
+    question = Asked(path, "replay", metric=metric, mode=mode, horizon=horizon, lower=lower, upper=upper).about(table, longest=True)
+    about = {"mode": question.mode, "horizon": horizon, "bounds": question.bounds}
+    task, more = finished_runs(table, question.metric, **about, unfinished=unfinished)
     bars, how = sys.stderr.isatty(), {"min_points": min_points, "confirm": confirm}
     chances = forecast(task, model, progress=bars)
     found = None if rate is None else (rate, *delta_for(task, chances, rate, **how))
     recorded, shuffled = compare(task, chances, _limits(deltas, found), waits, orders=orders, seed=seed, progress=bars, **how)
-    asked = {"metric": metric, **how, "orders": orders, "seed": seed}
-    print_answer(task, asked, recorded, shuffled, found, warnings=notes + more, plot=plot, as_json=as_json)
+    asked = {"metric": question.metric, **how, "orders": orders, "seed": seed, **question.facts()}
+    print_answer(task, asked, recorded, shuffled, found, told=told([question]), warnings=notes + more, plot=plot, as_json=as_json)
 
 
 def _check(deltas: list[float], waits: list[int], rate: float | None, counts: dict[str, int], orders: int) -> None:

@@ -23,6 +23,7 @@ def print_answer(
     shuffled: dict[str, Comparison],
     found: Found | None,
     *,
+    told: list[str],
     warnings: list[str],
     plot: Path | None,
     as_json: bool,
@@ -35,14 +36,15 @@ def print_answer(
         recorded: each method's comparison in the recorded order.
         shuffled: that over shuffled orders, if there are any.
         found: rate of false stops asked for, and what ``lcx.replay.delta_for`` gave for it.
+        told: what was inferred, a line each.
         warnings: sentences.
         plot: where the picture goes, if one is asked for.
         as_json: print JSON instead of a table.
     """
     if plot is not None:
         _draw(shuffled or recorded, plot)
-    for sentence in warnings:
-        print(f"warning: {sentence}", file=sys.stderr)
+    for sentence in [*told, *(f"warning: {sentence}" for sentence in warnings)]:
+        print(sentence, file=sys.stderr)
     if as_json:
         about = {"metric": asked["metric"], **_about(task), **asked}
         about |= {} if found is None else {"false_stops": dict(zip(("asked", "delta", "bound"), found, strict=True))}

@@ -1,5 +1,6 @@
-"""``lcx report runs/ --metric loss --mode min``: an HTML page about a folder of runs."""
+"""``lcx report runs/ --metric loss``: an HTML page about a folder of runs."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -10,9 +11,9 @@ from lcx.cli import options
 
 def report(
     path: options.Logs,
-    metric: options.Metric,
-    mode: options.Mode,
-    horizon: Annotated[float | None, typer.Option(help="Last step of every run. Default: as logged.")] = None,
+    metric: options.Metric = None,
+    mode: options.Mode = None,
+    horizon: options.Horizon = None,
     lower: options.Lower = None,
     upper: options.Upper = None,
     best: Annotated[float | None, typer.Option(help="Value to beat. Default: the best of the other runs.")] = None,
@@ -25,17 +26,25 @@ def report(
 ) -> None:
     """Write an HTML page about many runs.
 
-    The page has the predicted final values, a ranking, a fan chart per run, and which runs to stop.
+    The page has the predicted final values, a ranking, a fan chart per run, and which runs to stop. What the log tells need not be typed,
+    as with lcx predict.
 
     \b
+      lcx report runs/ --metric val_loss
       lcx report runs/ --metric loss --mode min --lower 0 --horizon 100
     """
+    from lcx.cli.inference import told
     from lcx.cli.many_runs import read_runs
+    from lcx.cli.one_curve import Asked
     from lcx.files import write_atomically
     from lcx.report import report_html
 
     table, notes = read_runs(path, format)
-    question = {"mode": mode, "horizon": horizon, "bounds": (lower, upper), "best": best, "delta": delta, "min_points": min_points}
-    page, runs = report_html(table, metric, **question, model=model, device=device, notes=tuple(notes))
+    asked = Asked(path, "report", metric=metric, mode=mode, horizon=horizon, lower=lower, upper=upper).about(table)
+    question = {"mode": asked.mode, "horizon": horizon, "bounds": asked.bounds, "best": best, "delta": delta, "min_points": min_points}
+    lines = told([asked])
+    page, runs = report_html(table, asked.metric, **question, model=model, device=device, notes=(*lines, *notes))
     write_atomically(output, lambda temporary: Path(temporary).write_text(page, encoding="utf-8"))
+    for line in lines:
+        print(line, file=sys.stderr)
     print(f"{output}: {len(runs)} run{'s' * (len(runs) > 1)}, {sum(run.stop for run in runs)} to stop")

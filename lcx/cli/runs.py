@@ -1,10 +1,13 @@
 """``lcx runs PATH``: the runs and metrics in a log or a folder of logs."""
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from lcx.cli import options
 from lcx.cli.many_runs import json_line, read_runs
+from lcx.readers.table import is_hidden
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -13,11 +16,13 @@ if TYPE_CHECKING:
 def runs(
     path: options.Logs,
     format: options.Format = None,
+    all_metrics: Annotated[bool, typer.Option("--all", help="List learning rates, times, counters and the like too.")] = False,
     as_json: options.AsJson = False,
 ) -> None:
     """List the runs and metrics in a log or a folder of logs.
 
-    Print a row per metric of each run: number of points, first and last step, and the last, lowest and highest value.
+    Print a row per metric of each run: number of points, first and last step, and the last, lowest and highest value. Learning rates,
+    times, counters and other settings are not listed unless --all is given.
 
     \b
       lcx runs lightning_logs/
@@ -25,11 +30,17 @@ def runs(
     table, notes = read_runs(path, format)
     for note in notes:
         print(f"warning: {note}", file=sys.stderr)
-    rows = [_row(str(run), str(metric), curve, table.attrs) for (run, metric), curve in table.groupby(["run", "metric"])]
+    names = {str(name) for name in table["metric"].unique()}
+    shown = names if all_metrics else {name for name in names if not is_hidden(name)} or names
+    hidden = sorted(names - shown)
+    listed = table[table["metric"].isin(shown)]
+    rows = [_row(str(run), str(metric), curve, table.attrs) for (run, metric), curve in listed.groupby(["run", "metric"])]
     if as_json:
-        print(json_line({"runs": rows, "warnings": notes}))
+        print(json_line({"runs": rows, "hidden": hidden, "warnings": notes}))
     else:
         print(_text(rows))
+        if hidden:
+            print(f"{len(hidden)} settings, times or counters not listed: {', '.join(hidden[:5])}{', ...' * (len(hidden) > 5)} (--all)")
 
 
 def _row(run: str, metric: str, curve: "pd.DataFrame", attrs: dict[str, Any]) -> dict[str, Any]:
@@ -46,7 +57,7 @@ def _row(run: str, metric: str, curve: "pd.DataFrame", attrs: dict[str, Any]) ->
         "last": values[-1].item(),
         "lowest": np.fmin.reduce(values).item(),
         "highest": np.fmax.reduce(values).item(),
-        **{what: of[run] for what, of in attrs.items() if run in of},
+        **{what: of[run] for what in ("horizon", "state", "mode") if run in (of := attrs.get(what, {}))},
     }
 
 

@@ -1,4 +1,4 @@
-"""``lcx watch PATH --metric loss --mode min --horizon 100``: a live table of running experiments, with predictions and verdicts."""
+"""``lcx watch PATH --metric loss``: a live table of running experiments, with predictions and verdicts."""
 
 import sys
 import time
@@ -14,6 +14,7 @@ from lcx.cli import options
 from lcx.cli.many_runs import as_columns, as_text, json_line, read_runs
 
 if TYPE_CHECKING:
+    from lcx.cli.inference import Inferred
     from lcx.report import Standing
 
 _HEADER = ["run", "verdict", "P(better)", "step", "last", "best", "final", "5 %", "95 %", "reason"]  # a narrow terminal shows the first
@@ -22,9 +23,9 @@ _LEFT = {0, 1, 9}
 
 def watch(
     path: options.Logs,
-    metric: options.Metric,
-    mode: options.Mode,
-    horizon: Annotated[float | None, typer.Option(help="Last step of every run. Default: as logged.")] = None,
+    metric: options.Metric = None,
+    mode: options.Mode = None,
+    horizon: options.Horizon = None,
     upto: options.Upto = None,
     lower: options.Lower = None,
     upper: options.Upper = None,
@@ -41,18 +42,21 @@ def watch(
     """Watch running experiments, and see which to stop.
 
     Read the logs in PATH every few seconds and print a row per run: verdict, chance to beat the best of the others, last and best value,
-    and the predicted final value with a 90 % interval.
+    and the predicted final value with a 90 % interval. What the log tells need not be typed, as with lcx predict.
 
     \b
+      lcx watch runs/ --metric val_loss
       lcx watch runs/ --metric loss --mode min --lower 0 --horizon 100
     """
     if not every > 0 or (refreshes is not None and refreshes < 1):
         raise ValueError(f"expected --every > 0 and --refreshes >= 1, got {every:g} and {refreshes}; use --once for one look")
+    from lcx.cli.one_curve import Asked
     from lcx.report import standings
 
     looks = 1 if once else refreshes
-    question = {"mode": mode, "horizon": horizon, "bounds": (lower, upper), "delta": delta, "min_points": min_points}
-    table, notes, runs = None, [], []
+    asked = Asked(path, "watch", metric=metric, mode=mode, horizon=horizon, lower=lower, upper=upper)
+    rule = {"delta": delta, "min_points": min_points}
+    table, notes, runs, question = None, [], [], None
     with suppress(KeyboardInterrupt), _screen(in_place=not as_json and looks != 1) as show:
         for look in count(1):
             try:
@@ -60,12 +64,14 @@ def watch(
                 seen = table if upto is None else table[table["step"] <= upto]
                 if seen.empty:
                     raise ValueError(f"expected points up to step {upto:g}, got none before step {table['step'].min():g}; raise --upto")
-                runs = standings(seen, metric, **question, model=model, device=device)
+                question = asked.about(seen, table)
+                about: Any = {"mode": question.mode, "horizon": horizon, "bounds": question.bounds}
+                runs = standings(seen, question.metric, **about, **rule, model=model, device=device)
             except (ValueError, OSError) as error:  # a file half written or just replaced: seen again at the next look
-                if look == 1:
+                if look == 1 or question is None:
                     raise
                 notes = [f"not read this time: {' '.join(str(error).split())}"]
-            show(_json(runs, notes, metric, question) if as_json else _text(runs, notes, metric, mode))
+            show(_json(runs, notes, question, rule) if as_json else _text(runs, notes, question))
             if look == looks:
                 return
             time.sleep(every)
@@ -106,12 +112,14 @@ def _screen(in_place: bool) -> Iterator[Callable[[str], None]]:
         yield show
 
 
-def _json(runs: "list[Standing]", notes: list[str], metric: str, question: dict[str, Any]) -> str:
-    about = {name: question[name] for name in ("mode", "delta", "min_points")}
-    return json_line({"metric": metric, **about, "runs": [asdict(run) for run in runs], "warnings": notes})
+def _json(runs: "list[Standing]", notes: list[str], asked: "Inferred", rule: dict[str, Any]) -> str:
+    about = {"metric": asked.metric, "mode": asked.mode, **rule, **asked.facts()}
+    return json_line({**about, "runs": [asdict(run) for run in runs], "warnings": notes})
 
 
-def _text(runs: "list[Standing]", notes: list[str], metric: str, mode: str) -> str:
+def _text(runs: "list[Standing]", notes: list[str], asked: "Inferred") -> str:
+    from lcx.cli.inference import told
+
     rows = [_HEADER]
     for run in runs:
         numbers = [as_text(x) for x in (run.last, run.best, run.final, run.low, run.high)]
@@ -119,5 +127,6 @@ def _text(runs: "list[Standing]", notes: list[str], metric: str, mode: str) -> s
         verdict = running if run.state == "running" else run.state
         rows.append([run.run, verdict, as_text(run.probability, 2), f"{run.step:g}/{run.horizon:g}", *numbers, run.reason])
     going = sum(run.state == "running" for run in runs)
-    head = f"{metric} ({mode}): {len(runs)} run{'s' if len(runs) > 1 else ''}, {going} running, {sum(run.stop for run in runs)} to stop"
-    return "\n".join([head, as_columns(rows, _LEFT), *(f"warning: {note}" for note in notes)])
+    counts = f"{len(runs)} run{'s' * (len(runs) > 1)}, {going} running, {sum(run.stop for run in runs)} to stop"
+    head = f"{asked.metric} ({asked.mode}): {counts}"
+    return "\n".join([head, as_columns(rows, _LEFT), *told([asked]), *(f"warning: {note}" for note in notes)])

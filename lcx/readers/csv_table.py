@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def read(path: str | Path) -> "pd.DataFrame":
+def read(path: str | Path, *, step: str | None = None) -> "pd.DataFrame":
     """Reads the runs of a CSV file, separated by commas, semicolons, tabs or blanks.
 
     A column "run" names the runs, or each column is a run, as a panel of W&B exports them. If there are columns "metric" and "value", each
@@ -30,6 +30,7 @@ def read(path: str | Path) -> "pd.DataFrame":
 
     Args:
         path: the file.
+        step: column of the steps; default: recognised by its name.
 
     Returns:
         The table of :func:`lcx.readers.table.long_table`.
@@ -56,7 +57,7 @@ def read(path: str | Path) -> "pd.DataFrame":
         shown = ", ".join(f"{name!r} ({table[name].iloc[0]!r}, ...)" for name in table.columns[:8])
         raise ValueError(f"expected a column of numbers in {path}, got only words in {shown}; name the columns in the first line")
     sheet = Sheet(numbers, words, len(table), lambda row: lines[row] if lines else _line(text, row))
-    return to_table(unfold(sheet, list(table.columns)), path)
+    return to_table(unfold(sheet, list(table.columns)), path, step)
 
 
 def _named(text: str) -> str:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def read(path: str | Path) -> "pd.DataFrame":
+def read(path: str | Path, *, step: str | None = None) -> "pd.DataFrame":
     """Reads the runs of a JSON or JSONL file.
 
     Nested objects are flattened, their names joined by "/". What counts as step, and how runs are told apart: see
@@ -26,6 +26,7 @@ def read(path: str | Path) -> "pd.DataFrame":
 
     Args:
         path: the file.
+        step: column of the steps; default: recognised by its name.
 
     Returns:
         The table of :func:`lcx.readers.table.long_table`.
@@ -47,7 +48,7 @@ def read(path: str | Path) -> "pd.DataFrame":
         )
     if any(type(value) is dict for value in chain.from_iterable(row.values() for row in rows)):
         rows = [flat(row) for row in rows]
-    return to_table(sheet(rows, lines), path)
+    return to_table(sheet(rows, lines), path, step)
 
 
 def sheet(rows: list[dict[str, Any]], lines: list[int] | None) -> Sheet:

@@ -8,6 +8,8 @@ import re
 import sys
 import tempfile
 import warnings
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def read(path: str | Path, format: str | None = None) -> "pd.DataFrame":
+def read(path: str | Path, format: str | None = None, *, step: str | None = None) -> "pd.DataFrame":
     """Reads the runs of a log, or of every log in a folder and its subfolders.
 
     A run in a folder is named by its path from that folder: the path of its file, or of the folder of its file if the tool fixes the name
@@ -37,10 +39,12 @@ def read(path: str | Path, format: str | None = None) -> "pd.DataFrame":
         path: file or folder, or "-" for standard input; for "mlflow", "optuna" and "wandb" also an address (see their readers).
         format: one of ``lcx.readers.FORMATS``, or the name given to :func:`lcx.readers.register`; default: recognised from the content. In
             a folder, only logs of this format are read.
+        step: column of the steps, of tables and JSON; default: recognised by its name.
 
     Returns:
         A table with a row per point: run and metric (str), step (> 0), value (float, may be NaN), and time (seconds) if a log has it,
-        sorted by run, metric and step. ``attrs`` may hold horizon, state and mode, each {run: value}.
+        sorted by run, metric and step. ``attrs`` may hold horizon, state, mode, counter (the column of the steps) and steps_per_epoch, each
+        {run: value}.
 
     Raises:
         FileNotFoundError: the path does not exist.
@@ -50,15 +54,15 @@ def read(path: str | Path, format: str | None = None) -> "pd.DataFrame":
     if format is not None and format not in names():
         raise ValueError(f"expected a format out of {', '.join(names())}, got {format!r}; choose one or leave it out")
     if str(path) == "-":
-        return _read_input(format)
+        return _read_input(format, step)
     where = Path(path)
     if format in ("mlflow", "optuna", "wandb") and not where.exists():
-        return reader(format)(str(path))
+        return _reader(format, step)(str(path))
     if not where.exists():
         raise FileNotFoundError(f"expected a file or folder, got {path}, which does not exist; correct the path or name the format")
     found = recognise(where)
     if where.is_dir() and (found is None or format not in (None, found)):
-        return _read_folder(where, format)
+        return _read_folder(where, format, step)
     found = format or found or recognise_plain(where)
     if found is None:
         with where.open("rb") as opened:
@@ -67,25 +71,35 @@ def read(path: str | Path, format: str | None = None) -> "pd.DataFrame":
             f"expected a log in one of the formats {', '.join(names())}, got {where}, which starts with {start!r}; "
             "name its format or export it as CSV with a step column"
         )
-    return reader(found)(where)
+    return _reader(found, step)(where)
 
 
-def _read_input(format: str | None) -> "pd.DataFrame":
+def _reader(format: str, step: str | None) -> Callable[[Any], "pd.DataFrame"]:
+    """What reads a log of this format, by the column ``step`` if one is named."""
+    found: Any = reader(format)
+    if step is None:
+        return found
+    if format not in ("csv", "jsonl"):
+        raise ValueError(f"expected a table or JSON to have a step column {step!r}, got a log in the format {format}; leave the column out")
+    return partial(found, step=step)
+
+
+def _read_input(format: str | None, step: str | None) -> "pd.DataFrame":
     """The runs in standard input, which is text, by way of a file."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "stdin")
         path.write_text(sys.stdin.read(), "utf-8")
-        return read(path, format)
+        return read(path, format, step=step)
 
 
-def _read_folder(root: Path, format: str | None) -> "pd.DataFrame":
+def _read_folder(root: Path, format: str | None, step: str | None) -> "pd.DataFrame":
     import pandas as pd
 
     tables, attrs, faults = [], {}, []
     for where, (found, path) in logs_in(root, format).items():
         name = where.resolve().name if where == root else where.relative_to(root).as_posix()
         try:
-            table: Any = reader(found)(path)
+            table: Any = _reader(found, step)(path)
         except (ValueError, ImportError) as error:
             faults.append(error)
             continue

@@ -36,12 +36,14 @@ def planned_end(settings: dict[str, float], counter: str | None, epoch: float | 
 
     Args:
         settings: {name: number}.
-        counter: name of what counts the steps; None if it has none.
+        counter: name of what counts the steps; None if it has none, "row" if the rows of the log are counted.
         epoch: steps in an epoch, if the log has both.
 
     Returns:
         None if no setting tells it in the unit of the steps, or several do and disagree.
     """
+    if counter == "row":
+        return None
     in_epochs = counter is not None and "epoch" in counter.lower()
     units = {EPOCHS: 1.0} if in_epochs else {STEPS: 1.0} | ({EPOCHS: epoch} if epoch else {})
     for names, unit in units.items():

@@ -34,7 +34,7 @@ class Sheet(NamedTuple):
     line: Callable[[int], int] = lambda row: row + 1
 
 
-def to_table(sheet: Sheet, path: Path) -> "pd.DataFrame":
+def to_table(sheet: Sheet, path: Path, step_name: str | None = None) -> "pd.DataFrame":
     """The long table of a sheet.
 
     The step is the counter (step, epoch, ...) that most rows have, unless it starts again in every epoch; without any, the rows of each
@@ -42,8 +42,13 @@ def to_table(sheet: Sheet, path: Path) -> "pd.DataFrame":
     "value". Where the steps start again from the first, a second run begins. In a metrics.csv with epoch and step, as Lightning writes it,
     both count from zero if the epoch does.
 
+    Args:
+        sheet: the rows.
+        path: the log.
+        step_name: the column of the steps; default: as above.
+
     Raises:
-        ValueError: no number is left.
+        ValueError: no number is left, or there is no such column.
     """
     import numpy as np
     import pandas as pd
@@ -53,7 +58,7 @@ def to_table(sheet: Sheet, path: Path) -> "pd.DataFrame":
     key = next((name for name in RUNS if name in sheet.words), None)
     run: Any = pd.Categorical(sheet.words[key] if key else np.zeros(sheet.rows, int))
     run = run if key else run.rename_categories([run_name(path)])
-    counter = step_column(sheet, run.codes)
+    counter = step_column(sheet, run.codes) if step_name is None else _named(step_name, sheet, path)
     clock = next((names[name] for name in TIMES if name in names), None)
     step = _steps(sheet, counter, run.codes)
     epoch = names.get("epoch")
@@ -65,9 +70,30 @@ def to_table(sheet: Sheet, path: Path) -> "pd.DataFrame":
     if clock is not None:
         points["time"] = sheet.numbers[clock].values[row]
     points = split(points, row, sheet.line, path)
-    return long_table(
-        points, path, zero_based="log", attrs={"horizon": _horizons(sheet, counter, points)}, line=lambda at: sheet.line(int(row[at]))
-    )
+    attrs: dict[str, Any] = {"horizon": _horizons(sheet, counter, points)}
+    runs = [str(name) for name in points["run"].unique()]
+    attrs["counter"] = dict.fromkeys(runs, counter or "row")
+    if epoch not in (None, counter) and (length := _steps_per_epoch(step, sheet.numbers[epoch].values)):
+        attrs["steps_per_epoch"] = dict.fromkeys(runs, length)
+    return long_table(points, path, zero_based="log", attrs=attrs, line=lambda at: sheet.line(int(row[at])))
+
+
+def _named(name: str, sheet: Sheet, path: Path) -> str:
+    found = [column for column in sheet.numbers if column.lower() == name.lower()]
+    if not found:
+        raise ValueError(f"expected a column of numbers out of {', '.join(sheet.numbers)} in {path}, got {name!r} for the steps; name one")
+    return name if name in found else found[0]
+
+
+def _steps_per_epoch(step: "np.ndarray", epoch: "np.ndarray") -> float | None:
+    """The number of steps that every finished epoch had; None if they differ, or none has finished."""
+    import numpy as np
+    import pandas as pd
+
+    ends: Any = pd.Series(step).groupby(epoch - np.nanmin(epoch)).max()
+    done = ends[:-1] + (np.nanmin(step) == 0)
+    lengths = (done / (done.index + 1)).unique()
+    return float(lengths[0]) if len(lengths) == 1 and float(lengths[0]).is_integer() else None
 
 
 def step_column(sheet: Sheet, run: "np.ndarray") -> str | None:

@@ -81,7 +81,9 @@ def test_the_table_shows_the_last_step_and_the_picture_is_written(run, expected,
 )
 def test_csv_json_and_standard_input_are_read(run, text):
     text = "acc\n" + text if text.startswith("0.3") else text
-    code, out, err = run("predict", "-", "--horizon", "10", "--mode", "max", "--at", "5,10", "--json", "--device", "cpu", stdin=text)
+    free = ["--lower", "-inf", "--upper", "inf"]  # whatever the name of the metric
+    options = ["--horizon", "10", "--mode", "max", "--at", "5,10", "--json", "--device", "cpu"]
+    code, out, err = run("predict", "-", *options, *free, stdin=text)
     assert code == 0, err
     alone = lcx.predict([0.3, 0.4, 0.5], horizon=10, mode="max", at=[5, 10], device="cpu")
     np.testing.assert_allclose([row["mean"] for row in json.loads(out)["at"]], alone.mean, rtol=1e-6)
@@ -91,10 +93,10 @@ def test_csv_json_and_standard_input_are_read(run, text):
     ("arguments", "words"),
     [
         (["predict", "missing.csv", "--horizon", "9", "--mode", "max"], "missing.csv"),
-        (["predict", "BINARY", "--horizon", "9", "--mode", "max"], "text file"),
-        (["predict", "PROSE", "--horizon", "9", "--mode", "max"], "numeric column"),
+        (["predict", "BINARY", "--horizon", "9", "--mode", "max"], "binary"),
+        (["predict", "PROSE", "--horizon", "9", "--mode", "max"], "prose"),
         (["predict", str(CURVE), "--horizon", "200", "--mode", "max", "--column", "loss"], "loss"),
-        (["predict", str(CURVE.with_name("digits_loss.csv")), "--horizon", "200", "--mode", "min"], "to choose from"),
+        (["predict", str(CURVE.with_name("digits_loss.csv")), "--horizon", "200", "--at", "150"], "--metric loss"),
         (["predict", str(CURVE), "--horizon", "50", "--mode", "max"], "horizon"),
         (["predict", str(CURVE), "--horizon", "200", "--mode", "most"], "mode"),
         (["predict", str(CURVE), "--horizon", "200", "--mode", "max", "--at", "150,x"], "--at"),
@@ -174,7 +176,7 @@ def test_mcmc_that_has_not_converged_warns_once_and_answers(run):
     code, out, err = run(*MCMC, "--draws", "4")
     assert code == 0
     assert out.splitlines()[-1].startswith("smc: 16 draws")
-    assert [line.startswith("warning: curve 0: ESS") for line in err.splitlines()] == [True]
+    assert [line.startswith("warning: accuracy: ESS") for line in err.splitlines()] == [True]
 
 
 def test_info_names_the_models(run):

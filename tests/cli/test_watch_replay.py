@@ -278,8 +278,8 @@ def test_a_terminal_is_redrawn_in_place(run, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["watch", "LOGS", "--metric", "accuracy", "--mode", "max", "--horizon", "40"], "['acc', 'loss'], got 'accuracy'"),
-        (["watch", "LOGS", "--metric", "acc", "--mode", "max"], "last step of a full run"),
+        (["watch", "LOGS", "--metric", "accuracy", "--mode", "max", "--horizon", "40"], "out of acc, loss, got 'accuracy'"),
+        (["watch", "LOGS", "--metric", "acc", "--mode", "max"], "--horizon N"),
         (["watch", "LOGS", "--metric", "acc", "--mode", "up", "--horizon", "40"], "'up'"),
         (["watch", "LOGS", "--metric", "acc", "--mode", "max", "--horizon", "-1"], "-1"),
         (["watch", "LOGS", "--metric", "acc", "--mode", "max", "--horizon", "40", "--delta", "1"], "got 1.0"),
@@ -411,7 +411,7 @@ def test_unfinished_runs_are_said_and_left_out_or_used(run, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--metric", "f1"], "['acc', 'loss'], got 'f1'"),
+        (["--metric", "f1"], "out of acc, loss, got 'f1'"),
         (["--mode", "up"], "'up'"),
         (["--horizon", "60"], "3 or more finished runs of acc, got 0"),
         (["--horizon", "30"], "by their horizon"),

@@ -41,7 +41,7 @@ def test_encodings(log, curve, encoding):
 def test_a_part_of_a_whole_tells_the_horizon(log, curve):
     table = log("log.csv", "epoch,loss\n1/40,0.5\n2/40,0.4\n")
     assert curve(table, "loss") == {1: 0.5, 2: 0.4}
-    assert table.attrs == {"horizon": {"log.csv": 40.0}}
+    assert table.attrs["horizon"] == {"log.csv": 40.0}
 
 
 def test_a_cell_that_is_no_number_is_named(log, curve):

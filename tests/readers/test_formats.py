@@ -331,7 +331,9 @@ def folder(tmp_path):
 def test_a_folder_is_walked_and_runs_are_named_by_their_path(folder):
     table = read(folder)
     assert list(table["run"].unique()) == ["a/version_0", "hf", "keras.csv", "long.csv/x", "long.csv/y", "tb/fold_0"]
-    assert table.attrs == {"horizon": {"hf": 60.0}}
+    assert table.attrs["horizon"] == {"hf": 60.0}
+    assert table.attrs["counter"] == {"a/version_0": "step", "keras.csv": "epoch", "long.csv/x": "step", "long.csv/y": "step"}
+    assert table.attrs["steps_per_epoch"] == {"a/version_0": 100.0}
     assert curve(table, "train_loss", "a/version_0")[50] == 0.9
     assert table.equals(table.sort_values(["run", "metric", "step"], ignore_index=True))
     assert set(read(folder, "tensorboard")["run"]) == {"a/version_0", "tb/fold_0"}

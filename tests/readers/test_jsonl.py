@@ -44,7 +44,7 @@ def test_words_in_json_are_numbers_only_if_a_whole_key_is(log, curve):
 def test_a_column_of_planned_steps_is_the_horizon(log):
     rows = [{"current_steps": step, "total_steps": 30, "loss": 1 / step} for step in (10, 20)]
     table = log("out/trainer_log.jsonl", "\n".join(map(json.dumps, rows)))
-    assert table.attrs == {"horizon": {"out": 30.0}}
+    assert table.attrs["horizon"] == {"out": 30.0}
     assert list(table["step"].unique()) == [10, 20]
 
 

@@ -1,0 +1,164 @@
+"""The question about one curve of a log, as ``lcx predict`` and ``lcx mcmc`` ask it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lcx.cli.choice import best_metric, listed, metric_of, metrics_of, one_of, typed
+from lcx.cli.forecasts import Curve, curves_of, others_of
+from lcx.cli.inference import Inferred, infer
+from lcx.cli.many_runs import read_runs
+
+
+@dataclass
+class Asked:
+    """What the user asks of a log.
+
+    Attributes:
+        path: the log.
+        command: "predict" or "mcmc", for messages.
+        run, metric, step, format: the user's choices, None for none.
+        upto: points after this step are ignored.
+        mode, horizon, lower, upper: the user's, None to infer them.
+    """
+
+    path: str
+    command: str
+    run: str | None = None
+    metric: str | None = None
+    step: str | None = None
+    format: str | None = None
+    upto: float | None = None
+    mode: str | None = None
+    horizon: float | None = None
+    lower: float | None = None
+    upper: float | None = None
+    notes: list[str] = field(default_factory=list)
+
+    def read(self) -> tuple[Any, list[str], list[Inferred]]:
+        """The long table, the runs asked for, and the questions about their metrics, completed as far as the log tells.
+
+        Raises:
+            ValueError, OSError, ImportError: the log cannot be read, or there is no such run or metric, or no point is left.
+        """
+        whole, self.notes = read_runs(self.path, self.format, self.step)
+        names = list(dict.fromkeys(map(str, whole["run"])))
+        runs = names if self.run is None else [one_of(self.run, names, "run")]
+        mine = whole["run"].isin(runs)
+        metrics = metrics_of(whole[mine]) if self.metric is None else [metric_of(whole[mine], self.metric, self.command, self.path)]
+        table = whole if self.upto is None else whole[~mine | (whole["step"] <= self.upto)]
+        seen = table[table["run"].isin(runs) & table["metric"].isin(metrics)]
+        if seen.empty:
+            first = whole["step"][mine & whole["metric"].isin(metrics)].min()
+            raise ValueError(f"expected points up to step {self.upto:g}, got none before step {first:g}; raise --upto")
+        told = {"mode": self.mode, "horizon": self.horizon, "lower": self.lower, "upper": self.upper}
+        table.attrs = whole.attrs
+        return table, runs, [infer(table, self.path, metric, **told, whole=whole) for metric in metrics if metric in set(seen["metric"])]
+
+    def complete(self, asked: Inferred, runs: Sequence[str]) -> Inferred:
+        """The question, if nothing is missing in it.
+
+        Raises:
+            ValueError: its direction or the horizon of a run is not known; the message says which, and what to type.
+        """
+        way, end = asked.mode is None, any(run not in asked.horizons for run in runs)
+        if not way and not end:
+            return asked
+        missing = [what for what, lacks in (("the last step of the run", end), (f"whether larger {asked.metric} is better", way)) if lacks]
+        more = {"run": self.run, "metric": self.metric and asked.metric, "horizon": "N" if end else None, "mode": "max" if way else None}
+        command = typed(self.command, self.path, **more) + (", or --mode min" if way else "")
+        raise ValueError(f"expected {' and '.join(missing)}, which {shown(self.path)} does not tell; type: {command}")
+
+    def about(self, table: Any, whole: Any = None, *, longest: bool = False) -> Inferred:
+        """The question about all runs of a log that have the metric; the horizons are in ``table.attrs`` afterwards.
+
+        Args:
+            table: the long table, perhaps cut off.
+            whole: before it was cut off.
+            longest: the longest run tells the horizon of runs whose log does not.
+
+        Raises:
+            ValueError: as in :meth:`complete`, or the metric is not known.
+        """
+        metric = metric_of(table, self.metric, self.command, self.path)
+        told = {"mode": self.mode, "horizon": self.horizon, "lower": self.lower, "upper": self.upper}
+        asked = infer(table, self.path, metric, **told, whole=whole, longest=longest)
+        self.complete(asked, list(map(str, table["run"][table["metric"] == metric].unique())))
+        table.attrs = {**table.attrs, "horizon": {**table.attrs.get("horizon", {}), **asked.horizons}}
+        return asked
+
+    def one(self) -> "OneCurve":
+        """The only curve that can be meant.
+
+        Raises:
+            ValueError: there are several, or as in :meth:`read` and :meth:`complete`.
+        """
+        table, runs, questions = self.read()
+        self.refuse_many(runs, questions)
+        return OneCurve.of(table, runs[0], self.complete(questions[0], runs))
+
+    def refuse_many(self, runs: Sequence[str], questions: Sequence[Inferred]) -> None:
+        """Raises ValueError if there are several curves to choose from; the message says which, and what to type."""
+        names = [one.metric for one in questions]
+        if len(runs) > 1 or len(names) > 1:
+            run = runs[0] if len(runs) > 1 else self.run
+            command = typed(self.command, self.path, run=run, metric=best_metric(names) if len(names) > 1 else self.metric)
+            raise ValueError(f"expected one curve, got {len(runs)} run(s) with {listed(names)} in {shown(self.path)}; type: {command}")
+
+
+def shown(path: str) -> str:
+    """A path as a message names it."""
+    return "standard input" if path == "-" else Path(path).name or path
+
+
+@dataclass
+class OneCurve:
+    """One curve and its question.
+
+    Attributes:
+        run: its name.
+        asked: metric, direction, bounds and horizon.
+        curve: steps and values, user's units; finite.
+        others: the other runs of the log with this metric.
+        notes: sentences about values that are not read.
+    """
+
+    run: str
+    asked: Inferred
+    curve: Curve
+    others: list[Curve]
+    notes: list[str]
+
+    @classmethod
+    def of(cls, table: Any, run: str, asked: Inferred) -> "OneCurve":
+        """The curve in a long table.
+
+        Raises:
+            ValueError: no value is finite, or the run has reached its horizon.
+        """
+        curves, notes = curves_of(table, asked.metric)
+        if run not in curves:
+            raise ValueError(f"expected a finite value of {asked.metric} in {run}, got none; choose another with --metric")
+        steps, values = curves[run]
+        mine = [note for note in notes if note.startswith(f"{asked.metric} of {run}:")]
+        if steps[-1] >= asked.horizons[run]:
+            source = f", from {asked.by['horizon']}" if "horizon" in asked.by else ""
+            raise ValueError(
+                f"expected a run that ends before its horizon {asked.horizons[run]:g}{source}, got {run} with {asked.metric} "
+                f"{values[-1]:.4g} at step {steps[-1]:g}; give a larger --horizon, or with --upto a step to look back from"
+            )
+        return cls(run, asked, curves[run], others_of(curves, run, asked), mine)
+
+    def question(self, at: str | None) -> dict[str, Any]:
+        """The arguments of ``lcx.predict`` and ``lcx.mcmc``, without others."""
+        steps, values = self.curve
+        ask = {"horizon": self.asked.horizons[self.run], "mode": self.asked.mode, "bounds": self.asked.bounds}
+        return {"values": values, "steps": steps, "at": None if at is None else _numbers(at), **ask}
+
+
+def _numbers(text: str) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError as error:
+        raise ValueError(f"expected --at as numbers separated by commas, got {text!r}; write for example --at 50,100") from error
