@@ -4,15 +4,21 @@ import os
 from pathlib import Path
 
 from lcx.readers import sb3, tensorboard
-from lcx.readers.formats import recognise
+from lcx.readers.formats import reason_against, recognise
 from lcx.readers.table import FIXED_NAMES, place
 
 _ENDINGS = (".csv", ".tsv", ".txt", ".log", ".json", ".jsonl", ".ndjson", ".db", ".sqlite", ".sqlite3", ".npz", ".wandb")
+_WHOLE = ("metrics.json", "metrics.jsonl", "scalars.json")  # of a run that has a folder of its own
 
 
-def logs_in(root: Path, format: str | None) -> dict[Path, tuple[str, Path]]:
-    """For each log in a folder and its subfolders, keyed by the file or folder that names it: the format, and what to read."""
+def logs_in(root: Path, format: str | None) -> tuple[dict[Path, tuple[str, Path]], dict[Path, str]]:
+    """The logs in a folder and its subfolders, and the files that look like logs and are none.
+
+    Returns:
+        For each log, keyed by the file or folder that names it: the format, and what to read. For each other file: why it is none.
+    """
     logs: dict[Path, tuple[str, Path]] = {}
+    left: dict[Path, str] = {}
     known: set[tuple[str, Path]] = set()
     for at, below, files in os.walk(root):
         folder = Path(at)
@@ -25,6 +31,8 @@ def logs_in(root: Path, format: str | None) -> dict[Path, tuple[str, Path]]:
             if not ("tfevents" in path.name or path.suffix.lower() in _ENDINGS) or _repeats(path, logs, known):
                 continue
             found = recognise(path)
+            if found is None and format is None and (reason := reason_against(path)) is not None:
+                left[path] = reason
             if found is None or format not in (None, found):
                 continue
             log = _whole(path, found, root)
@@ -32,7 +40,19 @@ def logs_in(root: Path, format: str | None) -> dict[Path, tuple[str, Path]]:
                 continue
             known.add((found, log))
             logs[_free(place(log), path, root, logs)] = (found, log)
-    return logs
+    repeated = [] if format else [where for where, log in logs.items() if log[0] == "text" and _told_otherwise(log[1], logs)]
+    left |= {logs.pop(where)[1]: "text beside another log of the run" for where in repeated}
+    return logs, left
+
+
+def _told_otherwise(path: Path, logs: dict[Path, tuple[str, Path]]) -> bool:
+    """Whether a tool that prints a text log writes the same into a log beside it, which names the whole folder or this file."""
+    for where, (found, log) in logs.items():
+        folder = log if log.is_dir() else log.parent
+        whole = where.is_dir() or log.name in _WHOLE
+        if found != "text" and ((whole and path.parent in (folder, folder.parent)) or log.name.startswith(f"{path.name}.")):
+            return True
+    return False
 
 
 def _whole(path: Path, found: str, root: Path) -> Path:

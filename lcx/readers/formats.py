@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from lcx.readers import catboost, dvclive, mlflow, sacred, wandb
 from lcx.readers.encodings import decode
-from lcx.readers.recognition import plain, recognise_text
+from lcx.readers.recognition import plain, recognise_text, why_not
 from lcx.readers.table import long_table, run_name
 
 if TYPE_CHECKING:
@@ -105,6 +105,12 @@ def recognise_plain(path: Path) -> str | None:
     """The format of a file that says nothing of steps, as far as its content tells."""
     with path.open("rb") as opened:
         return plain(decode(opened.read(_HEAD)) or "")
+
+
+def reason_against(path: Path) -> str | None:
+    """Why a file that is not recognised is no log; None if it is plainly another thing."""
+    with path.open("rb") as opened:
+        return why_not(path.suffix.lower(), decode(opened.read(_HEAD)))
 
 
 def _recognise_database(path: Path) -> str | None:

@@ -20,6 +20,8 @@ from lcx.readers.table import run_name
 if TYPE_CHECKING:
     import pandas as pd
 
+_MOST = 5  # files that a warning names for one reason
+
 
 def read(path: str | Path, format: str | None = None, *, step: str | None = None) -> "pd.DataFrame":
     """Reads the runs of a log, or of every log in a folder and its subfolders.
@@ -30,7 +32,8 @@ def read(path: str | Path, format: str | None = None, *, step: str | None = None
     What one training wrote into several files is one run: TensorBoard's train/ and validation/, the checkpoints of Hugging Face, the
     environments of Stable-Baselines3 (0.monitor.csv, 1.monitor.csv, ...). What repeats another log of the same run is not read: event files
     beside it or below a Trainer's folder, Ray's result.json, OpenMMLab's second file, LLaMA-Factory's trainer_log.jsonl or the checkpoints
-    beside it. Hidden folders are not read. A log that cannot be read is left out with a warning.
+    beside it. Hidden folders are not read. Left out, and named in one warning with the reasons, are logs that cannot be read, tables and
+    JSON that count no steps, and the text log beside another log of the same run.
 
     A table or JSON that is named itself is read even if no column counts the steps: its rows are then steps 1, 2, .... In a folder it is
     no log.
@@ -96,7 +99,8 @@ def _read_folder(root: Path, format: str | None, step: str | None) -> "pd.DataFr
     import pandas as pd
 
     tables, attrs, faults = [], {}, []
-    for where, (found, path) in logs_in(root, format).items():
+    logs, left = logs_in(root, format)
+    for where, (found, path) in logs.items():
         name = where.resolve().name if where == root else where.relative_to(root).as_posix()
         try:
             table: Any = _reader(found, step)(path)
@@ -112,13 +116,25 @@ def _read_folder(root: Path, format: str | None, step: str | None) -> "pd.DataFr
         missing = next((error for error in faults if isinstance(error, ImportError)), None)
         if missing is not None:
             raise missing
-        came = f"{len(faults)} that cannot be read ({faults[0]})" if faults else "none"
+        came = f"{len(faults)} that cannot be read ({faults[0]})" if faults else f"none, but {_named(left, root)}" if left else "none"
         raise ValueError(f"expected logs in one of the formats {', '.join(names())} in {root}, got {came}; give the folder of the runs")
-    for reason in dict.fromkeys(map(str, faults)):  # a missing package is named once, not for each of its files
-        warnings.warn(f"left out: {reason}", stacklevel=3)
+    said = list(dict.fromkeys(map(str, faults)))  # a missing package is named once, not for each of its files
+    if said or left:
+        more = [f"{len(said) - _MOST} more that cannot be read"] if len(said) > _MOST else []
+        parts = [*said[:_MOST], *more, *([_named(left, root)] if left else [])]
+        warnings.warn(f"left out: {'; '.join(parts)}", stacklevel=3)
     table = pd.concat(tables, ignore_index=True).sort_values(["run", "metric", "step"], ignore_index=True)
     table.attrs = attrs
     return table
+
+
+def _named(left: dict[Path, str], root: Path) -> str:
+    """Files that are no logs, by the reason."""
+    parts = []
+    for reason in dict.fromkeys(left.values()):
+        files = [path.relative_to(root).as_posix() for path, why in left.items() if why == reason]
+        parts.append(", ".join(files[:_MOST]) + (f" and {len(files) - _MOST} more" if len(files) > _MOST else "") + f" ({reason})")
+    return ", ".join(parts)
 
 
 def _within(name: str, run: str, own: str) -> str:

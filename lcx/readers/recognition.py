@@ -6,10 +6,10 @@ from itertools import pairwise
 from typing import Any
 
 from lcx.readers.jsonl import flat
-from lcx.readers.table import COUNTERS
+from lcx.readers.table import COUNTERS, RUNS
 from lcx.readers.text_log import is_log
 
-_SETTINGS = ("epochs", "steps", "iterations", "total_timesteps", "tokens", "samples", "size")  # counters, but alone a setting
+_SETTINGS = ("epochs", "steps", "iterations", "total_timesteps", "tokens", "samples", "size")  # counters, if their numbers rise
 
 
 def recognise_text(text: str, end: str = "") -> str | None:
@@ -19,11 +19,47 @@ def recognise_text(text: str, end: str = "") -> str | None:
         return "sb3"
     if text[:1] in ("{", "[") and (found := _recognise_json(text)):
         return found
-    first = next((line for line in text.splitlines() if line.strip() and not re.match(r"#\W*$|#[{]", line)), "").lstrip("# ")
-    columns = {cell.strip().strip('"').lower() for separator in ",;\t" for cell in first.split(separator)}
-    if columns & set(COUNTERS):
+    if _is_table(text):
         return "csv"
     return "text" if is_log(text) or is_log(end) else None
+
+
+def _is_table(text: str) -> bool:
+    """Whether a table with a counter begins so. Names that a data set may have too count only if their numbers rise."""
+    lines = [line for line in text.splitlines() if line.strip() and not re.match(r"#\W*$|#[{]", line)][:100]
+    header = lines[0].lstrip("# ") if lines else ""
+    separator = max(",;\t", key=header.count)
+    names = [cell.strip().strip('"').lower() for cell in header.split(separator)]
+    if set(names) & (set(COUNTERS) - set(_SETTINGS)):
+        return True
+    rows = [line.split(separator) for line in lines[1:]]
+    several = bool(set(names) & set(RUNS))
+    return any(several or _rise([row[at] for row in rows if at < len(row)]) for at, name in enumerate(names) if name in _SETTINGS)
+
+
+def _rise(cells: list[Any]) -> bool:
+    """Whether these are numbers that rise."""
+    try:
+        numbers = [float(str(cell).strip(' "').partition("/")[0]) for cell in cells]
+    except ValueError:
+        return False
+    return len(numbers) > 1 and numbers[0] < numbers[-1] and all(a <= b for a, b in pairwise(numbers))
+
+
+def why_not(ending: str, text: str | None) -> str | None:
+    """Why a file that begins so is no log; None if it is plainly another thing, such as a configuration or prose.
+
+    Args:
+        ending: of the file's name.
+        text: its beginning, None if it is no text.
+    """
+    if text is None:
+        return "no text" if ending in (".csv", ".tsv", ".jsonl", ".ndjson", ".log") else None
+    if ending in (".csv", ".tsv"):
+        return "no column counts the steps" if text.strip() else "empty"
+    if ending in (".jsonl", ".ndjson") or (ending == ".json" and re.match(r"\s*\[\s*[\[{\d.-]", text)):
+        return "no key counts the steps" if text.strip() else "empty"
+    return "no lines with a step and a number" if ending == ".log" else None
 
 
 def plain(text: str) -> str | None:
@@ -47,8 +83,10 @@ def _recognise_json(text: str) -> str | None:
     rows = list(_rows(text))
     if any("op_code" in row for row in rows):
         return "optuna"
-    counters = set(COUNTERS) - set(_SETTINGS if len(rows) == 1 else ())
-    if any(name.lower() in counters for row in rows for name in row):
+    names = {name for row in rows for name in row}
+    if {name.lower() for name in names} & (set(COUNTERS) - set(_SETTINGS)):
+        return "jsonl"
+    if any(_rise([row[name] for row in rows if name in row]) for name in names if name.lower() in _SETTINGS):
         return "jsonl"
     return "jsonl" if any(map(_are_lists, rows)) else None
 

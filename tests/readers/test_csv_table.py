@@ -58,12 +58,6 @@ def test_a_size_is_a_step_only_if_it_rises(log, curve):
     assert curve(log("log.csv", "size,acc\n20,0.1\n10,0.2\n"), "acc") == {1: 0.1, 2: 0.2}
 
 
-def test_a_table_that_counts_nothing_is_no_log_of_a_folder(tmp_path):
-    (tmp_path / "log.csv").write_text("epoch,loss\n1,2\n")
-    (tmp_path / "people.csv").write_text(",age\n0,3\n1,4\n")
-    assert set(read(tmp_path)["run"]) == {"log.csv"}
-
-
 def test_a_second_training_in_a_file_is_a_second_run(log, curve):
     with pytest.warns(UserWarning, match=r"the steps of log\.csv start again in line 5; read as further runs log\.csv \(2\)$"):
         table = log("log.csv", "epoch,loss\n1,3\n2,2\nepoch,loss\n1,4\n2,3\n3,2\n")

@@ -329,7 +329,8 @@ def folder(tmp_path):
 
 
 def test_a_folder_is_walked_and_runs_are_named_by_their_path(folder):
-    table = read(folder)
+    with pytest.warns(UserWarning, match=r"^left out: people\.csv \(no column counts the steps\)$"):
+        table = read(folder)
     assert list(table["run"].unique()) == ["a/version_0", "hf", "keras.csv", "long.csv/x", "long.csv/y", "tb/fold_0"]
     assert table.attrs["horizon"] == {"hf": 60.0}
     assert table.attrs["counter"] == {"a/version_0": "step", "keras.csv": "epoch", "long.csv/x": "step", "long.csv/y": "step"}
@@ -407,6 +408,8 @@ def test_the_command_lists_runs(run, folder):
     rows = {(row["run"], row["metric"]): row for row in answer["runs"]}
     assert code == 0
     assert len(answer["warnings"]) == 1
+    assert "line 2" in answer["warnings"][0]
+    assert answer["warnings"][0].endswith("; people.csv (no column counts the steps)")
     assert err.startswith("warning: left out: ")
     expected = {"points": 3, "first_step": 1, "last_step": 3, "last": None, "lowest": 0.5, "highest": 0.6}
     assert rows["keras.csv", "accuracy"].items() >= expected.items()

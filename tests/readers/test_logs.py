@@ -3,9 +3,10 @@
 import json
 import sys
 
+import pandas as pd
 import pytest
 
-from lcx.readers import read
+from lcx.readers import formats, read, register
 
 
 def write(path, text):
@@ -74,3 +75,55 @@ def test_the_second_file_of_openmmlab_is_not_another_run(tmp_path):
     table = read(tmp_path)
     assert list(table["run"]) == ["20260102_030405"] * 2
     assert set(read(tmp_path / "20260102_030405" / "vis_data" / "scalars.json")["run"]) == {"20260102_030405"}
+
+
+def test_a_folder_of_mixed_files_says_what_was_left_out_and_why(tmp_path):
+    write(tmp_path / "a.csv", "epoch,loss\n1,3\n2,2\n")
+    write(tmp_path / "b.log", "epoch 1: loss 3\nepoch 2: loss 2\n")
+    write(tmp_path / "models.csv", "model,epochs,acc\nx,100,0.5\ny,50,0.6\n")  # settings of finished models, not steps
+    write(tmp_path / "sizes.csv", "size,acc\n20,0.5\n10,0.6\n")
+    write(tmp_path / "index.csv", ",age\n0,3\n1,4\n")
+    write(tmp_path / "data.jsonl", '{"text": "x", "tokens": 9}\n{"text": "y", "tokens": 5}\n')
+    write(tmp_path / "build.log", "Step 1/9 : FROM x\n")
+    write(tmp_path / "empty.csv", "")
+    for name in "cdefgh":
+        write(tmp_path / "broken" / f"{name}.csv", "epoch,acc\n1,2,3\n")
+    for name, text in {"config.json": '{"epochs": 9, "lr": 0.1}', "notes.txt": "all went well\n", "args.yaml": "lr: 1\n"}.items():
+        write(tmp_path / name, text)
+    with pytest.warns(UserWarning, match="left out: ") as said:
+        table = read(tmp_path)
+    assert sorted(table["run"].unique()) == ["a.csv", "b.log"]
+    (text,) = (str(warning.message) for warning in said)
+    assert text.count("expected 2 cells") == 5
+    assert text.endswith(
+        "; 1 more that cannot be read; build.log (no lines with a step and a number), data.jsonl (no key counts the steps), "
+        "empty.csv (empty), index.csv, models.csv, sizes.csv (no column counts the steps)"
+    )
+    assert not [name for name in ("config.json", "notes.txt", "args.yaml") if name in text]
+
+
+def test_the_text_log_beside_another_log_of_the_run_is_not_a_second_run(tmp_path):
+    text = "iter: 1 loss: 3.0\niter: 2 loss: 2.0\n"
+    rows = '{"iteration": 1, "loss": 3.0}\n{"iteration": 2, "loss": 2.0}\n'
+    write(tmp_path / "detectron" / "log.txt", text)
+    write(tmp_path / "detectron" / "metrics.json", rows)
+    write(tmp_path / "mm" / "20230101.log", text)
+    write(tmp_path / "mm" / "20230101.log.json", rows)
+    with pytest.warns(UserWarning, match=r"detectron/log\.txt, mm/20230101\.log \(text beside another log of the run\)"):
+        table = read(tmp_path)
+    assert len(table) == 4
+    assert set(read(tmp_path, "text")["run"]) == {"detectron/log.txt", "mm/20230101.log"}
+
+
+def test_a_format_of_ones_own_comes_first_and_has_no_name_of_ours(tmp_path, monkeypatch):
+    monkeypatch.setattr(formats, "_OWN", {})
+    write(tmp_path / "x.csv", "epoch,loss\n1,3\n")
+    register("mine", lambda path: path.suffix == ".csv", lambda path: pd.DataFrame({"metric": "m", "step": [0, 5], "value": [1, 2]}))
+    table = read(tmp_path)
+    assert table.to_dict("list") == {"run": ["x.csv"], "metric": ["m"], "step": [5], "value": [2]}
+    assert list(read(tmp_path / "x.csv", "csv")["value"]) == [3]
+    register("mine", lambda path: True, lambda path: pd.DataFrame({"value": [1]}))
+    with pytest.raises(ValueError, match=r"expected columns metric, step and value .*add"):
+        read(tmp_path / "x.csv", "mine")
+    with pytest.raises(ValueError, match="'csv', which lcx reads itself"):
+        register("csv", lambda path: True, lambda path: pd.DataFrame())
