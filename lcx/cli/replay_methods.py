@@ -19,6 +19,8 @@ from lcx.replay import (
     patience,
     predicted,
     speed_up,
+    studied,
+    studied_freeze_thaw,
     top_after_first,
     unit_of_regret,
 )
@@ -30,7 +32,7 @@ REFERENCE, PAUSING = "no stopping", "lcx freeze-thaw"
 
 def compare(
     task: Task,
-    chances: Chances,
+    asked: Chances | str,
     deltas: list[float],
     waits: list[int],
     *,
@@ -44,7 +46,7 @@ def compare(
 
     Args:
         task: the finished runs.
-        chances: the model's predictions of them.
+        asked: the model's predictions of each run alone; or the model, whose forecasts then read the runs seen by then.
         deltas: limits of the lcx rule.
         waits: points of patience.
         min_points: of a run before the first verdict of the lcx rule.
@@ -53,21 +55,27 @@ def compare(
         seed: of the shuffling.
         progress: show a bar.
     """
-    own = {f"lcx {x:g}": predicted(x, min_points=min_points, confirm=confirm) for x in deltas}
-    methods, rng = _methods(len(task), waits, own), np.random.default_rng(seed)
+    how, own, chances = {"min_points": min_points, "confirm": confirm}, dict[str, Method](), None
+    for x in deltas:
+        own[f"lcx {x:g}"] = studied(x, asked, **how) if isinstance(asked, str) else predicted(x, **how)
+    if isinstance(asked, str):
+        own[PAUSING] = studied_freeze_thaw(model=asked)
+    else:
+        own[PAUSING], chances = freeze_thaw(), asked
+    methods, rng = _methods(len(task), waits) | own, np.random.default_rng(seed)
     recorded = _compare(task, methods, [range(len(task))], chances)
     shuffles = [rng.permutation(len(task)).tolist() for _ in range(orders)]
     return recorded, _compare(task, methods, shuffles, chances, progress=progress) if orders else {}
 
 
-def _methods(runs: int, waits: list[int], own: dict[str, Method]) -> dict[str, Method]:
+def _methods(runs: int, waits: list[int]) -> dict[str, Method]:
     k = max(1, round(runs / 10))
     others: dict[str, Method] = {REFERENCE: no_stopping(), **{f"patience {k}": patience(k) for k in waits}}
-    return others | {"median rule": median_rule(), "ASHA": asha(), f"top {k} after 1": top_after_first(k)} | own | {PAUSING: freeze_thaw()}
+    return others | {"median rule": median_rule(), "ASHA": asha(), f"top {k} after 1": top_after_first(k)}
 
 
 def _compare(
-    task: Task, methods: dict[str, Method], orders: Sequence[Order], chances: Chances, *, progress: bool = False
+    task: Task, methods: dict[str, Method], orders: Sequence[Order], chances: Chances | None, *, progress: bool = False
 ) -> dict[str, Comparison]:
     """As ``lcx.replay.compare``, but each method ends when it has no run left to train, instead of spending a budget."""
     costs, listed = task.cost.sum() * np.arange(1, GRID + 1) / GRID, tqdm(methods.items(), "replay", disable=not progress)

@@ -2,7 +2,7 @@
 
 from lcx.replay.chances import Chances, forecast
 from lcx.replay.comparison import Comparison, compare, mean_regret, speed_up, standard_methods, unit_of_regret
-from lcx.replay.false_stops import becoming_best, delta_for
+from lcx.replay.false_stops import becoming_best, delta_for, delta_in_study
 from lcx.replay.methods import (
     Leg,
     Method,
@@ -16,6 +16,8 @@ from lcx.replay.methods import (
     no_stopping,
     patience,
     predicted,
+    studied,
+    studied_freeze_thaw,
     successive_halving,
     top_after_first,
 )
@@ -35,6 +37,7 @@ __all__ = [
     "becoming_best",
     "compare",
     "delta_for",
+    "delta_in_study",
     "first_points",
     "forecast",
     "freeze_thaw",
@@ -48,6 +51,8 @@ __all__ = [
     "replay",
     "speed_up",
     "standard_methods",
+    "studied",
+    "studied_freeze_thaw",
     "successive_halving",
     "task_from_table",
     "top_after_first",

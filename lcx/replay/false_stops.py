@@ -1,10 +1,14 @@
 """The limit that keeps the rate of false stops below a given one, found on the finished runs of a task."""
 
+from pathlib import Path
+
 import numpy as np
 from jaxtyping import Float
 
+from lcx.extrapolator import load
 from lcx.replay.chances import Chances
 from lcx.replay.task import Task
+from lcx.stopping.false_stops import scores_of
 from lcx.stopping.rules import calibrated_delta
 
 ORDERS = 40  # random orders in which the runs are taken to have come
@@ -61,4 +65,28 @@ def delta_for(task: Task, chances: Chances, rate: float, **looks: int) -> tuple[
         ValueError: rate outside (0, 1).
     """
     scores, _ = becoming_best(task, chances, **looks)
+    return calibrated_delta(scores, np.ones(len(scores), dtype=bool), rate)
+
+
+def delta_in_study(
+    task: Task, model: str | Path, rate: float, *, orders: int = ORDERS, seed: int = 1, min_points: int = 2
+) -> tuple[float, float]:
+    """The same for forecasts that read the runs before, each trained to its end.
+
+    Args:
+        task: as in :func:`delta_for`.
+        model: name or folder of a model with a reader.
+        rate: as in :func:`delta_for`.
+        orders: as in :func:`becoming_best`.
+        seed: of the orders.
+        min_points: values needed before the first look.
+
+    Returns:
+        As :func:`delta_for`.
+    """
+    generator, asked, scores = np.random.default_rng(seed), load(model, "cpu"), list[float]()
+    runs = [(task.steps[run][seen], task.values[run][seen]) for run, seen in enumerate(np.isfinite(task.values)) if seen.any()]
+    settings = {"horizon": float(task.horizon.max()), "mode": task.mode, "bounds": task.bounds, "min_points": min_points}
+    for _ in range(orders):
+        scores += scores_of(asked, [runs[i] for i in generator.permutation(len(runs))], **settings).tolist()
     return calibrated_delta(scores, np.ones(len(scores), dtype=bool), rate)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from lcx.extrapolator import Extrapolator, load
 from lcx.stopping.intake import as_bounds, as_horizon
@@ -102,11 +102,7 @@ def scores_of(
         peaks = np.maximum.accumulate(sign * values)
         if peaks[-1] > best > -math.inf:
             behind = int((peaks[:-1] < best).sum())  # peaks never fall
-            cuts = (
-                np.unique(np.geomspace(min_points, behind, min(LOOKS, behind - min_points + 1)).round().astype(int))
-                if behind >= min_points
-                else []
-            )
+            cuts = spaced(min_points, behind)
             scores.append(math.inf)
             if len(cuts):
                 at = horizon * np.arange(1, AHEAD + 1) / AHEAD
@@ -121,3 +117,10 @@ def scores_of(
                 scores[-1] = float(np.nanmax(answer.prob_better(sign * best), -1).min())
         best = max(best, float(peaks[-1]))
     return np.array(scores)
+
+
+def spaced(first: int, last: int) -> Int[np.ndarray, "C"]:
+    """At most LOOKS numbers of points from the first to the last, geometrically spaced; none if the last is smaller."""
+    return (
+        np.unique(np.geomspace(first, last, min(LOOKS, last - first + 1)).round().astype(int)) if last >= first else np.empty(0, dtype=int)
+    )

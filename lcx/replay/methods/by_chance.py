@@ -46,7 +46,7 @@ class predicted:
             chance = chances.of(run, task.sign * goal, self.what)
             agreed = (chance <= self.delta) & (self.own | (peaks < best))
             agreed[: self.min_points - 1] = agreed[-1] = False
-            agreed = _in_a_row(agreed, self.confirm)
+            agreed = in_a_row(agreed, self.confirm)
             points = int(agreed.argmax()) + 1 if agreed.any() else count
             best = max(best, peaks[points - 1])
             yield Leg(run, points, float(chance[points - 1]) if agreed.any() else math.nan)
@@ -154,7 +154,7 @@ def thawed(method: Any, task: Task, order: Order, chance_of: Callable[[int, dict
         chance[run], turn = math.nan, turn + 1  # NaN goes first, until it is asked
 
 
-def _in_a_row(agreed: Bool[np.ndarray, "L"], k: int) -> Bool[np.ndarray, "L"]:
+def in_a_row(agreed: Bool[np.ndarray, "L"], k: int) -> Bool[np.ndarray, "L"]:
     """Whether each entry and the ``k`` - 1 entries before it are all True."""
     total = np.cumsum(np.concatenate([np.zeros(k, dtype=int), agreed]))
     return total[k:] - total[:-k] == k

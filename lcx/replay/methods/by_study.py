@@ -14,14 +14,11 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from lcx.extrapolator import Extrapolator, load
-from lcx.replay.methods.by_chance import thawed
+from lcx.replay.methods.by_chance import in_a_row, thawed
 from lcx.replay.methods.legs import Leg, Order
 from lcx.replay.task import Task
+from lcx.stopping.false_stops import AHEAD, READ, spaced
 from lcx.stopping.freeze_thaw import SHARE
-
-LOOKS = 16  # most cut-offs of a run that is trained without a break at which it is looked at, geometrically spaced
-AHEAD = 6  # steps predicted, evenly spaced up to the horizon
-READ = 30  # other runs read: of more, those begun last
 
 
 @dataclass(frozen=True)
@@ -33,11 +30,13 @@ class studied:
         delta: the limit, a probability.
         model: name of a shipped model, or the folder of a model with a reader.
         min_points: values needed before the first decision.
+        confirm: number of decisions to stop needed in a row.
     """
 
     delta: float = 0.05
     model: str | Path = "default"
     min_points: int = 2
+    confirm: int = 1
 
     def __call__(self, task: Task, order: Order, **_: object) -> Iterator[Leg]:
         """Gives the legs."""
@@ -46,9 +45,9 @@ class studied:
             count = int(task.counts[run])
             seen, told = count, math.nan
             if points and count > self.min_points:
-                cuts = _spaced(self.min_points, count - 1)
+                cuts = spaced(self.min_points, count - 1)
                 chance = _chances(model, task, run, cuts, best, _known(task, points))
-                stop = (chance <= self.delta) & (task.peaks[run, cuts - 1] < best)
+                stop = in_a_row((chance <= self.delta) & (task.peaks[run, cuts - 1] < best), self.confirm)
                 if stop.any():
                     seen, told = int(cuts[stop.argmax()]), float(chance[stop.argmax()])
             points[run], best = seen, max(best, float(task.peaks[run, seen - 1]))
@@ -78,11 +77,6 @@ class studied_freeze_thaw:
             return float(_chances(model, task, run, np.array([points[run]]), best, _known(task, further))[0])
 
         return thawed(self, task, order, chance_of)
-
-
-def _spaced(first: int, last: int) -> Int[np.ndarray, "C"]:
-    """At most ``LOOKS`` numbers of points from the first to the last."""
-    return np.unique(np.geomspace(first, last, min(LOOKS, last - first + 1)).round().astype(int))
 
 
 def _known(task: Task, points: dict[int, int]) -> list[tuple[Any, Any]]:
