@@ -33,6 +33,7 @@ def replay(
     seed: Annotated[int, typer.Option(help="Seed of the shuffled orders.")] = 0,
     unfinished: Annotated[bool, typer.Option("--unfinished", help="Use also runs that end before the horizon.")] = False,
     plot: Annotated[Path | None, typer.Option(help="Draw regret against compute to this file (PNG, PDF, SVG).")] = None,
+    alone: options.Alone = False,
     as_json: options.AsJson = False,
     format: options.Format = None,
     model: options.Model = "default",
@@ -41,7 +42,7 @@ def replay(
 
     Print what each rule saves, and which good runs it stops. A replay goes through the runs one after the other, each up to the step at
     which the rule stops it: first in the order in which they were recorded (by their first time stamps, or by name if there are none),
-    then in shuffled orders.
+    then in shuffled orders. Forecasts read the other runs as far as they had been trained by then.
 
     \b
       lcx replay runs/ --metric val_loss
@@ -53,16 +54,20 @@ def replay(
     from lcx.cli.one_curve import Asked
     from lcx.cli.replay_answer import print_answer
     from lcx.cli.replay_methods import compare
-    from lcx.replay import delta_for, forecast
+    from lcx.extrapolator import load
+    from lcx.replay import delta_for, delta_in_study, forecast
 
     table, notes = read_runs(path, format)
     question = Asked(path, "replay", metric=metric, mode=mode, horizon=horizon, lower=lower, upper=upper).about(table, longest=True)
     about = {"mode": question.mode, "horizon": horizon, "bounds": question.bounds}
     task, more = finished_runs(table, question.metric, **about, unfinished=unfinished)
     bars, how = sys.stderr.isatty(), {"min_points": min_points, "confirm": confirm}
-    chances = forecast(task, model, progress=bars)
-    found = None if rate is None else (rate, *delta_for(task, chances, rate, **how))
-    recorded, shuffled = compare(task, chances, _limits(deltas, found), waits, orders=orders, seed=seed, progress=bars, **how)
+    asks = model if not alone and load(model, "cpu").reads_others else forecast(task, model, progress=bars)
+    found = None
+    if rate is not None:
+        limit = delta_in_study(task, asks, rate, min_points=min_points) if isinstance(asks, str) else delta_for(task, asks, rate, **how)
+        found = (rate, *limit)
+    recorded, shuffled = compare(task, asks, _limits(deltas, found), waits, orders=orders, seed=seed, progress=bars, **how)
     asked = {"metric": question.metric, **how, "orders": orders, "seed": seed, **question.facts()}
     print_answer(task, asked, recorded, shuffled, found, told=told([question]), warnings=notes + more, plot=plot, as_json=as_json)
 

@@ -427,7 +427,7 @@ def test_freeze_thaw_goes_back_to_a_run_it_left():
 
 def test_next_run_of_an_early_stopper_is_the_replay_s_freeze_thaw():
     t = np.arange(1, 13)
-    curves = [0.6 - 0.3 * t**-0.7, 0.9 - 0.6 * t**-0.7, 0.8 - 0.7 * t**-0.9, 0.35 + 0.0 * t, 0.85 - 0.5 * t**-0.7]
+    curves = [0.62 - 0.3 * t**-0.7, 0.9 - 0.6 * t**-0.7, 0.8 - 0.7 * t**-0.9, 0.35 + 0.0 * t, 0.85 - 0.5 * t**-0.7]
     task = as_task(curves, mode="max", horizon=12, bounds=(0, 1))
     legs = [(leg.run, leg.points) for leg in freeze_thaw()(task, range(5), chances=forecast(task, targets=np.unique(curves)))]
     stopper, points, done = lcx.EarlyStopper(12, "max", bounds=(0, 1), others=False), [0] * 5, []
