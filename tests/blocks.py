@@ -39,7 +39,7 @@ def run_python(page: str) -> int:
 
 
 def run_console(page: str, monkeypatch, capsys) -> int:
-    """Runs the console blocks, each one command of lcx and what it prints; gives how many."""
+    """Runs the console blocks, each one command of lcx and what it prints, notes first; gives how many."""
     blocks = CONSOLE.findall(page)
     for command, said in blocks:
         monkeypatch.setattr(sys, "argv", shlex.split(command.replace("\\\n", " ")))
@@ -49,5 +49,5 @@ def run_console(page: str, monkeypatch, capsys) -> int:
             app.main()
         shown = capsys.readouterr()
         assert not stopped.value.code, shown.err
-        same(shown.out, said)
+        same(shown.err + shown.out, said)
     return len(blocks)
