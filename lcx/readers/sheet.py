@@ -180,4 +180,7 @@ def _horizons(sheet: Sheet, counter: str | None, points: Any) -> dict[str, float
     for name, column in sheet.numbers.items():
         if name.lower() in _HORIZONS[kind] and total is None and column.logged.any():
             total = float(max(column.values[column.logged]))
+    steps = points["step"]
+    if total is not None and steps.min() == 0 and steps.max() == total:  # from 0 up to the total: one more
+        total += 1
     return {} if total is None else {str(run): total for run in points["run"].unique()}

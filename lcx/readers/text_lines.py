@@ -26,9 +26,32 @@ _SECTION = re.compile(
     re.IGNORECASE,
 )
 _ASSIGNED = re.compile(r"\s*[\w.]+(?:\s*:\s*\w+)?\s+=\s")  # source code or a list of settings
-_SUMMARY = re.compile(r"train_runtime|best metric", re.IGNORECASE)
-_COUNTERS = (*COUNTERS, "update", "updates", "it", "itr")
-_LINK_WORDS = {"to", "from", "at", "in", "of", "than", "after", "is", "was", "for", "with", "by", "and", "over", "v"}
+_SUMMARY = re.compile(r"train_runtime|best metric|@\[", re.IGNORECASE)  # the last: tables of COCO
+_COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+_SECTIONS = ("train", "training", "val", "valid", "validation", "test", "testing", "eval", "evaluation")
+_COUNTERS = {*COUNTERS, "update", "updates", "it", "itr"} - {"tokens", "samples", "size"}
+_NO_NAMES = {
+    "to",
+    "from",
+    "at",
+    "in",
+    "of",
+    "than",
+    "after",
+    "is",
+    "was",
+    "for",
+    "with",
+    "by",
+    "and",
+    "over",
+    "v",
+    "took",
+    "across",
+    "cuda",
+    "rank",
+    "port",
+}
 
 
 class Row(NamedTuple):
@@ -36,21 +59,23 @@ class Row(NamedTuple):
 
     Attributes:
         line: its number, from 1.
-        section: train, valid, ... if the line says so, else "".
+        kind: what stands before its counter, without digits; "" if it counts nothing.
         counters: {name: "3" or "3/40"}; empty if the line counts nothing.
         inner: the part of the epoch that is over, (3, 40), if the line says so.
-        metrics: {name: number}.
+        metrics: {(section, name): number}; the section is train, valid, ... if the line says so, else "".
     """
 
     line: int
-    section: str
+    kind: str
     counters: dict[str, str]
     inner: tuple[int, int] | None
-    metrics: dict[str, float]
+    metrics: dict[tuple[str, str], float]
 
 
 def rows(text: str) -> Iterator[Row]:
     """The lines that hold names with numbers. A carriage return ends a line, as a progress bar prints it."""
+    if "\x08" in text or "\x1b" in text:
+        text = re.sub("\x08+", "\r", _COLOURS.sub("", text))
     for number, line in enumerate(text.split("\n"), 1):
         for part in line.split("\r"):
             if any(letter.isdigit() for letter in part) and not _SUMMARY.search(part):
@@ -65,8 +90,10 @@ def _row(number: int, text: str) -> Row | None:
         text = re.sub(r"np\.float\d+\(([^)]*)\)", r"\1", text)
     text = _LIST.sub(_mean, text)
     counters: dict[str, str] = {}
-    metrics: dict[str, float] = {}
-    inner = None
+    metrics: dict[tuple[str, str], float] = {}
+    inner, kind_of_line = None, ""
+    told = _SECTION.search(text)
+    section = told["name"].lower().replace("cur", "eval") if told else ""
     pairs = list(_PAIR.finditer(text))
     if len(pairs) == 1 and _ASSIGNED.match(text):
         return None
@@ -79,14 +106,15 @@ def _row(number: int, text: str) -> Row | None:
             part = "epoch" in last and (_INNER.match(text, pair.end()) or _BAR.search(text, pair.end()))
             if part:
                 inner = int(part[1]), int(part[2])
+            kind_of_line = kind_of_line or re.sub(r"[\d\s]+", " ", text[: pair.start("value")])
             counters["step" if last == "s" else last] = pair["value"] + (f"/{pair['total']}" if pair["total"] else "")
         elif last in ("batch", "minibatch") and pair["total"]:
             inner = int(float(pair["value"])), int(pair["total"])
         elif not _is_prose(name, blank):
-            metrics[name] = float(pair["value"]) / (float(pair["total"] or 1) or 1)
-    section = _SECTION.search(text)
-    named = section["name"].lower().replace("cur", "eval") if section else ""
-    return Row(number, named, counters, inner, metrics) if counters or metrics else None
+            first = name.split(" ")[0].lower()
+            section = first if first in _SECTIONS else section  # "Test Loss: 0.2 Acc: 0.9"
+            metrics[section, name] = float(pair["value"]) / (float(pair["total"] or 1) or 1)
+    return Row(number, kind_of_line, counters, inner, metrics) if counters or metrics else None
 
 
 def _mean(numbers: re.Match[str]) -> str:
@@ -106,4 +134,4 @@ def _name(words: str) -> str:
 
 def _is_prose(name: str, blank: bool) -> bool:
     words = name.lower().split(" ")
-    return words[-1] in _LINK_WORDS or len(words) > (2 if blank else 4)
+    return words[-1] in _NO_NAMES or len(words) > (2 if blank else 4) or "best" in words[:2]

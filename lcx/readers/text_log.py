@@ -14,6 +14,8 @@ from lcx.readers.text_lines import Row, rows
 if TYPE_CHECKING:
     import pandas as pd
 
+_BEFORE = 3  # lines above the first of them that may belong to it, such as an evaluation at the start
+
 
 def read(path: str | Path) -> "pd.DataFrame":
     """Reads the run of a text log.
@@ -21,7 +23,7 @@ def read(path: str | Path) -> "pd.DataFrame":
     A line gives names with numbers, in any order: "step 250: train loss 1.9, val loss 2.1". A line without a counter belongs to the last
     counter before it. "Epoch [2][50/100]" is step 1.5; "iter 5/200" is step 5 and 200 the horizon. Of several values at a step the last
     one counts, as of a progress bar. A metric has values at two steps at least, unless the log has but one step. A name that stands in
-    lines of training and of validation is told apart by "train/", "valid/" and the like.
+    lines of training and of validation is told apart by "train/", "valid/" and the like. What is called "best" is not read.
 
     Args:
         path: the file.
@@ -52,11 +54,11 @@ def is_log(text: str) -> bool:
 
 def _records(found: list[Row]) -> tuple[list[dict[str, Any]], list[int]]:
     """A record per step, in the order of the log, and the line of each."""
-    found = _one_name(found)
+    found = _one_name(_begun(found))
     sections = defaultdict(set)
     for row in found:
-        for name in row.metrics:
-            sections[name].add(row.section)
+        for section, name in row.metrics:
+            sections[name].add(section)
     first_epoch = min((_count(row.counters["epoch"]) for row in found if "epoch" in row.counters), default=1)
     first_part = min((row.inner[0] for row in found if row.inner), default=1)
     records: list[dict[str, Any]] = []
@@ -74,8 +76,8 @@ def _records(found: list[Row]) -> tuple[list[dict[str, Any]], list[int]]:
         if not counters or not row.metrics:
             continue
         named = {
-            f"{row.section}/{name}" if row.section and len(sections[name]) > 1 and not name.startswith(row.section) else name: value
-            for name, value in row.metrics.items()
+            f"{section}/{name}" if section and len(sections[name]) > 1 and not name.lower().startswith(section) else name: value
+            for (section, name), value in row.metrics.items()
         }
         if records and all(records[-1].get(name) == count for name, count in counters.items()):
             records[-1] |= named
@@ -83,6 +85,17 @@ def _records(found: list[Row]) -> tuple[list[dict[str, Any]], list[int]]:
             records.append(counters | named)
             lines.append(row.line)
     return _curves(records), lines
+
+
+def _begun(found: list[Row]) -> list[Row]:
+    """The rows from where the commonest kind of line that counts begins: before it stand source code, settings and the like."""
+    counts = defaultdict(set)
+    for row in found:
+        if row.kind:
+            counts[row.kind].add(tuple(row.counters.values()))
+    commonest = max(counts, key=lambda kind: len(counts[kind]), default="")
+    first = next((row.line for row in found if row.kind == commonest), 0)
+    return [row for row in found if row.line >= first - _BEFORE]
 
 
 def _one_name(found: list[Row]) -> list[Row]:

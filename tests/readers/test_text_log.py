@@ -131,6 +131,23 @@ Epoch 1/20 finished: train loss = 0.8, val loss = 0.85
 Epoch 2/20, Batch 50/100, Loss: 0.7, Accuracy: 61.5%
 Epoch 2/20 finished: train loss = 0.6, val loss = 0.65
 """
+COCO = """Average Precision  (AP) @[ IoU=0.50:0.95 | area=   all | maxDets=100 ] = 0.818
+""".join(MMDET.splitlines(keepends=True))
+TWO_IN_A_LINE = """Epoch  1 | Train Loss: 0.4 Acc: 0.88 | Test Loss: 0.15 Acc: 0.95
+New best accuracy: 0.95
+Epoch  2 | Train Loss: 0.2 Acc: 0.95 | Test Loss: 0.10 Acc: 0.96
+"""
+TWO_LINES = """Epoch 1/3 - Train Loss: 0.5, mIoU: 0.41
+           Val   Loss: 0.6, mIoU: 0.40
+Epoch 2/3 - Train Loss: 0.4, mIoU: 0.51
+           Val   Loss: 0.5, mIoU: 0.53
+"""
+KERAS_3 = """Epoch 1/5
+\x1b[1m422/422\x1b[0m \x1b[32m━━━\x1b[0m\x1b[37m\x1b[0m \x1b[1m1s\x1b[0m 3ms/step - loss: 0.9\x08\x08\r\x1b[1m422/422\x1b[0m 47s \
+108ms/step - accuracy: 0.86 - loss: 0.49 - val_loss: 0.058
+Epoch 2/5
+\x1b[1m422/422\x1b[0m ━━━ \x1b[1m47s\x1b[0m 108ms/step - accuracy: 0.98 - loss: 6.2e-02 - val_loss: 0.042
+"""
 
 LOGS = {
     "nanogpt": (NANOGPT, {"loss": {1: 4.2664, 2: 3.9, 3: 2.0}, "val loss": {1: 4.2823, 3: 2.4}, "train loss": {1: 4.2874, 3: 2.1}}, None),
@@ -153,6 +170,14 @@ LOGS = {
     "keras": (KERAS, {"loss": {1: 0.5, 2: 0.4}, "val_loss": {1: 0.6, 2: 0.55}}, 10),
     "pytorch mnist": (MNIST, {"Loss": {0: 2.3, 0.5: 1.1, 1.5: 0.9}, "Accuracy": {1: 0.98, 2: 0.99}}, None),
     "pytorch imagenet": (IMAGENET, {"Loss": {0.1: 6.9, 1.1: 5.9}, "Acc@1": {0.1: 0.1, 1: 5, 1.1: 1.1, 2: 8}}, None),
+    "tables of coco": (COCO, {"bbox_mAP": {1: 0.123, 2: 0.223}}, None),
+    "two in a line": (
+        TWO_IN_A_LINE,
+        {"train/Acc": {1: 0.88, 2: 0.95}, "test/Acc": {1: 0.95, 2: 0.96}, "Test Loss": {1: 0.15, 2: 0.1}},
+        None,
+    ),
+    "two lines": (TWO_LINES, {"train/mIoU": {1: 0.41, 2: 0.51}, "val/mIoU": {1: 0.4, 2: 0.53}, "Val Loss": {1: 0.6, 2: 0.5}}, 3),
+    "keras 3": (KERAS_3, {"loss": {1: 0.49, 2: 0.062}, "val_loss": {1: 0.058, 2: 0.042}}, 5),
     "own": (OWN, {"Loss": {0.5: 0.9, 1.5: 0.7}, "val loss": {1: 0.85, 2: 0.65}, "Accuracy": {0.5: 51.5, 1.5: 61.5}}, 20),
 }
 
@@ -170,11 +195,21 @@ def test_lines_of(log, curve, tmp_path, tool):
 
 def test_source_code_and_prose_are_no_metrics(log):
     assert set(log("train.log", MODDED)["metric"]) <= {"val_loss", "train_time", "step_avg"}
-    assert set(log("train.log", KERAS)["metric"]) == {"loss", "val_loss"}
+    for text in (KERAS, KERAS_3):
+        assert set(log("train.log", text)["metric"]) <= {"loss", "val_loss", "accuracy"}
+    assert not {"IoU", "maxDets"} & set(log("train.log", COCO)["metric"])
+
+
+def test_a_counter_from_zero_up_to_the_total_has_one_step_more(log, curve):
+    table = log("train.log", "".join(f"step:{step}/20 val_loss:{4 - step / 10}\n" for step in (0, 10, 20)))
+    assert curve(table, "val_loss") == {1: 4, 11: 3, 21: 2}
+    assert table.attrs["horizon"] == {"train.log": 21}
 
 
 def test_a_log_below_the_source_of_its_program(log, curve):
-    text = "".join(f"x{i} = {i}\n" for i in range(9000)) + MODDED
+    code = "# Step 1: prepare\n# step 2: loss=0.5, dim=-1\nprint(f'step:{step}/{steps} loss:{loss:.4f}', beta=0.9)\n"
+    text = code + "".join(f"x{i} = {i}\n" for i in range(9000)) + MODDED
+    assert set(log("run.txt", text)["metric"]) <= {"val_loss", "train_time", "step_avg"}
     assert curve(log("run.txt", text), "val_loss") == {1: 10.82, 126: 4.4032, 251: 3.9}
 
 
