@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from lcx.cli import app
 from lcx.readers import read, recognise, wandb
 
 # The fields that are read of the records, with their numbers: {message: {field: (number, type)}}; "*" is repeated.
@@ -104,6 +105,17 @@ def test_offline_runs_are_read_with_the_packages_own_records(tmp_path, package, 
     one = read(folder / "run-20260103_030405-x1")
     assert read(folder / "run-20260103_030405-x1" / "run-x1.wandb").equals(one)
     assert list(one["step"]) == list(range(60, 80))
+
+
+def test_an_offline_run_alone_is_predicted(tmp_path, package, monkeypatch, capsys):
+    run = store(tmp_path / "wandb" / "offline-run-20260102_030405-x1" / "run-x1.wandb", fox(package, range(2, 60))).parent
+    monkeypatch.setattr(sys, "argv", ["lcx", "predict", str(run), "--at", "100", "--device", "cpu"])
+    with pytest.raises(SystemExit):
+        app.main()
+    shown = capsys.readouterr()
+    told = ["horizon 100 from the log (--horizon)", "smaller is better, by the name loss (--mode)"]
+    assert shown.err.splitlines()[:2] == told
+    assert shown.out.startswith("loss: 58 points up to step ")
 
 
 @pytest.mark.parametrize(("key", "shift"), [("train/global_step", 0), ("trainer/global_step", 1)])
