@@ -91,9 +91,12 @@ def _horizons(attrs: dict[str, Any], path: str, last: dict[str, float], alone: b
             if planned is not None and planned[0] >= last[run]:
                 found[run] = (planned[0], file)
                 break
-    ended = [last[run] for run, state in attrs.get("state", {}).items() if run in last and str(state).lower() in _FINISHED]
-    end = max(ended or last.values(), default=0.0)
-    together = sum(step == end for step in last.values())
+    states = {run: str(state).lower() for run, state in attrs.get("state", {}).items() if run in last}
+    ended = [last[run] for run, state in states.items() if state in _FINISHED]
+    going = {run for run in last if states.get(run) == "running" or (run in found and last[run] < found[run][0])}
+    done = {run: step for run, step in last.items() if alone or run not in going}
+    end = max(ended or done.values(), default=0.0)
+    together = sum(step == end for step in done.values())
     source = "the longest finished run" if ended else f"the end of {together} runs" if together > 1 else "the longest run"
     if ended or together > 1 or alone:
         found |= {run: (max(end, last[run]), source) for run in last.keys() - found.keys()}

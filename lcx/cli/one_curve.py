@@ -62,11 +62,17 @@ class Asked:
         Raises:
             ValueError: its direction or the horizon of a run is not known; the message says which, and what to type.
         """
-        way, end = asked.mode is None, any(run not in asked.horizons for run in runs)
-        if not way and not end:
+        way, lacking = asked.mode is None, [run for run in runs if run not in asked.horizons]
+        if not way and not lacking:
             return asked
-        missing = [what for what, lacks in (("the last step of the run", end), (f"whether larger {asked.metric} is better", way)) if lacks]
-        more = {"run": self.run, "metric": self.metric and asked.metric, "horizon": "N" if end else None, "mode": "max" if way else None}
+        which = "the run" if len(runs) == 1 else lacking[0] if len(lacking) == 1 else f"{len(lacking)} runs" if lacking else ""
+        missing = [f"the last step of {which}"] * bool(lacking) + [f"whether larger {asked.metric} is better"] * way
+        more = {
+            "run": self.run,
+            "metric": self.metric and asked.metric,
+            "horizon": "N" if lacking else None,
+            "mode": "max" if way else None,
+        }
         command = typed(self.command, self.path, **more) + (", or --mode min" if way else "")
         raise ValueError(f"expected {' and '.join(missing)}, which {shown(self.path)} does not tell; type: {command}")
 

@@ -92,7 +92,10 @@ def _read_input(format: str | None, step: str | None) -> "pd.DataFrame":
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "stdin")
         path.write_text(sys.stdin.read(), "utf-8")
-        return read(path, format, step=step)
+        try:
+            return read(path, format, step=step)
+        except ValueError as error:
+            raise ValueError(str(error).replace(str(path), "standard input")) from error
 
 
 def _read_folder(root: Path, format: str | None, step: str | None) -> "pd.DataFrame":

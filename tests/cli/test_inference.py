@@ -35,6 +35,17 @@ def test_the_settings_of_each_run_tell_its_horizon(tmp_path):
     assert infer(read(tmp_path / "a"), str(tmp_path / "a"), "val_loss").horizons == {"a": 50}
 
 
+def test_runs_that_are_known_to_go_on_do_not_tell_where_others_end(tmp_path):
+    write(tmp_path, "a", 20, settings="epochs: 90\n")
+    write(tmp_path, "b", 20)
+    assert ask(tmp_path).horizons == {"a": 90}
+    write(tmp_path, "c", 20)
+    table = read(tmp_path)
+    assert infer(table, str(tmp_path), "val_loss").horizons == {"a": 90, "b": 20, "c": 20}
+    table.attrs["state"] = {"c": "RUNNING"}
+    assert infer(table, str(tmp_path), "val_loss").horizons == {"a": 90}
+
+
 def test_settings_behind_the_run_are_not_its_plan(tmp_path):
     write(tmp_path, "a", 60, settings="epochs: 50\n")
     assert ask(tmp_path).horizons == {}

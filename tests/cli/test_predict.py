@@ -147,6 +147,18 @@ def test_what_a_log_does_not_tell_is_asked_for_in_one_message(run, tmp_path, wri
     assert (code, out, err) == (2, "", message.replace("PATH", str(path)) + "\n")
 
 
+def test_what_lacks_a_horizon_is_named_and_so_is_standard_input(run, tmp_path):
+    yolo(tmp_path)
+    keras(tmp_path)
+    code, _, err = run("predict", tmp_path, "--metric", "loss", "--device", "cpu")
+    assert code == 2
+    assert "expected the last step of the run, which" in err
+    table(tmp_path / "other", "results.csv", {"epoch": EPOCHS, "loss": FALL}, args_yaml="epochs: 90\n")
+    table(tmp_path / "third", "results.csv", {"epoch": EPOCHS[:5], "loss": FALL[:5]})
+    assert "expected the last step of 2 runs, which" in run("predict", tmp_path, "--metric", "loss", "--device", "cpu")[2]
+    assert "names of columns in standard input, got" in run("predict", "-", "--horizon", "9", stdin="1,2\n3,4\n")[2]
+
+
 def test_what_was_asked_for_is_enough_and_names_that_do_not_tell_are_left_out(run, tmp_path):
     path = stable_baselines(tmp_path)
     code, out, err = run("predict", path, "--horizon", "1e5", "--device", "cpu")
