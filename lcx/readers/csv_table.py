@@ -15,7 +15,7 @@ from lcx.readers.cells import MISSING, as_column
 from lcx.readers.encodings import read_text
 from lcx.readers.panel import unfold
 from lcx.readers.sheet import Sheet, to_table
-from lcx.readers.table import RUNS
+from lcx.readers.table import COUNTERS, RUNS, TIMES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,7 +42,10 @@ def read(path: str | Path, *, step: str | None = None) -> "pd.DataFrame":
     text = read_text(path)
     text = re.sub(r"(?m)^[ \t]*#.*$", "", _named(text)) if "#" in text else text
     header = text.lstrip().partition("\n")[0]
-    separator = max(",;\t", key=header.count)
+    bare = re.fullmatch(r"\s*[+-]?[\d.]+(?:[eE][+-]?\d+)?\s*", header) is not None
+    if bare:  # nothing but values, one in a line
+        text, header = f"value\n{text.lstrip()}", "value"
+    separator = max(",;\t|", key=header.count)
     separator = separator if separator in header else " "
     table, lines = _quick(text, separator), None
     if table is None:
@@ -53,10 +56,13 @@ def read(path: str | Path, *, step: str | None = None) -> "pd.DataFrame":
     numbers = {name: column for name in table if name not in used and (column := as_column(table[name], comma=separator != ","))}
     if "value" not in low:
         words.pop("metric", None)
-    if not numbers:
-        shown = ", ".join(f"{name!r} ({table[name].iloc[0]!r}, ...)" for name in table.columns[:8])
-        raise ValueError(f"expected a column of numbers in {path}, got only words in {shown}; name the columns in the first line")
-    sheet = Sheet(numbers, words, len(table), lambda row: lines[row] if lines else _line(text, row))
+    if all(name.lower() in (*COUNTERS, *TIMES) for name in numbers):
+        shown = ", ".join(f"{name!r} ({table[name].iloc[0]!r}, ...)" for name in list(table)[:8] if name not in numbers)
+        raise ValueError(
+            f"expected a column of numbers in {path}, got {'only words in ' + shown if shown else 'only steps and times'}; "
+            "log a metric, and name the columns in the first line"
+        )
+    sheet = Sheet(numbers, words, len(table), lambda row: (lines[row] if lines else _line(text, row)) - bare)
     return to_table(unfold(sheet, list(table.columns)), path, step)
 
 
@@ -75,9 +81,8 @@ def _quick(text: str, separator: str) -> "pd.DataFrame | None":
     """The table by the parser of pandas; None if the file has several headers, or rows that do not fit to the one."""
     import pandas as pd
 
-    header = _cells(text.lstrip().partition("\n")[0], separator)
-    low = [name.lower() for name in header]
-    if len(set(low)) < len(low) or not all(_is_name(name) or not name for name in header):
+    header = _distinct(_cells(text.lstrip().partition("\n")[0], separator))
+    if not all(_is_name(name) or not name for name in header):
         return None
     words: Any = {name: str for name in header if name.lower() in RUNS}
     try:
@@ -114,7 +119,7 @@ def _slow(text: str, separator: str, path: Path) -> "tuple[pd.DataFrame, list[in
         pd.DataFrame([cells for _, cells in rows], columns=[names[name.lower()] for name in header], dtype=object)
         for header, rows in blocks
     ]
-    table = pd.concat([part.loc[:, ~part.columns.duplicated(keep="last")] for part in parts], ignore_index=True)
+    table = pd.concat(parts, ignore_index=True)
     return table, [number for _, rows in blocks for number, _ in rows]
 
 
@@ -127,7 +132,7 @@ def _blocks(text: str, separator: str, path: Path) -> list[tuple[list[str], list
             continue
         again = not blocks or {cell.lower() for cell in cells} & {cell.lower() for cell in blocks[0][0]}
         if again and all(_is_name(cell) or not (cell or blocks) for cell in cells):  # the first header may name an index column ""
-            blocks.append((cells, []))
+            blocks.append((_distinct(cells), []))
         elif not blocks:
             raise ValueError(f"expected a header with names of columns in {path}, got {line[:40]!r} in line {number}; name the columns")
         elif len(cells) > len(blocks[-1][0]):
@@ -146,7 +151,16 @@ def _blocks(text: str, separator: str, path: Path) -> list[tuple[list[str], list
 def _cells(line: str, separator: str) -> list[str]:
     if separator == " ":
         return line.split()
-    return [cell.strip() for cell in next(csv.reader([line], delimiter=separator, skipinitialspace=True), [])]
+    try:
+        return [cell.strip() for cell in next(csv.reader([line.replace("\r", " ")], delimiter=separator, skipinitialspace=True), [])]
+    except csv.Error:  # quotes that do not end
+        return [cell.strip() for cell in line.split(separator)]
+
+
+def _distinct(header: list[str]) -> list[str]:
+    """The names, with a number after one that was there before."""
+    low = [name.lower() for name in header]
+    return [name if low.index(name.lower()) == at else f"{name} ({low[: at + 1].count(name.lower())})" for at, name in enumerate(header)]
 
 
 def _line(text: str, row: int) -> int:

@@ -34,4 +34,5 @@ def read_text(path: Path) -> str:
     text = decode(data)
     if text is None:
         raise ValueError(f"expected a text file, got binary data in {path}, which starts with {data[:16]!r}; export it as CSV or JSONL")
-    return text.replace("\r\n", "\n")
+    text = text.replace("\r\n", "\n")
+    return text if "\n" in text else text.replace("\r", "\n")  # as Macs once ended lines

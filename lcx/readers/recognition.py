@@ -28,7 +28,7 @@ def _is_table(text: str) -> bool:
     """Whether a table with a counter begins so. Names that a data set may have too count only if their numbers rise."""
     lines = [line for line in text.splitlines() if line.strip() and not re.match(r"#\W*$|#[{]", line)][:100]
     header = lines[0].lstrip("# ") if lines else ""
-    separator = max(",;\t", key=header.count)
+    separator = max(",;\t|", key=header.count)
     names = [cell.strip().strip('"').lower() for cell in header.split(separator)]
     if set(names) & (set(COUNTERS) - set(_SETTINGS)):
         return True
@@ -66,7 +66,7 @@ def plain(text: str) -> str | None:
     """The format of a file that says nothing of steps: JSON, or a table with names above numbers; None if it is neither."""
     if text.lstrip()[:1] in ("{", "["):
         return "jsonl"
-    rows = [re.split(r"[,;\t ]+", line.strip()) for line in text.splitlines() if line.strip() and not line.startswith("#")][:2]
+    rows = [re.split(r"[,;\t| ]+", line.strip()) for line in text.splitlines() if line.strip() and not line.startswith("#")][:2]
     return "csv" if len(rows) == 2 and any(re.fullmatch(r'"?[+-]?[\d.]+(e[+-]?\d+)?%?"?', cell, re.I) for cell in rows[1]) else None
 
 

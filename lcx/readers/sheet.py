@@ -64,7 +64,7 @@ def to_table(sheet: Sheet, path: Path, step_name: str | None = None) -> "pd.Data
     epoch = names.get("epoch")
     if path.name == "metrics.csv" and epoch and counter == "step" and np.nanmin(sheet.numbers[epoch].values) == 0:
         step = step + (np.nanmin(step) > 0)
-    points = _points(sheet, run, step, {counter, clock, *(names.get(name) for name in _INDEX)})
+    points = _points(sheet, run, step, {counter, clock, *(names.get(name) for name in _INDEX)}, path)
     row = points.pop("row")
     points = pd.DataFrame(points).assign(step=step[row])
     if clock is not None:
@@ -133,7 +133,7 @@ def _steps(sheet: Sheet, counter: str | None, run: "np.ndarray") -> "np.ndarray"
     return 1.0 + pd.Series(0, range(sheet.rows)).groupby(group).cumcount().to_numpy(float)
 
 
-def _points(sheet: Sheet, run: Any, step: "np.ndarray", used: set[str | None]) -> dict[str, Any]:
+def _points(sheet: Sheet, run: Any, step: "np.ndarray", used: set[str | None], path: Path) -> dict[str, Any]:
     """Run, metric, value and row of each point. The values of rows without a step are left out, and it is said."""
     import numpy as np
     import pandas as pd
@@ -152,6 +152,8 @@ def _points(sheet: Sheet, run: Any, step: "np.ndarray", used: set[str | None]) -
         found, inner = np.unique(word[rows[-1]].astype(str), return_inverse=True)
         names += [name for name in found if name not in names]
         code = np.concatenate([code, np.array([names.index(name) for name in found], int)[inner]])
+    if not told.all():
+        _say_unplaced(metrics, told, sheet, path)
     values = [column.values[row] for column, row in zip(columns, rows, strict=True)]
     row = np.concatenate([np.zeros(0, int), *rows])
     return {
@@ -160,6 +162,20 @@ def _points(sheet: Sheet, run: Any, step: "np.ndarray", used: set[str | None]) -
         "value": np.concatenate([np.zeros(0), *values]),
         "row": row,
     }
+
+
+def _say_unplaced(metrics: dict[str, Column], told: "np.ndarray", sheet: Sheet, path: Path) -> None:
+    """Names the values in rows without a step, of metrics that have values in rows with one."""
+    lost = {}
+    for name, column in metrics.items():
+        rows = (column.logged & ~told).nonzero()[0]
+        if len(rows) and (column.logged & told).any():
+            lost[name] = rows
+    if lost:
+        shown = ", ".join(f"{name} in line {sheet.line(int(rows[0]))}" for name, rows in list(lost.items())[:3])
+        count = sum(map(len, lost.values()))
+        first = ", ..." if count > len(lost) or len(lost) > 3 else ""
+        warnings.warn(f"{path}: values in rows without a step are left out: {shown}{first} ({count} in all)", stacklevel=6)
 
 
 def _say_bad(sheet: Sheet, path: Path) -> None:

@@ -6,12 +6,13 @@
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 from lcx.readers.table import COUNTERS
 
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|[-+]?(?:nan|inf(?:inity)?)(?:(?=ms)|(?![A-Za-z_]))"
-_WORD = r"[A-Za-z_][\w.@/#%-]*(?:\([A-Za-z_ ]+\))?"
+_WORD = r"[A-Za-z_][\w.@/#%-]*(?:'s(?= )|\([A-Za-z_ ]+\))?"
 _PAIR = re.compile(
     rf"(?<![\w.])(?P<name>{_WORD}(?: +{_WORD})*)[\"']?(?P<sign>\s*[:=]\s*|\s+|(?=\[))[\"']?\[?\s*(?P<value>{_NUMBER})"
     r"(?:\s*/\s*(?P<total>\d+))?(?:[a-z]+(?:/[a-z]+)?)?(?=[\s,;:|)\]}\"'(%]|$)(?!:\d\d)",
@@ -20,6 +21,8 @@ _PAIR = re.compile(
 _DATE = re.compile(r"\d{4}[-/]\d\d[-/]\d\d[ T_]|\d{1,2}:\d\d:\d\d(?:[.,]\d+)?")
 _LIST = re.compile(r"\[([^\[\]]*\d\s*,[^\[\]]*\d[^\[\]]*)\]")
 _INNER = re.compile(r"[\]:,\s]*\[?\s*(?:(?:batch|step|iter(?:ation)?)\s*[:=]?\s*\[?\s*)?(\d+)\s*/\s*(\d+)(?=[\]\s,:(]|$)", re.IGNORECASE)
+_ROUND = re.compile(r"\s*(?:\[(\d+)\]|(\d+):)\s+(?=[A-Za-z_])")  # of XGBoost, LightGBM and CatBoost
+_CELLS = re.compile(r"\|( *[\w/]+) *\| *([^|\s]*) *\|\s*$")  # a name and a number
 _BAR = re.compile(r"(\d+)/(\d+) \[\d+:\d\d")  # of tqdm
 _SECTION = re.compile(
     r"(?:^|\||\(|[-:] )\s*(?P<name>train_inner|train|valid|val|test|eval|cur)(?:ing|idation|uation)?(?= on '|\s*[|:)]| set| epoch| metric)",
@@ -73,10 +76,23 @@ class Row(NamedTuple):
 
 
 def rows(text: str) -> Iterator[Row]:
-    """The lines that hold names with numbers. A carriage return ends a line, as a progress bar prints it."""
+    """The lines that hold names with numbers. A carriage return ends a line, as a progress bar prints it.
+
+    Lines of two cells such as "| ep_rew_mean | 20.5 |" are one row together, as Stable-Baselines3 and SpinningUp print them.
+    """
     if "\x08" in text or "\x1b" in text:
         text = re.sub("\x08+", "\r", _COLOURS.sub("", text))
+    group, cells = "", {}
     for number, line in enumerate(text.split("\n"), 1):
+        if pair := _CELLS.match(line):
+            if not pair[2]:
+                group = pair[1]
+            elif (value := _number(pair[2])) is not None:
+                cells[group + pair[1] if pair[1].startswith(" ") else pair[1]] = value, pair[2]
+            continue
+        if cells:
+            yield _table(number - 1, cells)
+            group, cells = "", {}
         for part in line.split("\r"):
             if any(letter.isdigit() for letter in part) and not _SUMMARY.search(part):
                 row = _row(number, part)
@@ -84,35 +100,50 @@ def rows(text: str) -> Iterator[Row]:
                     yield row
 
 
+def _number(cell: str) -> float | None:
+    try:
+        return float(cell)
+    except ValueError:
+        return None
+
+
+def _table(number: int, cells: dict[str, tuple[float, str]]) -> Row:
+    """The row of a table of two columns that ends in this line."""
+    told = {name.replace(" ", ""): cell for name, cell in cells.items()}
+    counters = {name.lower(): text for name, (_, text) in told.items() if name.lower() in _COUNTERS}
+    return Row(number, "table", counters, None, {("", name): value for name, (value, _) in told.items() if name.lower() not in counters})
+
+
 def _row(number: int, text: str) -> Row | None:
     text = _DATE.sub(" ", text).replace("\t", "  ")
     if "np.float" in text:
         text = re.sub(r"np\.float\d+\(([^)]*)\)", r"\1", text)
-    text = _LIST.sub(_mean, text)
+    text = _LIST.sub(_mean, text) if "," in text and "[" in text else text
     counters: dict[str, str] = {}
     metrics: dict[tuple[str, str], float] = {}
     inner, kind_of_line = None, ""
     told = _SECTION.search(text)
     section = told["name"].lower().replace("cur", "eval") if told else ""
+    if begins := _ROUND.match(text):
+        kind_of_line, counters["iteration"] = "round", begins[1] or begins[2]
     pairs = list(_PAIR.finditer(text))
     if len(pairs) == 1 and _ASSIGNED.match(text):
         return None
     for pair in pairs:
-        name, blank = _name(pair["name"]), not pair["sign"].strip()
-        last, _, kind = re.sub("^(train|valid|eval)_", "", name.split(" ")[-1].lower()).partition("(")
+        blank = not pair["sign"].strip()
+        name, last, kind, part, prose = _name(pair["name"], blank)
         if last in _COUNTERS or (last == "s" and pair.start() == 0 and not blank):
             if kind[:3] in ("val", "tes") and "epoch" not in last:
                 continue  # counts the batches of a validation
-            part = "epoch" in last and (_INNER.match(text, pair.end()) or _BAR.search(text, pair.end()))
-            if part:
-                inner = int(part[1]), int(part[2])
+            over = (_INNER.match(text, pair.end()) or _BAR.search(text, pair.end())) if "epoch" in last else None
+            if over:
+                inner = int(over[1]), int(over[2])
             kind_of_line = kind_of_line or re.sub(r"[\d\s]+", " ", text[: pair.start("value")])
             counters["step" if last == "s" else last] = pair["value"] + (f"/{pair['total']}" if pair["total"] else "")
         elif last in ("batch", "minibatch") and pair["total"]:
             inner = int(float(pair["value"])), int(pair["total"])
-        elif not _is_prose(name, blank):
-            first = name.split(" ")[0].lower()
-            section = first if first in _SECTIONS else section  # "Test Loss: 0.2 Acc: 0.9"
+        elif not prose:
+            section = part or section  # "Test Loss: 0.2 Acc: 0.9"
             metrics[section, name] = float(pair["value"]) / (float(pair["total"] or 1) or 1)
     return Row(number, kind_of_line, counters, inner, metrics) if counters or metrics else None
 
@@ -126,12 +157,17 @@ def _mean(numbers: re.Match[str]) -> str:
     return f"{sum(parts) / len(parts):.10g}"
 
 
-def _name(words: str) -> str:
-    """The name without what stands before it in the sentence: of "INFO epoch" the last word, where that counts."""
+@lru_cache(maxsize=4096)
+def _name(words: str, blank: bool) -> tuple[str, str, str, str, bool]:
+    """What the words before a number say; ``blank`` if nothing but blanks stands between.
+
+    Returns:
+        The name, without what stands before it in the sentence if it counts ("INFO epoch"); its last word without what is in brackets
+        after it; that; the section, if it begins with one; whether the words are prose.
+    """
     parts = words.split()
-    return parts[-1] if parts[-1].partition("(")[0].lower() in _COUNTERS else " ".join(parts)
-
-
-def _is_prose(name: str, blank: bool) -> bool:
-    words = name.lower().split(" ")
-    return words[-1] in _NO_NAMES or len(words) > (2 if blank else 4) or "best" in words[:2]
+    last, _, kind = re.sub("^(train|valid|eval)_", "", parts[-1].lower()).partition("(")
+    name = parts[-1] if last in _COUNTERS else " ".join(parts)
+    low = [part.lower() for part in parts]
+    prose = low[-1] in _NO_NAMES or len(parts) > (2 if blank else 4) or "best" in low[:2]
+    return name, last, kind, low[0] if low[0] in _SECTIONS else "", prose

@@ -26,6 +26,10 @@ from lcx.readers.table import is_hidden
         ("epoch;loss\n1;1.234,5\n2;987,5\n", "loss", {1: 1234.5, 2: 987.5}),
         ('epoch,reward\n1,"1,234"\n2,"12,345.5"\n', "reward", {1: 1234, 2: 12345.5}),
         ("epoch,acc\n1,53.2%\n2,60 %\n", "acc", {1: 53.2, 2: 60}),
+        ("step|loss\n1|0.5\n2|0.4\n", "loss", {1: 0.5, 2: 0.4}),
+        ("step,loss\r1,0.5\r2,0.4\r", "loss", {1: 0.5, 2: 0.4}),
+        ("step,loss,loss\n1,0.5,0.1\n2,0.4,0.2\n", "loss (2)", {1: 0.1, 2: 0.2}),
+        ("0.5\n0.4\n3e-1\n", "value", {1: 0.5, 2: 0.4, 3: 0.3}),
         ("epoch,loss\n1,inf\n2,-Infinity\n3,NaN\n", "loss", {1: math.inf, 2: -math.inf, 3: math.nan}),
     ],
 )
@@ -51,6 +55,17 @@ def test_a_cell_that_is_no_number_is_named(log, curve):
     assert set(table["metric"]) == {"loss"}  # a column of notes, one of which reads like a number
     with pytest.raises(ValueError, match=r"column of numbers in .*log\.csv, got only words in 'name' \('x', \.\.\.\)"):
         log("log.csv", "name,place\nx,y\n", "csv")
+    with pytest.raises(ValueError, match=r"got only words in 'loss' \('0\.5 \(0\.1\)', \.\.\.\)"):
+        log("log.csv", "epoch,loss\n1,0.5 (0.1)\n2,0.4 (0.1)\n")
+
+
+def test_values_without_a_step_are_named(log, curve):
+    with pytest.warns(UserWarning, match=r"rows without a step are left out: loss in line 3, acc in line 3 \(2 in all\)$"):
+        table = log("log.csv", "epoch,loss,acc\n1,0.5,0.1\n,0.4,0.2\n3,0.3,0.3\n")
+    assert curve(table, "loss") == {1: 0.5, 3: 0.3}
+    with pytest.warns(UserWarning, match="column 'epoch' holds numbers, but 'mean' in line 4"), pytest.warns(match="loss in line 4"):
+        table = log("log.csv", "epoch,loss\n1,0.5\n2,0.4\nmean,0.45\n")
+    assert curve(table, "loss") == {1: 0.5, 2: 0.4}
 
 
 def test_a_size_is_a_step_only_if_it_rises(log, curve):

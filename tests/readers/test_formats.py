@@ -129,7 +129,7 @@ def test_a_restart_overwrites_and_may_change_the_header(tmp_path):
         ("epoch,acc\n", "none"),
         ("1,2\n3,4\n", "line 1"),
         ("epoch,acc\n1,2\n1,2,3\n", "line 3"),
-        ("epoch,note\n1,a\n", "none in"),
+        ("epoch,note\n1,a\n", "only words in 'note' ('a'"),
     ],
 )
 def test_csv_that_is_no_log_is_refused(tmp_path, text, words):

@@ -76,3 +76,19 @@ def test_which_json_in_a_folder_is_a_log(tmp_path):
         (tmp_path / name).write_text(json.dumps(data, indent=1))
     with pytest.warns(UserWarning, match=r"^left out: numbers\.json, people\.json \(no key counts the steps\)$"):
         assert set(read(tmp_path)["run"]) == {"history.json", "records.json"}
+
+
+def test_a_second_training_in_a_jsonl_is_a_second_run_and_a_resumed_one_goes_on(log, curve):
+    rows = [{"step": step, "loss": 9 - step} for step in (1, 2, 3, 2, 3, 4)]
+    with pytest.warns(UserWarning, match="a value is followed by another") as said:
+        table = log("log.jsonl", "\n".join(json.dumps(row | {"loss": row["loss"] + (at == 4)}) for at, row in enumerate(rows)))
+    assert "loss at step 3 in line 3" in str(said[0].message)
+    assert curve(table, "loss") == {1: 8, 2: 7, 3: 7, 4: 5}
+    rows = [{"step": step, "loss": 9 - step, "acc": step} for step in (5, 10, 5, 10, 5)]
+    with pytest.warns(UserWarning, match=r"start again in line 3, 5; read as further runs log\.jsonl \(2\) to log\.jsonl \(3\)$"):
+        table = log("log.jsonl", "\n".join(map(json.dumps, rows)))
+    assert {run: curve(table, "acc", run) for run in table["run"].unique()} == {
+        "log.jsonl": {5: 5, 10: 10},
+        "log.jsonl (2)": {5: 5, 10: 10},
+        "log.jsonl (3)": {5: 5},
+    }

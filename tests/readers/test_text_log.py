@@ -148,6 +148,34 @@ KERAS_3 = """Epoch 1/5
 Epoch 2/5
 \x1b[1m422/422\x1b[0m ━━━ \x1b[1m47s\x1b[0m 108ms/step - accuracy: 0.98 - loss: 6.2e-02 - val_loss: 0.042
 """
+XGBOOST = "".join(f"[{i}]\ttrain-rmse:{0.5 - i / 10:.5f}\teval-rmse:{0.6 - i / 10:.5f}\n" for i in range(3))
+LIGHTGBM = (
+    "[LightGBM] [Info] Total Bins 6132\n[10]\ttraining's l2: 0.24\tvalid_1's auc: 0.7\n[20]\ttraining's l2: 0.22\tvalid_1's auc: 0.8\n"
+)
+CATBOOST = "0:\tlearn: 0.69\ttest: 0.68\tbest: 0.68 (0)\ttotal: 60ms\tremaining: 1m\n1:\tlearn: 0.5\ttest: 0.6\tbest: 0.6 (1)\ttotal: 9ms\n"
+SB3 = """Using cpu device
+---------------------------------
+| rollout/           |          |
+|    ep_len_mean     | 22       |
+|    ep_rew_mean     | 22.5     |
+| time/              |          |
+|    iterations      | 1        |
+|    total_timesteps | 2048     |
+---------------------------------
+---------------------------------
+| rollout/           |          |
+|    ep_len_mean     | 25       |
+|    ep_rew_mean     | 26       |
+| time/              |          |
+|    iterations      | 2        |
+|    total_timesteps | 4096     |
+---------------------------------
+"""
+SPINUP = "".join(
+    f"---------------------------------------\n|             Epoch |{epoch:16d} |\n|      AverageEpRet |{20 + epoch:16.3g} |\n"
+    f"| TotalEnvInteracts |{4000 * epoch + 4000:16.3g} |\n---------------------------------------\n"
+    for epoch in (0, 1)
+)
 
 LOGS = {
     "nanogpt": (NANOGPT, {"loss": {1: 4.2664, 2: 3.9, 3: 2.0}, "val loss": {1: 4.2823, 3: 2.4}, "train loss": {1: 4.2874, 3: 2.1}}, None),
@@ -178,6 +206,11 @@ LOGS = {
     ),
     "two lines": (TWO_LINES, {"train/mIoU": {1: 0.41, 2: 0.51}, "val/mIoU": {1: 0.4, 2: 0.53}, "Val Loss": {1: 0.6, 2: 0.5}}, 3),
     "keras 3": (KERAS_3, {"loss": {1: 0.49, 2: 0.062}, "val_loss": {1: 0.058, 2: 0.042}}, 5),
+    "xgboost": (XGBOOST, {"train-rmse": {1: 0.5, 2: 0.4, 3: 0.3}, "eval-rmse": {1: 0.6, 2: 0.5, 3: 0.4}}, None),
+    "lightgbm": (LIGHTGBM, {"training's l2": {10: 0.24, 20: 0.22}, "valid_1's auc": {10: 0.7, 20: 0.8}}, None),
+    "catboost": (CATBOOST, {"learn": {1: 0.69, 2: 0.5}, "test": {1: 0.68, 2: 0.6}}, None),
+    "sb3": (SB3, {"rollout/ep_rew_mean": {2048: 22.5, 4096: 26}, "rollout/ep_len_mean": {2048: 22, 4096: 25}}, None),
+    "spinning up": (SPINUP, {"AverageEpRet": {4000: 20, 8000: 21}}, None),
     "own": (OWN, {"Loss": {0.5: 0.9, 1.5: 0.7}, "val loss": {1: 0.85, 2: 0.65}, "Accuracy": {0.5: 51.5, 1.5: 61.5}}, 20),
 }
 
