@@ -23,7 +23,7 @@ ROWS = {
     "config": (0, set()),
     "files": (0, set()),
     "plots": (0, {"numpy", "matplotlib"}),
-    "readers": (0, {"numpy", "pandas", "tensorboard", "mlflow", "optuna", "wandb", "google"}),
+    "readers": (0, {"numpy", "pandas", "tensorboard", "mlflow", "optuna", "wandb", "google", "sqlalchemy"}),
     "predictive": (1, CORE),
     "curves": (1, CORE),
     "scores": (2, CORE),
@@ -168,4 +168,11 @@ def test_a_reader_loads_pandas_and_its_own_package_only_when_it_reads(path):
     tree = ast.parse(path.read_text())
     tree.body = [node for node in tree.body if not isinstance(node, (ast.FunctionDef, ast.If))]  # an if is TYPE_CHECKING
     assert imported(tree) <= {"lcx.readers"}
-    assert imported(ast.parse(path.read_text())) <= {"numpy", "lcx.readers", "pandas", "google", path.stem}  # google: protobuf
+    assert imported(ast.parse(path.read_text())) <= {
+        "numpy",
+        "lcx.readers",
+        "pandas",
+        "google",
+        "sqlalchemy",
+        path.stem,
+    }  # google: protobuf

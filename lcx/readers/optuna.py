@@ -1,19 +1,45 @@
-"""Optuna: the intermediate values of the trials of a study, or of all studies in a storage."""
+"""Optuna: the intermediate values of the trials of a study, or of all studies in a storage.
 
+SQLite files and journals are read as they lie, without optuna; only other storages need the package.
+"""
+
+import json
+import warnings
+from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lcx.readers.table import long_table
 
 if TYPE_CHECKING:
     import pandas as pd
 
+_STATES = ("RUNNING", "COMPLETE", "PRUNED", "FAIL", "WAITING")  # as a journal numbers them
+_MODES = {"MINIMIZE": "min", "MAXIMIZE": "max", "1": "min", "2": "max"}
+_WORDS = {"INF_POS": float("inf"), "INF_NEG": -float("inf"), "NAN": float("nan")}
+
+
+class _Trial(NamedTuple):
+    number: int
+    state: str
+    values: dict[int, float]
+
+
+class _Study(NamedTuple):
+    """A study: the names of its objectives, if it has any, and their directions, "min" or "max"."""
+
+    name: str
+    metrics: list[str]
+    modes: list[str]
+    trials: list[_Trial]
+
 
 def read(path: Any) -> "pd.DataFrame":
     """Reads one run per trial that reported values, named "study/trial number".
 
     The metric has the metric name of the study, or the name "value". If any trial of a study reports at step 0, 1 is added to the steps of
-    all its trials. If a step was reported twice, Optuna itself keeps the first value.
+    all its trials. If a step was reported twice, Optuna itself keeps the first value. Completed trials without intermediate values are left
+    out with a warning: one final value is no curve.
 
     Args:
         path: a Study, a storage URL such as "sqlite:///study.db", an SQLite file, or the file of a JournalStorage.
@@ -24,48 +50,136 @@ def read(path: Any) -> "pd.DataFrame":
 
     Raises:
         FileNotFoundError: the file does not exist.
-        ValueError: no trial has reported values.
-        ImportError: optuna is not installed.
+        ValueError: no trial has reported values, or the storage cannot be read.
+        ImportError: optuna is not installed, and the storage is neither an SQLite file nor a journal.
     """
     import pandas as pd
 
-    points, state, mode = [], {}, {}
-    for study in [path] if hasattr(path, "get_trials") else _studies(path):
-        names = study.metric_names or ["value"]
-        trials = study.get_trials(deepcopy=False)
-        first = any(0 in trial.intermediate_values for trial in trials)
-        for trial in trials:
-            run = f"{study.study_name}/{trial.number}"
-            state[run] = trial.state.name
-            if len(study.directions) == 1:
-                mode[run] = "max" if study.direction.name == "MAXIMIZE" else "min"
-            points += [(run, names[0], step + first, value) for step, value in trial.intermediate_values.items()]
+    studies = [_of_study(path)] if hasattr(path, "get_trials") else _studies(path)
+    points, state, mode, without = [], {}, {}, []
+    for study in studies:
+        first = any(0 in trial.values for trial in study.trials)
+        for trial in study.trials:
+            run = f"{study.name}/{trial.number}"
+            state[run] = trial.state
+            if study.modes in (["min"], ["max"]):
+                mode[run] = study.modes[0]
+            points += [(run, (study.metrics or ["value"])[0], step + first, value) for step, value in trial.values.items()]
+        bare = sum(trial.state == "COMPLETE" and not trial.values for trial in study.trials)
+        if bare:
+            without.append(f"{bare} of {len(study.trials)} trials of study {study.name!r}")
+    name = f"study {path.study_name!r}" if hasattr(path, "get_trials") else str(path)
+    if not points:
+        came = ", ".join(without) or f"none in {len(studies)} studies"
+        raise ValueError(
+            f"expected intermediate values in {name}, got {came} with a final value alone, which is no curve; "
+            "call trial.report(value, step) as the training goes"
+        )
+    for one in without:
+        warnings.warn(f"left out: {one} in {name}, which have no intermediate values; a final value alone is no curve", stacklevel=2)
     frame = pd.DataFrame(points, columns=["run", "metric", "step", "value"])
-    return long_table(frame, _name(path), zero_based="never", attrs={"state": state, "mode": mode})
+    return long_table(frame, name, zero_based="never", attrs={"state": state, "mode": mode})
 
 
-def _studies(path: str | Path) -> list[Any]:
-    try:
-        import optuna  # pyright: ignore[reportMissingImports]
-    except ImportError as error:
-        raise ImportError("expected the package optuna to read its studies, got none; pip install 'lcx[optuna]'") from error
+def _of_study(study: Any) -> _Study:
+    trials = [_Trial(trial.number, trial.state.name, trial.intermediate_values) for trial in study.get_trials(deepcopy=False)]
+    return _Study(study.study_name, study.metric_names or [], [_MODES.get(of.name, "") for of in study.directions], trials)
+
+
+def _studies(path: str | Path) -> list[_Study]:
     address = str(path)
     file = Path(address.removeprefix("sqlite:///"))
-    storage: Any = address
-    if "://" not in address or address.startswith("sqlite:///"):
-        if not file.is_file():  # Optuna would create it
-            raise FileNotFoundError(f"expected a storage of Optuna, got {file}, which does not exist; give a URL or a file")
-        with file.open("rb") as opened:
-            journal = opened.read(1) == b"{"
-        if journal:
-            from optuna.storages import JournalStorage  # pyright: ignore[reportMissingImports]
-            from optuna.storages.journal import JournalFileBackend  # pyright: ignore[reportMissingImports]
-
-            storage = JournalStorage(JournalFileBackend(str(file)))
-        else:
-            storage = f"sqlite:///{file.resolve()}"
-    return [optuna.load_study(study_name=name, storage=storage) for name in optuna.study.get_all_study_names(storage)]
+    if "://" in address and not address.startswith("sqlite:///"):
+        return _of_storage(address)
+    if not file.is_file():  # Optuna would create it
+        raise FileNotFoundError(f"expected a storage of Optuna, got {file}, which does not exist; give a URL or a file")
+    with file.open("rb") as opened:
+        journal = opened.read(1) == b"{"
+    return _of_journal(file) if journal else _of_database(file)
 
 
-def _name(path: Any) -> str:
-    return f"study {path.study_name!r}" if hasattr(path, "study_name") else str(path)
+def _of_database(file: Path) -> list[_Study]:
+    import sqlite3
+
+    try:
+        with closing(sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True)) as database:
+            return _rows(database)
+    except sqlite3.Error as error:
+        raise ValueError(
+            f"expected a database of Optuna, got {file}, where SQLite says {str(error)!r}; close what writes to it, or optuna storage upgrade"
+        ) from error
+
+
+def _rows(database: Any) -> list[_Study]:
+    studies, trials, numbers = {}, {}, {}
+    for study, name in database.execute("SELECT study_id, study_name FROM studies ORDER BY study_id"):
+        studies[study] = _Study(name, [], [], [])
+    for study, direction in database.execute("SELECT study_id, direction FROM study_directions ORDER BY study_id, objective"):
+        studies[study].modes.append(_MODES.get(direction, ""))
+    for study, names in database.execute("SELECT study_id, value_json FROM study_system_attributes WHERE key = 'study:metric_names'"):
+        studies[study].metrics.extend(json.loads(names))
+    for trial, study, state in database.execute("SELECT trial_id, study_id, state FROM trials ORDER BY trial_id"):
+        numbers[study] = numbers.get(study, -1) + 1
+        trials[trial] = _Trial(numbers[study], state, {})
+        studies[study].trials.append(trials[trial])
+    columns = {name for _, name, *_ in database.execute("PRAGMA table_info(trial_intermediate_values)")}
+    kind = "intermediate_value_type" if "intermediate_value_type" in columns else "'FINITE'"  # before Optuna 3
+    for trial, step, value, word in database.execute(f"SELECT trial_id, step, intermediate_value, {kind} FROM trial_intermediate_values"):
+        trials[trial].values[step] = _WORDS.get(word, float("nan") if value is None else value)
+    return list(studies.values())
+
+
+def _of_journal(file: Path) -> list[_Study]:
+    """The studies after all operations of a journal. Studies and trials have numbers in the order in which they were created."""
+    studies: dict[int, _Study] = {}
+    trials: list[tuple[int, int]] = []  # study, and place in it
+    created = 0
+    lines = file.read_text("utf-8", errors="replace").splitlines()
+    for position, line in enumerate(lines, 1):
+        try:
+            told = json.loads(line)
+            kind = told["op_code"]
+            if kind == 0 and told["study_name"] not in {study.name for study in studies.values()}:
+                studies[created] = _Study(told["study_name"], [], [_MODES.get(str(of), "") for of in told["directions"]], [])
+                created += 1
+            elif kind == 1:
+                studies.pop(told["study_id"], None)
+            elif kind == 3 and (names := told["system_attr"].get("study:metric_names")):
+                studies[told["study_id"]].metrics[:] = names
+            elif kind == 4:
+                of = studies[told["study_id"]].trials
+                trials.append((told["study_id"], len(of)))
+                values = {int(step): _value(value) for step, value in (told.get("intermediate_values") or {}).items()}
+                of.append(_Trial(len(of), _STATES[told.get("state", 0)], values))
+            elif kind in (6, 7):
+                study, place = trials[told["trial_id"]]
+                of = studies[study].trials if study in studies else [_Trial(0, "", {})] * (place + 1)  # of a study that was deleted
+                if kind == 6:
+                    of[place] = of[place]._replace(state=_STATES[told["state"]])
+                else:
+                    of[place].values.setdefault(told["step"], _value(told["intermediate_value"]))
+        except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+            if position == len(lines):  # it is being written
+                break
+            raise ValueError(
+                f"expected an operation of Optuna in every line of {file}, got {line[:40]!r} in line {position}; mend that line"
+            ) from error
+    return list(studies.values())
+
+
+def _value(logged: Any) -> float:
+    return float("nan") if logged is None else float(logged)
+
+
+def _of_storage(address: str) -> list[_Study]:
+    try:
+        import optuna  # pyright: ignore[reportMissingImports]
+        from sqlalchemy.exc import SQLAlchemyError  # pyright: ignore[reportMissingImports]
+    except ImportError as error:
+        raise ImportError("expected the package optuna to read its studies, got none; pip install 'lcx[optuna]'") from error
+    try:
+        names = optuna.study.get_all_study_names(address)
+        return [_of_study(optuna.load_study(study_name=name, storage=address)) for name in names]
+    except (SQLAlchemyError, optuna.exceptions.OptunaError, ImportError) as error:  # of a driver of the database
+        said = " ".join(str(error).split())[:200]
+        raise ValueError(f"expected a storage of Optuna at {address}, got {said!r}; check the address, and that it runs") from error

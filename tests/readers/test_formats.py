@@ -262,47 +262,14 @@ def test_jsonl_that_is_no_log_is_refused(tmp_path, text, words):
     assert words in str(refused.value)
 
 
-def optuna_study(storage=None):
-    package = pytest.importorskip("optuna")
-    package.logging.set_verbosity(package.logging.WARNING)
-    study = package.create_study(storage=storage, study_name="tune", direction="maximize", sampler=package.samplers.RandomSampler(seed=0))
-
-    def objective(trial):
-        for step in range(trial.number + 1):
-            trial.report(math.nan if step == 1 else step / 10, step)
-        if trial.number == 1:
-            raise package.TrialPruned
-        return 1.0
-
-    study.optimize(objective, n_trials=3)
-    return study
-
-
-def test_optuna_studies(tmp_path):
-    table = optuna.read(optuna_study())
-    assert list(table["run"].unique()) == ["tune/0", "tune/1", "tune/2"]
-    np.testing.assert_equal(curve(table, "value", "tune/2"), {1: 0.0, 2: math.nan, 3: 0.2})
-    assert table.attrs["state"] == {"tune/0": "COMPLETE", "tune/1": "PRUNED", "tune/2": "COMPLETE"}
-    assert table.attrs["mode"]["tune/0"] == "max"
-    with pytest.raises(FileNotFoundError, match="does not exist"):
-        read(f"sqlite:///{tmp_path}/none.db", "optuna")
-    assert not list(tmp_path.iterdir())
-
-
-def test_optuna_storages_are_recognised(tmp_path):
-    storages = pytest.importorskip("optuna").storages
-    optuna_study(f"sqlite:///{tmp_path}/study.db")
-    optuna_study(storages.JournalStorage(storages.journal.JournalFileBackend(f"{tmp_path}/journal.log")))
-    pd.testing.assert_frame_equal(read(tmp_path / "study.db"), read(tmp_path / "journal.log"))
-    pd.testing.assert_frame_equal(read(tmp_path / "study.db"), read(f"sqlite:///{tmp_path}/study.db", "optuna"))
-    both = read(tmp_path)
-    assert {"journal.log/tune/2", "study.db/tune/2"} <= set(both["run"])
-    assert both.attrs["state"]["study.db/tune/1"] == "PRUNED"
-
-
 @pytest.mark.parametrize(
     ("package", "reader", "path"),
-    [("tensorboard", tensorboard, "x"), ("mlflow", mlflow, "http://x"), ("wandb", wandb, "me/project"), ("optuna", optuna, "x")],
+    [
+        ("tensorboard", tensorboard, "x"),
+        ("mlflow", mlflow, "http://x"),
+        ("wandb", wandb, "me/project"),
+        ("optuna", optuna, "postgresql://x/y"),
+    ],
 )
 def test_a_missing_package_names_the_extra(monkeypatch, package, reader, path):
     for name in [package, *(name for name in sys.modules if name.startswith(f"{package}."))]:
