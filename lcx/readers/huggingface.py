@@ -3,7 +3,7 @@
 import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lcx.readers.table import long_table, number, run_name
 
@@ -20,8 +20,8 @@ def read(path: str | Path) -> "pd.DataFrame":
         path: a trainer_state.json, or the output folder. In a folder, the state with the most steps is read, also from a checkpoint.
 
     Returns:
-        The table of :func:`lcx.readers.table.long_table`, with ``attrs["horizon"] = {run: max_steps}``. Steps count finished
-        updates; an evaluation before the first is left out.
+        The table of :func:`lcx.readers.table.long_table`, with ``attrs["horizon"]``: max_steps, else num_train_epochs at the steps that an
+        epoch had so far. Steps count finished updates; an evaluation before the first is left out.
 
     Raises:
         ValueError: there is no such file in the folder, or no log_history in the file.
@@ -44,9 +44,15 @@ def read(path: str | Path) -> "pd.DataFrame":
         for name, logged in row.items()
         if not name.endswith(_SPEED) and name != "total_flos" and (value := number(logged)) is not None
     ]
-    horizon = {run: float(state["max_steps"])} if (state.get("max_steps") or 0) > 0 else {}
+    horizon = {run: end} if (end := _planned(state)) > 0 else {}
     frame = pd.DataFrame(points, columns=["run", "metric", "step", "value"])
     return long_table(frame, state_file, zero_based="never", attrs={"horizon": horizon})
+
+
+def _planned(state: dict[str, Any]) -> float:
+    """The step at which the training was to end; 0 if the state does not tell it."""
+    steps, epochs, step, epoch = (number(state.get(name)) or 0.0 for name in ("max_steps", "num_train_epochs", "global_step", "epoch"))
+    return steps if steps > 0 else float(round(epochs * step / epoch)) if epoch > 0 else 0.0
 
 
 def _furthest(folder: Path) -> Path:

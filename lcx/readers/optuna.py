@@ -106,7 +106,7 @@ def _of_database(file: Path) -> list[_Study]:
             return _rows(database)
     except sqlite3.Error as error:
         raise ValueError(
-            f"expected a database of Optuna, got {file}, where SQLite says {str(error)!r}; close what writes to it, or optuna storage upgrade"
+            f"expected a database of Optuna, got {file}, where SQLite says {str(error)!r}; close what writes, or optuna storage upgrade"
         ) from error
 
 

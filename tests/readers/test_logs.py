@@ -68,6 +68,37 @@ def test_what_a_trainer_of_hugging_face_leaves_is_one_run(tmp_path, curve):
     assert curve(table, "loss", "out/trainer_state.json") == {step: 10.0 - step for step in range(1, 11)}
 
 
+def test_the_epochs_of_a_trainer_are_a_horizon_in_steps(tmp_path):
+    state = {"epoch": 0.5, "global_step": 50, "num_train_epochs": 3, "max_steps": 0, "log_history": [{"loss": 1.0, "step": 50}]}
+    write(tmp_path / "out" / "trainer_state.json", json.dumps(state))
+    assert read(tmp_path).attrs == {"horizon": {"out": 300}}
+    write(tmp_path / "out" / "trainer_state.json", json.dumps({**state, "max_steps": 200}))
+    assert read(tmp_path).attrs == {"horizon": {"out": 200}}
+
+
+def test_a_trainer_that_is_running_has_its_longest_history_in_its_log(tmp_path, curve):
+    state = {"global_step": 2, "log_history": [{"loss": 1.0, "step": 2}], "max_steps": 9}
+    write(tmp_path / "out" / "checkpoint-2" / "trainer_state.json", json.dumps(state))
+    write(tmp_path / "out" / "trainer_log.jsonl", "".join(f'{{"current_steps": {i}, "total_steps": 9, "loss": {9 - i}}}\n' for i in (2, 4)))
+    table = read(tmp_path)
+    assert set(table["run"]) == {"out"}
+    assert curve(table, "loss") == {2: 7, 4: 5}
+    assert table.attrs["horizon"] == {"out": 9}
+
+
+@pytest.mark.parametrize(
+    ("name", "logged", "metric"),
+    [
+        ("history.json", {"loss": [0.9, 0.5], "val_loss": [1.0, 0.6]}, "loss"),  # Keras
+        ("evals_result.json", {"validation_0": {"logloss": [0.9, 0.5]}, "validation_1": {"logloss": [1, 1]}}, "validation_0/logloss"),
+    ],
+)
+def test_lists_of_values_per_epoch_or_round(tmp_path, curve, name, logged, metric):
+    write(tmp_path / name, json.dumps(logged))
+    for path in (tmp_path, tmp_path / name):
+        assert curve(read(path), metric) == {1: 0.9, 2: 0.5}
+
+
 def test_the_second_file_of_openmmlab_is_not_another_run(tmp_path):
     for name in ("scalars.json", "20260102_030405.json"):
         write(tmp_path / "20260102_030405" / "vis_data" / name, '{"loss": 2.0, "step": 50}\n{"loss": 1.0, "step": 100}\n')
