@@ -27,7 +27,7 @@ def logs_in(root: Path, format: str | None) -> tuple[dict[Path, tuple[str, Path]
             logs[_free(place(folder), folder, root, logs)] = (whole, folder)
             below.clear()
             continue
-        for path in sorted((folder / file for file in files), key=lambda file: ("tfevents" in file.name, file.name)):
+        for path in sorted((folder / file for file in files), key=_order):
             if not ("tfevents" in path.name or path.suffix.lower() in _ENDINGS) or _repeats(path, logs, known):
                 continue
             found = recognise(path)
@@ -53,6 +53,11 @@ def _told_otherwise(path: Path, logs: dict[Path, tuple[str, Path]]) -> bool:
         if found != "text" and ((whole and path.parent in (folder, folder.parent)) or log.name.startswith(f"{path.name}.")):
             return True
     return False
+
+
+def _order(path: Path) -> tuple[bool, bool, str]:
+    """The main log of a folder first, which has its name: before what tells the same or less."""
+    return "tfevents" in path.name, path.name.endswith(("monitor.csv", ".npz")), path.name
 
 
 def _whole(path: Path, found: str, root: Path) -> Path:

@@ -31,6 +31,13 @@ def test_environments_side_by_side_are_one_run_in_the_order_of_time(write, curve
     assert set(read(tmp_path / "named")["run"]) == {"a.monitor.csv", "b.monitor.csv"}
 
 
+def test_the_progress_of_the_training_has_the_name_of_its_folder(write, tmp_path):
+    write("ppo/0.monitor.csv", MONITOR)
+    write("ppo/progress.csv", "time/total_timesteps,rollout/ep_rew_mean\n128,20\n256,30\n")
+    assert set(read(tmp_path)["run"]) == {"ppo", "ppo/0.monitor.csv"}
+    assert set(read(tmp_path)[lambda table: table["run"] == "ppo"]["metric"]) == {"rollout/ep_rew_mean"}
+
+
 def test_evaluations_are_means_over_their_episodes(tmp_path, curve):
     (tmp_path / "ppo").mkdir()
     file = tmp_path / "ppo" / "evaluations.npz"
