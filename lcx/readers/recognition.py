@@ -64,7 +64,7 @@ def why_not(ending: str, text: str | None) -> str | None:
 
 def plain(text: str) -> str | None:
     """The format of a file that says nothing of steps: JSON, or a table with names above numbers; None if it is neither."""
-    if text.lstrip()[:1] in ("{", "["):
+    if re.match(r"\s*(\{|\[\s*([\[{\"\]]|null|NaN|[\d.eE+-]+\s*[,\]]))", text):
         return "jsonl"
     rows = [re.split(r"[,;\t| ]+", line.strip()) for line in text.splitlines() if line.strip() and not line.startswith("#")][:2]
     return "csv" if len(rows) == 2 and any(re.fullmatch(r'"?[+-]?[\d.]+(e[+-]?\d+)?%?"?', cell, re.I) for cell in rows[1]) else None

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _RISING = ("tokens", "samples", "size", "index", "unnamed: 0", "")  # counters only if they rise: data tables have such columns too
+_SETTINGS = ("steps", "epochs", "iterations", "episodes")  # counters before others only if they rise
 _INDEX = _RISING[-3:]  # of a pandas table, written without a name
 _HORIZONS = {"epoch": ("total_epochs", "num_epochs", "max_epochs"), "step": ("total_steps", "max_steps", "total_timesteps_planned")}
 
@@ -107,6 +108,8 @@ def step_column(sheet: Sheet, run: "np.ndarray") -> str | None:
         for name, column in sheet.numbers.items()
         if (low := name.lower()) in (*COUNTERS, *_INDEX) and (low not in _RISING or _rises(column, group))
     ]
+    settings = [name for name in counters if name.lower() in _SETTINGS and not _rises(sheet.numbers[name], group)]
+    counters = [name for name in counters if name not in settings] or counters  # such as the length of each episode
     order = [*COUNTERS, *_INDEX]
     counters.sort(key=lambda name: (name.lower() in _INDEX, -int(sheet.numbers[name].logged.sum()), order.index(name.lower())))
     if not counters:

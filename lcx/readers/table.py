@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 COLUMNS = ("run", "metric", "step", "value")
 COUNTERS = ("step", "steps", "global_step", "_step", "iteration", "iterations", "iter", "training_iteration", "current_steps")
 COUNTERS += ("total_timesteps", "time/total_timesteps", "timesteps", "totalenvinteracts", "misc/total_timesteps", "num_updates")
-COUNTERS += ("epoch", "epochs", "trainer/global_step", "train/global_step", "train/epoch", "tokens", "samples", "size")
+COUNTERS += ("epoch", "epochs", "episode", "episodes", "round", "trainer/global_step", "train/global_step", "train/epoch")
+COUNTERS += ("tokens", "samples", "size")
 TIMES = ("time", "wall_time", "wall time", "timestamp", "_timestamp", "elapsed", "_runtime", "time/time_elapsed", "time_total_s")
 RUNS = ("run", "run_id", "run_name")  # columns that name the run of a row
 FIXED_NAMES = ("metrics.csv", "results.csv", "progress.csv", "metrics.json", "scalars.json", "monitor.csv", "evaluations.npz")

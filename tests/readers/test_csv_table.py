@@ -20,6 +20,7 @@ from lcx.readers.table import is_hidden
         ("epoch loss\n1 0.5\n2   0.4\n", "loss", {1: 0.5, 2: 0.4}),
         ("# epoch loss\n1 0.5\n2 0.4\n", "loss", {1: 0.5, 2: 0.4}),  # as numpy.savetxt writes it
         ("# seed 3\nepoch,loss\n1,0.5\n# a note\n2,0.4\n", "loss", {1: 0.5, 2: 0.4}),
+        ("episode,reward,steps\n1,-10,36\n2,-9,20\n3,-5,11\n", "reward", {1: -10, 2: -9, 3: -5}),
         ("Epoch\tTotalEnvInteracts\tAverageEpRet\n0\t4000\t1.5\n1\t8000\t2.5\n", "AverageEpRet", {4000: 1.5, 8000: 2.5}),
         ('"step","loss"\n"1","5e-1"\n"2","4E-1"\n', "loss", {1: 0.5, 2: 0.4}),
         ("epoch;loss\n1;0,53\n2;0,4\n", "loss", {1: 0.53, 2: 0.4}),
@@ -57,6 +58,11 @@ def test_a_cell_that_is_no_number_is_named(log, curve):
         log("log.csv", "name,place\nx,y\n", "csv")
     with pytest.raises(ValueError, match=r"got only words in 'loss' \('0\.5 \(0\.1\)', \.\.\.\)"):
         log("log.csv", "epoch,loss\n1,0.5 (0.1)\n2,0.4 (0.1)\n")
+
+
+def test_text_that_begins_like_a_list_is_not_taken_for_json(log):
+    with pytest.raises(ValueError, match="expected a log in one of the formats"):
+        log("train.log", "[2024-02-24 18:24:04] - INFO - Divided images\n[2024-02-24 18:24:05] - INFO - Built the model\n")
 
 
 def test_values_without_a_step_are_named(log, curve):
