@@ -11,14 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lcx.cli import options
-from lcx.cli.many_runs import as_columns, as_text, json_line, read_runs
+from lcx.cli.many_runs import json_line, read_runs
 
 if TYPE_CHECKING:
     from lcx.cli.inference import Inferred
     from lcx.report import Standing
-
-_HEADER = ["run", "verdict", "P(better)", "step", "last", "best", "final", "5 %", "95 %", "reason"]  # a narrow terminal shows the first
-_LEFT = {0, 1, 9}
 
 
 def watch(
@@ -56,8 +53,8 @@ def watch(
     looks = 1 if once else refreshes
     asked = Asked(path, "watch", metric=metric, mode=mode, horizon=horizon, lower=lower, upper=upper)
     rule = {"delta": delta, "min_points": min_points}
-    table, notes, runs, question = None, [], [], None
-    with suppress(KeyboardInterrupt), _screen(in_place=not as_json and looks != 1) as show:
+    table, seen, notes, runs, question = None, None, [], [], None
+    with suppress(KeyboardInterrupt), _screen(plain=as_json, once=looks == 1) as (show, width):
         for look in count(1):
             try:
                 table, notes = _read_on(path, format, table, notes)
@@ -71,7 +68,7 @@ def watch(
                 if look == 1 or question is None:
                     raise
                 notes = [f"not read this time: {' '.join(str(error).split())}"]
-            show(_json(runs, notes, question, rule) if as_json else _text(runs, notes, question))
+            show(_json(runs, notes, question, rule) if as_json else _text(runs, notes, question, seen, width))
             if look == looks:
                 return
             time.sleep(every)
@@ -91,25 +88,32 @@ def _read_on(path: str, format: str | None, before: Any, notes: list[str]) -> tu
 
 
 @contextmanager
-def _screen(in_place: bool) -> Iterator[Callable[[str], None]]:
-    """A function that shows a text: in place of the last one on a terminal, else below it and without escape codes."""
+def _screen(plain: bool, once: bool) -> Iterator[tuple[Callable[[str], None], int | None]]:
+    """A function that shows a text, and how wide it may be.
+
+    On a terminal it is shown in colours, and in place of the last one unless there is but one; elsewhere below it, without colours and as
+    wide as it is.
+    """
     from rich.console import Console
     from rich.live import Live
     from rich.text import Text
 
     console = Console()
-    if not (in_place and sys.stdout.isatty()) or console.is_dumb_terminal:
-        yield lambda text: print(text, flush=True)
+    if plain or not sys.stdout.isatty() or console.is_dumb_terminal:
+        yield lambda text: print(text, flush=True), None
+        return
+
+    def coloured(text: str) -> Text:
+        shown = Text(text, no_wrap=True, overflow="ellipsis")
+        for verdict, style in (("stop", "red"), ("go on", "green"), ("finished", "dim")):
+            shown.highlight_regex(rf"(?m)^.*  {verdict}  .*$", style)
+        return shown
+
+    if once:
+        yield lambda text: console.print(coloured(text)), console.width
         return
     with Live(console=console, auto_refresh=False) as live:
-
-        def show(text: str) -> None:
-            shown = Text(f"{time.strftime('%H:%M:%S')}  {text}", no_wrap=True, overflow="ellipsis")
-            shown.highlight_regex(r"(?m)^.*  stop  .*$", "red")
-            shown.highlight_regex(r"(?m)^.*  finished  .*$", "dim")
-            live.update(shown, refresh=True)
-
-        yield show
+        yield lambda text: live.update(coloured(f"{time.strftime('%H:%M:%S')}  {text}"), refresh=True), console.width
 
 
 def _json(runs: "list[Standing]", notes: list[str], asked: "Inferred", rule: dict[str, Any]) -> str:
@@ -117,16 +121,13 @@ def _json(runs: "list[Standing]", notes: list[str], asked: "Inferred", rule: dic
     return json_line({**about, "runs": [asdict(run) for run in runs], "warnings": notes})
 
 
-def _text(runs: "list[Standing]", notes: list[str], asked: "Inferred") -> str:
+def _text(runs: "list[Standing]", notes: list[str], asked: "Inferred", table: Any, width: int | None) -> str:
     from lcx.cli.inference import told
+    from lcx.cli.watch_table import watch_table
 
-    rows = [_HEADER]
-    for run in runs:
-        numbers = [as_text(x) for x in (run.last, run.best, run.final, run.low, run.high)]
-        running = "stop" if run.stop else "go on" if run.final == run.final else "wait"
-        verdict = running if run.state == "running" else run.state
-        rows.append([run.run, verdict, as_text(run.probability, 2), f"{run.step:g}/{run.horizon:g}", *numbers, run.reason])
     going = sum(run.state == "running" for run in runs)
     counts = f"{len(runs)} run{'s' * (len(runs) > 1)}, {going} running, {sum(run.stop for run in runs)} to stop"
-    head = f"{asked.metric} ({asked.mode}): {counts}"
-    return "\n".join([head, as_columns(rows, _LEFT), *told([asked]), *(f"warning: {note}" for note in notes)])
+    rows = table[table["metric"] == asked.metric]
+    curves = {str(run): values.to_numpy(float) for run, values in rows.groupby("run", sort=False)["value"]}
+    said = [*told([asked]), *(f"warning: {note}" for note in notes)]
+    return "\n".join([f"{asked.metric} ({asked.mode}): {counts}", watch_table(runs, curves, width), *said])

@@ -147,7 +147,7 @@ def test_the_table_is_sorted_by_the_predicted_final_and_has_no_escape_codes(run,
     assert code == 0
     assert "\x1b" not in out
     assert head == "acc (max): 4 runs, 3 running, 1 to stop"
-    assert header.split() == ["run", "verdict", "P(better)", "step", "last", "best", "final", "5", "%", "95", "%", "reason"]
+    assert header.split() == ["run", "verdict", "P(better)", "step", "last", "best", "final", "5", "%", "95", "%", "curve", "reason"]
     assert [line.split()[0] for line in lines] == ["winner.csv", "done.csv", "hopeless.csv", "young.csv"]
     assert [line[len("hopeless.csv") :].strip()[:8].strip() for line in lines] == ["go on", "finished", "stop", "wait"]
     assert "25/40" in lines[0]
