@@ -20,7 +20,7 @@ _PAIR = re.compile(
 )
 _DATE = re.compile(r"\d{4}[-/]\d\d[-/]\d\d[ T_]|\d{1,2}:\d\d:\d\d(?:[.,]\d+)?")
 _LIST = re.compile(r"\[([^\[\]]*\d\s*,[^\[\]]*\d[^\[\]]*)\]")
-_INNER = re.compile(r"[\]:,\s]*\[?\s*(?:(?:batch|step|iter(?:ation)?)\s*[:=]?\s*\[?\s*)?(\d+)\s*/\s*(\d+)(?=[\]\s,:(]|$)", re.IGNORECASE)
+_INNER = re.compile(r"[\]:,|\s-]*\[?\s*(?:(?:batch|step|iter(?:ation)?)\s*[:=]?\s*\[?\s*)?(\d+)\s*/\s*(\d+)(?=[\]\s,:(]|$)", re.IGNORECASE)
 _ROUND = re.compile(r"\s*(?:\[(\d+)\]|(\d+):)\s+(?=[A-Za-z_])")  # of XGBoost, LightGBM and CatBoost
 _CELLS = re.compile(r"\|( *[\w/]+) *\| *([^|\s]*) *\|\s*$")  # a name and a number
 _BAR = re.compile(r"(\d+)/(\d+) \[\d+:\d\d")  # of tqdm

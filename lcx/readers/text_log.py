@@ -2,6 +2,7 @@
 
 import math
 from collections import defaultdict
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from lcx.readers.text_lines import Row, rows
 if TYPE_CHECKING:
     import pandas as pd
 
+_ALIKE = ("iter", "iters", "iteration", "it", "itr", "step", "steps", "global_step")
 _BEFORE = 3  # lines above the first of them that may belong to it, such as an evaluation at the start
 
 
@@ -54,7 +56,7 @@ def is_log(text: str) -> bool:
 
 def _records(found: list[Row]) -> tuple[list[dict[str, Any]], list[int]]:
     """A record per step, in the order of the log, and the line of each."""
-    found = _one_name(_begun(found))
+    found = _of_epochs(_one_name(_begun(found)))
     sections = defaultdict(set)
     for row in found:
         for section, name in row.metrics:
@@ -98,12 +100,28 @@ def _begun(found: list[Row]) -> list[Row]:
     return [row for row in found if row.line >= first - _BEFORE]
 
 
+def _of_epochs(found: list[Row]) -> list[Row]:
+    """The rows where "Epoch 2, step 50/100" either counts within the epoch, or goes on over all of them: then it is no part of one."""
+    parts = [(_count(row.counters["epoch"]), row.inner[0]) for row in found if row.inner and "epoch" in row.counters]
+    goes_on = len({epoch for epoch, _ in parts}) > 1 and all(a < b or (a == b and now == then) for (now, a), (then, b) in pairwise(parts))
+    if goes_on:
+        return [row._replace(inner=None) for row in found]
+    return [
+        row._replace(
+            counters={name: count for name, count in row.counters.items() if "epoch" in name or count != "{}/{}".format(*row.inner)}
+        )
+        if row.inner
+        else row
+        for row in found
+    ]
+
+
 def _one_name(found: list[Row]) -> list[Row]:
     """The rows with one name for counters that never stand in one line, such as "iter" and "step": they count the same."""
     lines = defaultdict(set)
     for position, row in enumerate(found):
         for name in row.counters:
-            if "epoch" not in name:
+            if name in _ALIKE:
                 lines[name].add(position)
     known: list[str] = []
     same: dict[str, str] = {}

@@ -176,6 +176,8 @@ SPINUP = "".join(
     f"| TotalEnvInteracts |{4000 * epoch + 4000:16.3g} |\n---------------------------------------\n"
     for epoch in (0, 1)
 )
+WITHIN = "".join(f"INFO:__main__:Epoch {e} | Step {i:4d}/100 | Loss: {2 - e - i / 100:.2f}\n" for e in (0, 1) for i in (0, 49, 99))
+GOES_ON = "".join(f"Epoch {e} - step {50 * e + i}/150 - loss: {2 - e - i / 100:.2f}\n" for e in (0, 1, 2) for i in (25, 50))
 
 LOGS = {
     "nanogpt": (NANOGPT, {"loss": {1: 4.2664, 2: 3.9, 3: 2.0}, "val loss": {1: 4.2823, 3: 2.4}, "train loss": {1: 4.2874, 3: 2.1}}, None),
@@ -211,6 +213,8 @@ LOGS = {
     "catboost": (CATBOOST, {"learn": {1: 0.69, 2: 0.5}, "test": {1: 0.68, 2: 0.6}}, None),
     "sb3": (SB3, {"rollout/ep_rew_mean": {2048: 22.5, 4096: 26}, "rollout/ep_len_mean": {2048: 22, 4096: 25}}, None),
     "spinning up": (SPINUP, {"AverageEpRet": {4000: 20, 8000: 21}}, None),
+    "steps within epochs": (WITHIN, {"Loss": {0.01: 2, 0.5: 1.51, 1: 1.01, 1.01: 1, 1.5: 0.51, 2: 0.01}}, None),
+    "steps over all epochs": (GOES_ON, {"loss": {25: 1.75, 50: 1.5, 75: 0.75, 100: 0.5, 125: -0.25, 150: -0.5}}, 150),
     "own": (OWN, {"Loss": {0.5: 0.9, 1.5: 0.7}, "val loss": {1: 0.85, 2: 0.65}, "Accuracy": {0.5: 51.5, 1.5: 61.5}}, 20),
 }
 
