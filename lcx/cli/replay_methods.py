@@ -55,13 +55,12 @@ def compare(
         seed: of the shuffling.
         progress: show a bar.
     """
-    how, own, chances = {"min_points": min_points, "confirm": confirm}, dict[str, Method](), None
-    for x in deltas:
-        own[f"lcx {x:g}"] = studied(x, asked, **how) if isinstance(asked, str) else predicted(x, **how)
+    own, chances, how = dict[str, Method](), None, (min_points, confirm)
     if isinstance(asked, str):
-        own[PAUSING] = studied_freeze_thaw(model=asked)
+        own |= {f"lcx {x:g}": studied(x, asked, *how) for x in deltas} | {PAUSING: studied_freeze_thaw(model=asked)}
     else:
-        own[PAUSING], chances = freeze_thaw(), asked
+        rules = {f"lcx {x:g}": predicted(x, min_points=min_points, confirm=confirm) for x in deltas}
+        own, chances = own | rules | {PAUSING: freeze_thaw()}, asked
     methods, rng = _methods(len(task), waits) | own, np.random.default_rng(seed)
     recorded = _compare(task, methods, [range(len(task))], chances)
     shuffles = [rng.permutation(len(task)).tolist() for _ in range(orders)]

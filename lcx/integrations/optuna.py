@@ -96,7 +96,7 @@ class LCXPruner(BasePruner):
     def _asked(self, study: Study, trial: FrozenTrial) -> tuple[EarlyStopper, Verdict]:
         horizon = self._horizon(trial) if callable(self._horizon) else self._horizon
         others = [other for other in _counted(study) if other.number != trial.number]
-        told = {"history": _read([list(other.intermediate_values.items()) for other in others], horizon)}
+        told: dict[str, Any] = {"history": _read([list(other.intermediate_values.items()) for other in others], horizon)}
         stopper = EarlyStopper(horizon, _mode(study.direction), **told | self._options)
         stopper.notices = self._notices  # each stopper lives for one answer
         lower, upper = stopper.bounds
@@ -164,7 +164,7 @@ def should_prune(
         looks.append(Looks(name, [other.values[i] for other in ended], judge))
         within = (bounds or {}).get(name, (None, None))
         past = [[(at, as_value(value)) for at, value in other.user_attrs["lcx:curve"].get(name, [])] for other in others[-MOST:]]
-        told = {"history": _read(past, horizon)}
+        told: dict[str, Any] = {"history": _read(past, horizon)}
         stoppers.append(EarlyStopper(horizon, _mode(direction), bounds=within, rule=looks[i], **told | options))
         verdict = _feed(stoppers[i], curves[name], None)
         diverged += [replace(verdict, reason=f"{name}: {verdict.reason}")] if verdict.stop else []

@@ -25,18 +25,18 @@ def _resolutions(dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tens
 
 def linear(layer: nn.Linear, x: Tensor) -> Tensor:
     """What the layer makes of x. A module's own call costs as much as a small product."""
-    if _by_onednn(layer, x):
+    if _ONEDNN is not None and _by_onednn(x):
         return _ONEDNN(x, layer.weight, layer.bias, "none", [], "")
     return functional.linear(x, layer.weight, layer.bias)
 
 
-def _by_onednn(layer: nn.Linear, x: Tensor) -> bool:
+def _by_onednn(x: Tensor) -> bool:
     """Whether oneDNN may do a product: of float32 on a CPU, many rows, and neither differentiated nor traced.
 
     torch's default for float32, MKL, takes more than twice as long on AMD, and adds the bias in a pass of its own.
     """
     many = x.dtype == torch.float32 and x.numel() >= _MANY * x.shape[-1] and x.device.type == "cpu"
-    return many and _ONEDNN is not None and not (torch.is_grad_enabled() or torch.compiler.is_compiling())
+    return many and not (torch.is_grad_enabled() or torch.compiler.is_compiling())
 
 
 def normed(layer: nn.LayerNorm, x: Tensor) -> Tensor:
