@@ -23,6 +23,7 @@ FORMATS = ("catboost", "csv", "dvclive", "huggingface", "jsonl", "mlflow", "optu
 _FOLDERS = (catboost, dvclive, sacred, wandb, mlflow)  # what they write is told by a whole folder
 _NAMES = {"catboost_training.json": "catboost", "wandb-summary.json": "wandb"}
 _MODULES = {"csv": "csv_table", "text": "text_log"}  # where it is not the name of the format
+_DATA = (".json", ".jsonl", ".ndjson", ".csv", ".tsv")  # endings of files that are no printed lines
 _HEAD = 1 << 16
 
 
@@ -94,7 +95,10 @@ def recognise(path: str | Path) -> str | None:
     if head.startswith(b"PK") and b"timesteps.npy" in head:
         return "sb3"
     text = decode(head)
-    return None if text is None else recognise_text(text, decode(tail) or "")
+    if text is None:
+        return None
+    found = recognise_text(text, decode(tail) or "")
+    return None if found == "text" and path.suffix.lower() in _DATA else found  # a vocabulary has words with numbers too
 
 
 def _recognise_folder(folder: Path) -> str | None:

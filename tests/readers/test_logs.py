@@ -117,6 +117,7 @@ def test_a_folder_of_mixed_files_says_what_was_left_out_and_why(tmp_path):
     write(tmp_path / "data.jsonl", '{"text": "x", "tokens": 9}\n{"text": "y", "tokens": 5}\n')
     write(tmp_path / "build.log", "Step 1/9 : FROM x\n")
     write(tmp_path / "empty.csv", "")
+    write(tmp_path / "tokenizer.json", '{"vocab": {\n"step": 45, "loss": 3,\n"epoch": 46, "acc": 4,\n"step": 47, "loss": 5}}')
     for name in "cdefgh":
         write(tmp_path / "broken" / f"{name}.csv", "epoch,acc\n1,2,3\n")
     for name, text in {"config.json": '{"epochs": 9, "lr": 0.1}', "notes.txt": "all went well\n", "args.yaml": "lr: 1\n"}.items():
