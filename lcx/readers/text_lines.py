@@ -123,7 +123,7 @@ def _row(number: int, text: str) -> Row | None:
     metrics: dict[tuple[str, str], float] = {}
     inner, kind_of_line = None, ""
     told = _SECTION.search(text)
-    section = told["name"].lower().replace("cur", "eval") if told else ""
+    section = told["name"].lower().replace("cur", "eval") if told else "val" if text.lstrip().startswith("* ") else ""
     if begins := _ROUND.match(text):
         kind_of_line, counters["iteration"] = "round", begins[1] or begins[2]
     pairs = list(_PAIR.finditer(text))
@@ -132,6 +132,8 @@ def _row(number: int, text: str) -> Row | None:
     for pair in pairs:
         blank = not pair["sign"].strip()
         name, last, kind, part, prose = _name(pair["name"], blank)
+        if name.lower() == "train" and _INNER.match(text, pair.end()):  # of timm: "Train: 3 [50/100 (50%)]"
+            last = "epoch"
         if last in _COUNTERS or (last == "s" and pair.start() == 0 and not blank):
             if kind[:3] in ("val", "tes") and "epoch" not in last:
                 continue  # counts the batches of a validation

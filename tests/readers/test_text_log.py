@@ -178,6 +178,14 @@ SPINUP = "".join(
 )
 WITHIN = "".join(f"INFO:__main__:Epoch {e} | Step {i:4d}/100 | Loss: {2 - e - i / 100:.2f}\n" for e in (0, 1) for i in (0, 49, 99))
 GOES_ON = "".join(f"Epoch {e} - step {50 * e + i}/150 - loss: {2 - e - i / 100:.2f}\n" for e in (0, 1, 2) for i in (25, 50))
+TIMM = """Train: 0 [  50/100 ( 50%)]  Loss: 6.90 (6.92)  Time: 0.3s, 800.1/s  LR: 1.0e-06  Data: 0.1 (0.2)
+Test: [  48/48]  Time: 0.1 (0.2)  Loss:   5.90 ( 6.00)  Acc@1:  1.50 ( 1.20)  Acc@5:  4.0 ( 5.0)
+Train: 1 [  50/100 ( 50%)]  Loss: 5.90 (5.92)  Time: 0.3s, 800.1/s  LR: 1.0e-06  Data: 0.1 (0.2)
+Test: [  48/48]  Time: 0.1 (0.2)  Loss:   4.90 ( 5.00)  Acc@1:  9.50 ( 9.20)  Acc@5:  14.0 ( 15.0)
+"""
+DETECTRON = "".join(
+    f"[11/07 14:28:5{i}] d2.utils.events INFO:  eta: 1:25:50  iter: {20 * i + 19}  total_loss: {3 - i}  lr: 1e-4\n" for i in (0, 1)
+)
 
 LOGS = {
     "nanogpt": (NANOGPT, {"loss": {1: 4.2664, 2: 3.9, 3: 2.0}, "val loss": {1: 4.2823, 3: 2.4}, "train loss": {1: 4.2874, 3: 2.1}}, None),
@@ -199,7 +207,7 @@ LOGS = {
     "hugging face": (HUGGING_FACE, {"loss": {0.5: 2.3, 1: math.nan, 1.5: 1.9}, "eval_loss": {1: 2.1, 2: 2.0}}, None),
     "keras": (KERAS, {"loss": {1: 0.5, 2: 0.4}, "val_loss": {1: 0.6, 2: 0.55}}, 10),
     "pytorch mnist": (MNIST, {"Loss": {0: 2.3, 0.5: 1.1, 1.5: 0.9}, "Accuracy": {1: 0.98, 2: 0.99}}, None),
-    "pytorch imagenet": (IMAGENET, {"Loss": {0.1: 6.9, 1.1: 5.9}, "Acc@1": {0.1: 0.1, 1: 5, 1.1: 1.1, 2: 8}}, None),
+    "pytorch imagenet": (IMAGENET, {"Loss": {0.1: 6.9, 1.1: 5.9}, "Acc@1": {0.1: 0.1, 1.1: 1.1}, "val/Acc@1": {1: 5, 2: 8}}, None),
     "tables of coco": (COCO, {"bbox_mAP": {1: 0.123, 2: 0.223}}, None),
     "two in a line": (
         TWO_IN_A_LINE,
@@ -215,6 +223,8 @@ LOGS = {
     "spinning up": (SPINUP, {"AverageEpRet": {4000: 20, 8000: 21}}, None),
     "steps within epochs": (WITHIN, {"Loss": {0.01: 2, 0.5: 1.51, 1: 1.01, 1.01: 1, 1.5: 0.51, 2: 0.01}}, None),
     "steps over all epochs": (GOES_ON, {"loss": {25: 1.75, 50: 1.5, 75: 0.75, 100: 0.5, 125: -0.25, 150: -0.5}}, 150),
+    "timm": (TIMM, {"train/Loss": {0.5: 6.9, 1.5: 5.9}, "test/Loss": {1: 5.9, 2: 4.9}, "Acc@1": {1: 1.5, 2: 9.5}}, None),
+    "detectron2": (DETECTRON, {"total_loss": {19: 3, 39: 2}}, None),
     "own": (OWN, {"Loss": {0.5: 0.9, 1.5: 0.7}, "val loss": {1: 0.85, 2: 0.65}, "Accuracy": {0.5: 51.5, 1.5: 61.5}}, 20),
 }
 
