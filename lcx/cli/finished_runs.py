@@ -11,6 +11,7 @@ def finished_runs(table: Any, metric: str, *, horizon: float | None, unfinished:
     A run has finished if its next value, a step as long as the last one later, would lie beyond the horizon.
     """
     rows = table[table["metric"] == metric]
+    rows.attrs = {}  # which pandas copies for each group
     runs = {run: steps.to_numpy(float) for run, steps in rows.groupby("run", sort=False)["step"]}
     logged, longest = table.attrs.get("horizon", {}), max((steps[-1] for steps in runs.values()), default=0.0)
     ends = {run: logged.get(run, longest) if horizon is None else horizon for run in runs}

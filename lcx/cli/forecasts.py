@@ -34,6 +34,7 @@ class Row:
 def curves_of(table: Any, metric: str) -> tuple[dict[str, Curve], list[str]]:
     """Steps and finite values of each run, and sentences about those that are infinite and so not read."""
     rows, notes = table[table["metric"] == metric], []
+    rows.attrs = {}  # which pandas copies for each group
     for run, values in rows[np.isinf(rows["value"])].groupby("run", sort=False)["value"]:
         notes.append(f"{metric} of {run}: {len(values)} infinite value{'s' * (len(values) > 1)} not read")
     finite = rows[np.isfinite(rows["value"])]

@@ -84,9 +84,13 @@ def infer(
 def _horizons(attrs: dict[str, Any], path: str, last: dict[str, float], alone: bool) -> dict[str, tuple[float, str]]:
     """Last step of each run, and where it stands: in the log, in the settings beside it, or as the end of other runs."""
     found = {run: (float(end), "the log") for run, end in attrs.get("horizon", {}).items() if run in last}
+    seen: dict[Path, dict[str, dict[str, float]]] = {}
     for run in last.keys() - found.keys():
+        folder = _folder(path, run)
+        if folder not in seen:
+            seen[folder] = _settings(folder)
         counter, epoch = (attrs.get(what, {}).get(run) for what in ("counter", "steps_per_epoch"))
-        for file, settings in _settings(path, run).items():
+        for file, settings in seen[folder].items():
             planned = planned_end(settings, counter, epoch)
             if planned is not None and planned[0] >= last[run]:
                 found[run] = (planned[0], file)
@@ -103,13 +107,17 @@ def _horizons(attrs: dict[str, Any], path: str, last: dict[str, float], alone: b
     return found
 
 
-def _settings(path: str, run: str) -> dict[str, dict[str, float]]:
-    """The settings in the folder of a run's log; of a folder inside that of the run, also those there."""
+def _folder(path: str, run: str) -> Path:
+    """The folder of a run's log."""
     root = Path(path)
     where = root if root.is_file() or run == root.resolve().name else root / run
     while not where.exists() and where != root and where != where.parent:
         where = where.parent
-    folder = where if where.is_dir() else where.parent
+    return where if where.is_dir() else where.parent
+
+
+def _settings(folder: Path) -> dict[str, dict[str, float]]:
+    """The settings in a folder; of a folder inside that of a run, also those there."""
     found = settings_beside(folder) if folder.is_dir() else {}
     return found or (settings_beside(folder.resolve().parent) if folder.resolve().name in _INNER else {})
 

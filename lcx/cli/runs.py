@@ -1,16 +1,13 @@
 """``lcx runs PATH``: the runs and metrics in a log or a folder of logs."""
 
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from lcx.cli import options
 from lcx.cli.many_runs import json_line, read_runs
 from lcx.readers.table import is_hidden
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 def runs(
@@ -34,7 +31,7 @@ def runs(
     shown = names if all_metrics else {name for name in names if not is_hidden(name)} or names
     hidden = sorted(names - shown)
     listed = table[table["metric"].isin(shown)]
-    rows = [_row(str(run), str(metric), curve, table.attrs) for (run, metric), curve in listed.groupby(["run", "metric"])]
+    rows = _rows(listed)
     if as_json:
         print(json_line({"runs": rows, "hidden": hidden, "warnings": notes}))
     else:
@@ -43,22 +40,16 @@ def runs(
             print(f"{len(hidden)} settings, times or counters not listed: {', '.join(hidden[:5])}{', ...' * (len(hidden) > 5)} (--all)")
 
 
-def _row(run: str, metric: str, curve: "pd.DataFrame", attrs: dict[str, Any]) -> dict[str, Any]:
-    """One metric of one run; whether the lowest or the highest value is the best is never guessed."""
-    import numpy as np
-
-    steps, values = curve["step"].to_numpy(float), curve["value"].to_numpy(float)
-    return {
-        "run": run,
-        "metric": metric,
-        "points": len(curve),
-        "first_step": steps[0].item(),
-        "last_step": steps[-1].item(),
-        "last": values[-1].item(),
-        "lowest": np.fmin.reduce(values).item(),
-        "highest": np.fmax.reduce(values).item(),
-        **{what: of[run] for what in ("horizon", "state", "mode") if run in (of := attrs.get(what, {}))},
-    }
+def _rows(table: Any) -> list[dict[str, Any]]:
+    """A row per metric of each run; whether the lowest or the highest value is the best is never guessed."""
+    key, attrs = ["run", "metric"], table.attrs
+    table.attrs = {}  # which pandas copies for each group
+    listed = table.groupby(key).agg(points=("value", "size"), first_step=("step", "first"), last_step=("step", "last"))
+    listed["last"] = table.drop_duplicates(key, keep="last").set_index(key)["value"]
+    listed[["lowest", "highest"]] = table.groupby(key)["value"].agg(["min", "max"])
+    rows = listed.reset_index().to_dict("records")
+    told = {what: attrs.get(what, {}) for what in ("horizon", "state", "mode")}
+    return [row | {what: of[row["run"]] for what, of in told.items() if row["run"] in of} for row in rows]
 
 
 def _text(rows: list[dict[str, Any]]) -> str:

@@ -128,6 +128,7 @@ def _text(runs: "list[Standing]", notes: list[str], asked: "Inferred", table: An
     going = sum(run.state == "running" for run in runs)
     counts = f"{len(runs)} run{'s' * (len(runs) > 1)}, {going} running, {sum(run.stop for run in runs)} to stop"
     rows = table[table["metric"] == asked.metric]
+    rows.attrs = {}  # which pandas copies for each group
     curves = {str(run): values.to_numpy(float) for run, values in rows.groupby("run", sort=False)["value"]}
     said = [*told([asked]), *(f"warning: {note}" for note in notes)]
     return "\n".join([f"{asked.metric} ({asked.mode}): {counts}", watch_table(runs, curves, width), *said])

@@ -159,6 +159,7 @@ def task_from_table(
     rows: Any = table[table["metric"] == metric]
     if rows.empty:
         raise ValueError(f"expected a metric out of {sorted(table['metric'].unique())}, got {metric!r}; choose one")
+    rows.attrs = {}  # which pandas copies for each group
     runs = {str(run): curve for run, curve in rows.groupby("run", sort=False)}
     begun = {run: curve["time"].min() for run, curve in runs.items()} if "time" in rows else {}
     if begun and all(time >= _CLOCK for time in begun.values()):

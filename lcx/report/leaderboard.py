@@ -94,6 +94,7 @@ def standings(
 def _curves(table: Any, metric: str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Steps and values of each run."""
     rows = table[table["metric"] == metric]
+    rows.attrs = {}  # which pandas copies for each group
     if rows.empty:
         raise ValueError(f"expected a metric out of {sorted(table['metric'].unique())}, got {metric!r}; choose one")
     return {str(run): (curve["step"].to_numpy(float), curve["value"].to_numpy(float)) for run, curve in rows.groupby("run", sort=False)}

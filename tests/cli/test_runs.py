@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 
 import pandas as pd
 import pytest
@@ -36,6 +37,15 @@ def test_settings_times_and_counters_are_listed_if_asked_for(monkeypatch, capsys
     assert answer["hidden"] == ["epoch_time", "lr", "train/learning_rate"]
     pd.DataFrame({"epoch": [1, 2], "lr": [0.1, 0.2]}).to_csv(log, index=False)
     assert "lr" in run(monkeypatch, capsys, "runs", log)[1]  # there is nothing else
+
+
+def test_many_runs_are_listed_at_once(monkeypatch, capsys, tmp_path):
+    """A second for 4,000 runs; 70 s where each group of a table gets a copy of what is known of all runs."""
+    pd.DataFrame({"run": [f"run {i}" for i in range(4000)] * 2, "step": 1, "loss": 1.0}).to_csv(tmp_path / "log.csv", index=False)
+    begin = time.process_time()
+    _, out, _ = run(monkeypatch, capsys, "runs", tmp_path / "log.csv")
+    assert out.startswith("4000 runs\n")
+    assert time.process_time() - begin < 5
 
 
 @pytest.mark.parametrize(
