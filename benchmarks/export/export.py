@@ -30,6 +30,7 @@ from lcx.export.onnx import LEVELS, export, feed
 from lcx.predictive import Predictive
 
 MODELS, SEED = ("general", "parametric"), 2**62 + 17
+OTHERS = (1, 3, 10)  # of more than 24 the closest are read: which of two equally close ones is a matter of rounding
 
 
 def main() -> None:
@@ -48,6 +49,8 @@ def main() -> None:
             runtime = session(path)
             agreement, timed = agree(runtime, name, options.questions), latency(runtime, name, options.rounds)
             result[name] = {"megabytes": megabytes(path), "agreement": agreement, "latency": timed}
+            if name == "general":
+                result["with_others"] = {k: agree(runtime, name, options.questions // 4, k) for k in OTHERS}
             print(name, result[name])
         result["formats"] = formats(paths["general"], options.curves)
         print(result["formats"])
@@ -66,8 +69,11 @@ def megabytes(path: Path) -> float:
     return round(path.stat().st_size / 1e6, 3)
 
 
-def questions(count: int, seed: int) -> Iterator[dict[str, Any]]:
-    """Random questions of one curve each: any length up to 600, any spacing, scale, direction and bounds, some values missing."""
+def questions(count: int, seed: int, others: int = 0) -> Iterator[dict[str, Any]]:
+    """Random questions of one curve each: any length up to 600, any spacing, scale, direction and bounds, some values missing.
+
+    Every other one of the ``others`` resembles the curve; the rest are of the same prior, and bounds cut both.
+    """
     draw = np.random.default_rng(seed)
     kinds = {prior: lcx.sample_prior(count, prior, seed=seed) for prior in MODELS}
     for i in range(count):
@@ -78,7 +84,8 @@ def questions(count: int, seed: int) -> Iterator[dict[str, Any]]:
             steps = np.sort(draw.uniform(0, horizon, 600))
             values = np.interp(steps, curves.steps[i, :known].double().numpy(), values) + 0.01 * draw.standard_normal(600)
         cut = int(draw.integers(1, max(2, len(values))))
-        values, steps = 10 ** draw.uniform(-3, 3) * values[:cut] + draw.normal(), steps[:cut]
+        size, level, whole = 10 ** draw.uniform(-3, 3), draw.normal(), (steps, values)
+        values, steps = size * values[:cut] + level, steps[:cut]
         if cut > 3:
             values[:-1][draw.random(cut - 1) < 0.1 * (i % 3 == 0)] = np.nan
         room = 10 ** draw.uniform(-2, 1) * (np.nanmax(values) - np.nanmin(values) + 1e-3)
@@ -86,13 +93,31 @@ def questions(count: int, seed: int) -> Iterator[dict[str, Any]]:
         end = max(horizon, steps[-1] * 1.01)
         at = steps[-1] + (end - steps[-1]) * np.sort(draw.uniform(0.01, 1, 12))
         mode = "max" if draw.random() < 0.5 else "min"
-        yield {"values": values, "steps": steps, "horizon": end, "mode": mode, "at": np.unique(at), "bounds": bounds}
+        question = {"values": values, "steps": steps, "horizon": end, "mode": mode, "at": np.unique(at), "bounds": bounds}
+        if others:
+            runs = another(whole, curves, others, np.random.default_rng(seed + i))
+            lower, upper = (end if bound is None else bound for bound, end in zip(bounds, (-math.inf, math.inf), strict=True))
+            question["others"] = [(t, np.clip(size * y + level, lower, upper)) for t, y in runs]
+        yield question
 
 
-def agree(runtime: onnxruntime.InferenceSession, name: str, count: int) -> dict[str, Any]:
+def another(whole: tuple[np.ndarray, np.ndarray], curves: lcx.Curves, count: int, draw: np.random.Generator) -> Iterator[Any]:
+    """Other runs (steps, values): bent copies of the whole curve and curves of the prior in turn, thinned, cut, with values missing."""
+    for k in range(count):
+        i = int(draw.integers(len(curves)))
+        foreign = (x[i, : int(curves.counts[i])].double().numpy() for x in (curves.steps, curves.values))
+        steps, values = foreign if k % 2 else whole
+        kept = np.flatnonzero(draw.random(len(steps)) < draw.uniform(0.2, 1.5))[: int(draw.integers(1, len(steps) + 1))]
+        values = values[kept] * (1 + 0.1 * draw.standard_normal()) + 0.02 * draw.standard_normal(len(kept))
+        values[draw.random(len(kept)) < 0.1 * (k % 3 == 0)] = np.nan
+        if np.isfinite(values).any():
+            yield steps[kept], values
+
+
+def agree(runtime: onnxruntime.InferenceSession, name: str, count: int, others: int = 0) -> dict[str, Any]:
     """The largest error of each question, and P(better than the last value) beside torch's."""
     model, errors, chances = lcx.load(name, "cpu"), [], []
-    for question in tqdm(questions(count, SEED), total=count, desc=name):
+    for question in tqdm(questions(count, SEED, others), total=count, desc=f"{name}, {others} others"):
         best = float(question["values"][-1])
         given = feed(**question, best=best, model=name)
         quantiles, better = runtime.run(["quantiles", "better"], given)

@@ -24,6 +24,7 @@ def exported() -> str | None:
             "| model | MB | questions | largest | within 1e-5 | P(better) | torch | onnx | onnx / torch |",
             (of_model(name, result[name]) for name in ("general", "parametric")),
         ),
+        *with_others(result.get("with_others", {})),
         "",
         f"Smaller numbers, `general`, {formats['curves']:,} curves of its prior; shipped only if the log score loses at most",
         f"{formats['limit']} nats per point:",
@@ -36,6 +37,14 @@ def exported() -> str | None:
         f"onnxruntime {result['onnxruntime']}. {origin(result)}",
     ]
     return "\n".join(lines)
+
+
+def with_others(rows: dict[str, dict[str, Any]]) -> list[str]:
+    """The same of `general` beside other runs."""
+    if not rows:
+        return []
+    cells = ([k, f"{x['questions']:,}", f"{x['largest']:.1e}", f"{x['share_within_1e-5']:.1%}"] for k, x in rows.items())
+    return ["", "`general` beside other runs:", "", *table("| others | questions | largest | within 1e-5 |", cells)]
 
 
 def of_model(name: str, row: dict[str, Any]) -> list[Any]:

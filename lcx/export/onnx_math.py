@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
 
 _STEPS = 60  # of the root finder at most; it needs about 25
 _TINY = 2.0**-126  # of float32
@@ -100,14 +102,14 @@ class _OneSided(NamedTuple):
         """P(U <= u); NaN at NaN."""
         u = torch.minimum(torch.maximum(u, self.low), self.high)
         parts = self.side * (_share(self.side * (u[..., None] - self.loc) / self.scale, self.weight) - self.before)
-        return parts.sum(-1).clamp(0, 1)
+        return _clamp(parts.sum(-1), 0, 1)
 
 
 def _one_sided(law: Mixture, mirror: Tensor) -> _OneSided:
     alpha, beta = ((edge - law.loc) / law.scale for edge in (law.lower, law.upper))
     flip = alpha + beta > 0
     near, far = _log_ndtr(torch.where(flip, -alpha, beta)), _log_ndtr(torch.where(flip, -beta, alpha))
-    inside = near + torch.log((1 - torch.exp(far - near)).clamp(min=1e-30))
+    inside = near + torch.log(_clamp(1 - torch.exp(far - near), min=1e-30))
     weight = torch.log_softmax(law.logits, -1)
     weight = (weight - torch.logsumexp(weight + inside, -1, keepdim=True))[..., None, :]
     loc = torch.where(mirror[..., None], -law.loc[..., None, :], law.loc[..., None, :])
@@ -151,43 +153,72 @@ def _log_ndtr(z: Tensor) -> Tensor:
     return torch.where(z < 0, log_tail, torch.log(1 - torch.exp(log_tail)))
 
 
-def _cummax(x: Tensor, dim: int) -> tuple[Tensor, Tensor]:
+def _cummax(x: Tensor, dim: int) -> torch.return_types.cummax:
     """Running maximum along the last axis and the latest index that holds it; ONNX has none."""
     index = torch.arange(x.shape[-1], device=x.device)
     later = index > index[:, None]
     lowest = -math.inf if x.is_floating_point() else torch.iinfo(x.dtype).min
     top = x[..., None, :].masked_fill(later, lowest).amax(-1)
     held = (x[..., None, :] == top[..., None]) & ~later
-    return top, torch.where(held, index, -1).amax(-1)
+    return torch.return_types.cummax((top, torch.where(held, index, -1).amax(-1)))
 
 
-def _cummin(x: Tensor, dim: int) -> tuple[Tensor, Tensor]:
+def _cummin(x: Tensor, dim: int) -> torch.return_types.cummax:
     low, index = _cummax(-x, dim)
-    return -low, index
+    return torch.return_types.cummax((-low, index))
 
 
-def _clamp(x: Tensor, min: float | None = None, max: float | None = None) -> Tensor:
+def _clamp(x: Tensor, min: Any = None, max: Any = None) -> Tensor:
     """By comparison: the exporter fails on an int beside a float, as in clamp(0, 1e12), and on a Min of a Max.
 
     It also rounds numbers to float32, where 1e-300, a guard against 0 / 0, would be 0.
     """
     for limit, beyond in ((min, torch.lt), (max, torch.gt)):
-        if limit is not None:
+        if isinstance(limit, Tensor):
+            x = torch.where(beyond(x, limit), limit, x)
+        elif limit is not None:
             end = torch.scalar_tensor(_TINY if 0 < limit < _TINY else limit, dtype=x.dtype, device=x.device)
             x = torch.where(beyond(x, end), end, x)
     return x
 
 
-def _layer_norm(x: Tensor, shape: list[int], weight: Tensor, bias: Tensor, eps: float = 1e-5, fused: bool = True) -> Tensor:
+def _layer_norm(x: Tensor, shape: Any, weight: Tensor, bias: Tensor, eps: float = 1e-5) -> Tensor:
     """Deviations first, then their mean square, in float64: onnxruntime takes E[x²] - E[x]² in float32, which keeps too little of it."""
     wide = x.double()
     apart = wide - wide.mean(-1, keepdim=True)
     return (apart / ((apart * apart).mean(-1, keepdim=True) + eps).sqrt()).to(x.dtype) * weight + bias
 
 
-DECOMPOSITIONS: dict[Any, Callable[..., Any]] = {
-    torch.ops.aten.cummax.default: _cummax,
-    torch.ops.aten.cummin.default: _cummin,
-    torch.ops.aten.clamp.default: _clamp,
-    torch.ops.aten.layer_norm.default: _layer_norm,
+def _asinh(x: Tensor) -> Tensor:
+    """In float64, which ONNX Runtime has no asinh for."""
+    size = x.double().abs()
+    return (torch.sign(x) * torch.log(size + (size * size + 1).sqrt())).to(x.dtype)
+
+
+def _searchsorted(entries: Tensor, x: Tensor, *, right: bool) -> Tensor:
+    """How many of each row's entries, at most 511, are <= x; ONNX has no search. By halves, each of which is one more binary digit."""
+    entries, found = functional.pad(entries, (0, 512), value=math.inf), torch.zeros_like(x, dtype=torch.long)
+    for half in (256, 128, 64, 32, 16, 8, 4, 2, 1):
+        more = found + half
+        found = torch.where(entries.gather(-1, more - 1) <= x, more, found)
+    return found
+
+
+WRITTEN_OUT: dict[Any, Callable[..., Any]] = {
+    **dict.fromkeys((torch.cummax, torch.Tensor.cummax), _cummax),
+    **dict.fromkeys((torch.cummin, torch.Tensor.cummin), _cummin),
+    **dict.fromkeys((torch.clamp, torch.Tensor.clamp), _clamp),
+    **dict.fromkeys((torch.asinh, torch.Tensor.asinh), _asinh),
+    **dict.fromkeys((torch.layer_norm, functional.layer_norm), _layer_norm),
+    torch.searchsorted: _searchsorted,
 }
+
+
+class WrittenOut(TorchFunctionMode):
+    """Within it torch's functions are those that ONNX has."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """See torch.overrides."""
+        return WRITTEN_OUT.get(func, func)(*args, **(kwargs or {}))

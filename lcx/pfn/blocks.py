@@ -102,6 +102,6 @@ def _levels(weights: Float[Tensor, "B HL K"], values: Tensor, here: Tensor, unit
         with torch.autocast(weights.device.type, enabled=False):
             return _levels(weights.to(values.dtype), values, here, unit)
     resolutions, gain = _resolutions(values.dtype, values.device)
-    mean, whole = torch.bmm(weights, values).view(len(here), -1, here.shape[1], 2).unbind(-1)
+    mean, whole = torch.bmm(weights, values).view(here.shape[0], -1, here.shape[1], 2).unbind(-1)
     apart = (mean - whole * here[:, None]) / unit[:, None]
     return (torch.asinh(apart.transpose(1, 2).unsqueeze(2) * resolutions) * gain).flatten(2)

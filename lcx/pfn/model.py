@@ -198,7 +198,7 @@ class PFN(nn.Module):
         """
         if others is not None and self.reader is None:
             raise ValueError("expected no other runs for a model without a reader, got some; train one with reader=64, say")
-        whole = tokens.expand(len(queries), -1)
+        whole = tokens.expand(queries.shape[0], -1)
         state = context.states.gather(1, whole[..., None].expand(-1, -1, self.config.width))
         value, step, base, gap = (x.gather(1, whole) for x in (context.values, context.steps, context.units, context.gaps))
         asked = general_query(queries, step, gap) if self.general else parametric_query(queries, step)

@@ -67,8 +67,8 @@ class Tracks:
 
     def only(self, runs: Int[Tensor, "B N"]) -> "Tracks":
         """The runs with these numbers, a group per target."""
-        base = torch.zeros(len(runs), 1, dtype=torch.long, device=runs.device)
-        base = base if self.groups == 1 else base + self.runs * torch.arange(len(runs), device=runs.device)[:, None]
+        base = torch.zeros(runs.shape[0], 1, dtype=torch.long, device=runs.device)
+        base = base if self.groups == 1 else base + self.runs * torch.arange(runs.shape[0], device=runs.device)[:, None]
         rows = (base + runs).flatten()
         padding = torch.arange(self.steps.shape[1], device=rows.device) >= self.count[rows]
         values, steps = (x[rows].masked_fill(padding, torch.nan).unflatten(0, runs.shape) for x in (self.values, self.steps))

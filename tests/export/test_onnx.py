@@ -11,7 +11,7 @@ import torch
 import lcx
 from lcx.cli import app
 from lcx.export.onnx import LEVELS, Graph, export, feed
-from lcx.export.onnx_math import DECOMPOSITIONS, Mixture, as_levels, cdf, icdf
+from lcx.export.onnx_math import WRITTEN_OUT, Mixture, WrittenOut, as_levels, cdf, icdf
 from lcx.predictive import Predictive
 
 INF = float("inf")
@@ -46,17 +46,36 @@ def test_quantiles_and_cdf_are_those_of_the_predictive(bounded, generator):
 def test_running_extremes_are_torchs_with_the_latest_index_at_ties(generator):
     x = torch.randint(0, 5, (20, 30), generator=generator)
     for numbers in (x, x.double(), torch.where(x == 0, -INF, x.double())):
-        for name, function in (("cummax", torch.cummax), ("cummin", torch.cummin)):
-            got = DECOMPOSITIONS[getattr(torch.ops.aten, name).default](numbers, 1)
-            for a, b in zip(got, function(numbers, 1), strict=True):
+        for function in (torch.cummax, torch.cummin):
+            for a, b in zip(WRITTEN_OUT[function](numbers, 1), function(numbers, 1), strict=True):
                 assert torch.equal(a, b)
 
 
 @pytest.mark.parametrize("limits", [(1e-5, None), (0, 1e12), (None, 2.0), (-1, 1)])
 def test_clamp_is_torchs(limits):  # but for limits that float32 cannot hold
-    clamp = DECOMPOSITIONS[torch.ops.aten.clamp.default]
     for x in (torch.tensor([0.0, 1e-310, torch.nan, 5.0, -INF, INF], dtype=torch.float64), torch.arange(-3.0, 4.0)):
-        torch.testing.assert_close(clamp(x, *limits), x.clamp(*limits), rtol=0, atol=0, equal_nan=True)
+        torch.testing.assert_close(WRITTEN_OUT[torch.clamp](x, *limits), x.clamp(*limits), rtol=0, atol=0, equal_nan=True)
+
+
+def test_asinh_and_search_are_torchs(generator):
+    x = torch.cat(
+        [torch.tensor([0.0, -INF, INF, torch.nan]), torch.randn(1000, generator=generator) * 10.0 ** torch.arange(-10, 10).repeat(50)]
+    )
+    for numbers in (x, x.double()):
+        torch.testing.assert_close(WRITTEN_OUT[torch.asinh](numbers), torch.asinh(numbers), equal_nan=True, rtol=1e-6, atol=1e-15)
+    entries = torch.randint(0, 300, (5, 511), generator=generator).double().sort(1).values
+    entries[1, 100:] = INF
+    for length in (1, 2, 255, 256, 257, 511):
+        asked = torch.cat([entries[:, :length] + 0.5, entries[:, :length], torch.full((5, 1), -1.0)], 1)
+        want = torch.searchsorted(entries[:, :length].contiguous(), asked, right=True).where(asked < INF, 0)
+        assert torch.equal(WRITTEN_OUT[torch.searchsorted](entries[:, :length], asked, right=True).where(asked < INF, 0), want)
+
+
+def test_only_within_are_functions_written_out():
+    x = torch.zeros(1, dtype=torch.float64)
+    with WrittenOut():
+        assert x.clamp(min=1e-300).item() == torch.clamp(x, min=1e-300).item() == 2.0**-126
+    assert x.clamp(min=1e-300).item() == 1e-300
 
 
 @pytest.mark.parametrize("model", ["general", "parametric"])
@@ -73,6 +92,37 @@ def test_the_graph_answers_as_predict_does(model):
         answer = network(values, steps, **question)
         np.testing.assert_allclose(quantiles, answer.quantile(LEVELS), rtol=1e-5, atol=1e-5)
         np.testing.assert_allclose(better, answer.prob_better(0.5), atol=1e-5)
+
+
+def study(count, draw):
+    """Other runs as studies have them: on grids of their own, some unfinished, some with missing values, all within (0, 1)."""
+    for i in range(count):
+        steps = np.sort(draw.choice(np.arange(1, 60), draw.integers(1, 40), replace=False)) * draw.choice([0.5, 1.0])
+        values = np.clip(0.9 - steps**-0.4 * 0.6 + 0.01 * draw.standard_normal(len(steps)), 0.01, 0.99)
+        values[1:][draw.random(len(steps) - 1) < 0.2 * (i % 3 == 1)] = np.nan
+        yield steps, values
+
+
+@pytest.mark.parametrize("others", [0, 1, 3, 10, 24, 25, 60, "batch"])
+def test_the_graph_reads_the_others_as_predict_does(others):
+    """In torch. More than 24 runs are first narrowed down to those; the graph always does, which fewer must not feel."""
+    network, draw = lcx.load("general", "cpu"), np.random.default_rng(7)
+    graph = Graph(network.model, LEVELS).eval()
+    values, steps = [[0.2, 0.5, np.nan, 0.6, 0.55], [0.3, 0.3], [0.9]], [[0.001, 2, 3, 5, 8], [1, 4], [0.002]]
+    runs = others if others == "batch" else list(study(others, draw))
+    for mode, bounds in (("max", (0, 1)), ("min", (None, None))):
+        question = {"horizon": [10, 20, 30], "mode": mode, "at": [[9, 10], [5, 20], [7, 30]], "bounds": bounds}
+        given = feed(values, steps, best=0.5, others=runs, **question)
+        with torch.inference_mode():
+            quantiles, better, *_ = graph(**{name: torch.from_numpy(x) for name, x in given.items()})
+        answer = network(values, steps, others=runs, **question)
+        np.testing.assert_allclose(quantiles, answer.quantile(LEVELS), rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(better, answer.prob_better(0.5), atol=1e-5)
+
+
+def test_others_are_refused_by_a_model_that_reads_one_curve():
+    with pytest.raises(ValueError, match=r"Expected no others for a model that reads one curve; got 1 runs. Use the model general."):
+        feed([0.1, 0.2], horizon=9, mode="max", others=[([1, 2], [0.1, 0.3])], model="parametric")
 
 
 def test_bounds_and_the_value_to_beat_keep_their_digits():
@@ -126,6 +176,41 @@ def test_onnxruntime_answers_as_torch_does(exported):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("others", [1, 3, 10])
+def test_onnxruntime_reads_the_others_as_torch_does(exported, others):
+    from benchmarks.export.export import agree
+
+    name, runtime, _ = exported
+    if name != "general":
+        pytest.skip("reads one curve")
+    agreement = agree(runtime, name, 200, others)
+    assert agreement["share_within_1e-5"] >= 0.98
+    assert agreement["largest"] <= 5e-3
+    assert agreement["largest_of_probability"] <= 0.05
+
+
+@pytest.mark.slow
+def test_order_and_empty_ones_of_the_others_change_nothing(exported):
+    name, runtime, _ = exported
+    if name != "general":
+        pytest.skip("reads one curve")
+    runs = list(study(30, np.random.default_rng(2)))
+    question = {"horizon": 60, "mode": "max", "bounds": (0, 1), "at": [20.0, 60.0], "best": 0.8}
+    curve = [0.2, 0.5, 0.6, 0.55]
+    want = runtime.run(None, feed(curve, others=runs, **question))
+    for same in (runs[::-1], runs[7:] + runs[:7]):
+        for a, b in zip(runtime.run(None, feed(curve, others=same, **question)), want, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6)
+    alone = feed(curve, **question)
+    empty = alone | {name: np.full((4, 9), np.nan) for name in ("other_values", "other_steps")}
+    itself = alone | {"other_values": np.array([curve]), "other_steps": np.array([[1.0, 2, 3, 4]]), "own": np.zeros(1)}
+    want = runtime.run(None, alone)
+    for same in (empty, itself):
+        for a, b in zip(runtime.run(None, same), want, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.slow
 def test_a_batch_of_any_sizes_answers_as_one_curve_does(exported):
     name, runtime, _ = exported
     values = [[0.3], [0.2, 0.4, 0.45], list(np.linspace(0.1, 0.5, 20))]
@@ -148,6 +233,10 @@ def test_the_file_says_what_it_is(exported):
     sizes = {x.name: x.shape for x in runtime.get_inputs()}
     assert sizes["values"] == sizes["steps"] == ["curves", "points"]
     assert sizes["at"] == ["curves", "asked"]
+    assert sizes["horizon"] == sizes["best"] == ["curves"]
+    if name == "general":
+        assert sizes["other_values"] == sizes["other_steps"] == ["others", "points_of_others"]
+        assert sizes["own"] == ["curves"]
     assert [x.name for x in runtime.get_outputs()] == ["quantiles", "better", "logits", "loc", "scale"]
 
 
