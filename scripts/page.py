@@ -1,8 +1,8 @@
 """Builds lcx/export/page/lcx.html, the browser page as one file that works without a network: ``python scripts/page.py`` (``make page``).
 
-Into index.html go the style sheet, the modules, ONNX Runtime Web from its npm package (MIT), and the default model as ONNX; runtime and
-model as base64 of gzip. Needs npm, and lcx[onnx] unless a finished ONNX file is given. The file is no part of the repository; a wheel
-built while it is there carries it.
+Into index.html go the style sheet, the modules, the names of metrics, ONNX Runtime Web from its npm package (MIT), and the default model as
+ONNX; runtime and model as base64 of gzip. Needs npm, and lcx[onnx] unless a finished ONNX file is given. The file is no part of the
+repository; a wheel built while it is there carries it.
 """
 
 import argparse
@@ -22,6 +22,7 @@ from lcx.files import write_text
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "lcx" / "export" / "page"
+NAMES = ROOT / "lcx" / "readers" / "metric_names.json"
 PACKAGE = "onnxruntime-web@1.30.0"
 FILES = {  # of the package, with SHA-256
     "ort.wasm.bundle.min.mjs": "11e64bd8ffe11bd1a2a2f0d6275fdfbbba7262f0b76b99b53d228a8a22ef3d90",
@@ -72,6 +73,7 @@ def page(runtime: bytes, wasm: bytes, model: bytes) -> str:
     html = (FOLDER / "index.html").read_text()
     style = f"<style>\n{(FOLDER / 'page.css').read_text()}</style>"
     modules = {path.name: path.read_bytes() for path in FOLDER.glob("*.js")} | {"onnxruntime.mjs": runtime}
+    modules["metric_names.js"] = b"export default " + NAMES.read_bytes()
 
     def inlined(found: re.Match[str]) -> str:
         imports = {name: inline(modules[file.removeprefix("./")]) for name, file in json.loads(found[1])["imports"].items()}

@@ -8,6 +8,8 @@ export const LEVELS = [0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975];
 export const DELTA = 0.05; // limit of the stopping rule
 const LOOKED_AT = 64; // steps predicted at most: predictives change slowly along the horizon
 const GENERAL_TOKENS = 512, RECENT = 128; // points the model reads at most, and how many of them are the last ones
+const OF_OTHERS = 256, LARGEST = 1e200; // points of another run that are read at most, and sizes
+const AT_ONCE = 16; // runs predicted in one pass
 
 let session = null;
 
@@ -24,29 +26,31 @@ export function load(wasm, model) {
 }
 
 /**
- * Predicts the rest of runs, all in one pass. A run at the last step is an ended one beside others that go on: a value to beat, without a forecast.
+ * Predicts the rest of runs. A run at the last step has ended: it is a value to beat, without a forecast.
  * @param {{run: string, steps: number[], values: number[]}[]} runs
- * @param {{mode: "max"|"min", horizon: number, lower: number|null, upper: number|null, best: number|null}} settings
- * @returns per run {at, quantiles, better, best, chance, stop, reason}: `at` the steps (none of an ended run), `quantiles[i]` those of
+ * @param {{mode: "max"|"min", horizon: number, lower: number|null, upper: number|null, best: number|null, others: boolean}} settings
+ *   others: whether each forecast also reads the other runs
+ * @param {number[]} shown indices of the runs to predict; the rest are only read, and to beat
+ * @returns per run shown {at, quantiles, better, best, chance, stop, reason}: `at` the steps (none of an ended run), `quantiles[i]` those of
  *   LEVELS at step i, `better` P(better than best) by step (null without a best)
  */
-export async function predict(runs, settings) {
+export async function predict(runs, settings, shown = runs.map((_, i) => i)) {
   check(runs, settings);
-  const bests = runs.map((_, i) => settings.best ?? incumbent(runs.filter((_, j) => j !== i), settings.mode));
-  const going = runs.map((_, i) => i).filter((i) => !ended(runs[i], settings));
-  const answers = await ask(going.map((i) => runs[i]), going.map((i) => bests[i]), settings);
+  const bests = incumbents(runs, settings), answers = [];
+  const going = shown.filter((i) => !ended(runs[i], settings));
+  for (let i = 0; i < going.length; i += AT_ONCE) answers.push(...await ask(runs, going.slice(i, i + AT_ONCE), bests, settings));
   const over = (best) => ({ at: [], quantiles: [], better: null, best, chance: null, stop: null, reason: "This run is at its last step." });
-  return runs.map((_, i) => (going.includes(i) ? answers[going.indexOf(i)] : over(bests[i])));
+  return shown.map((i) => (going.includes(i) ? answers[going.indexOf(i)] : over(bests[i])));
 }
 
 const ended = (run, { horizon }) => run.steps.at(-1) >= horizon;
 
-async function ask(runs, bests, settings) {
+async function ask(all, which, bests, settings) {
+  const runs = which.map((i) => all[i]);
   const ahead = runs.map((run) => stepsAhead(run.steps.at(-1), settings.horizon));
-  const read = runs.map(({ steps, values }) => {
-    const index = thinned(values.length);
-    return { steps: index.map((i) => steps[i]), values: index.map((i) => values[i]) };
-  });
+  const read = runs.map((run) => only(run, thinned(run.values.length)));
+  const others = settings.others && all.length > 1 ? all.map((run) => only(run, spread(run.values.length))) : [];
+  const known = others.length ? others : [{ steps: [NaN], values: [NaN] }];
   const each = (x) => runs.map(() => x);
   const inputs = {
     values: padded(read.map((r) => r.values)),
@@ -55,35 +59,37 @@ async function ask(runs, bests, settings) {
     horizon: vector(each(settings.horizon)),
     lower: vector(each(settings.lower ?? -Infinity)),
     upper: vector(each(settings.upper ?? Infinity)),
-    best: vector(bests.map((best) => best ?? NaN)),
+    best: vector(which.map((i) => bests[i] ?? NaN)),
     sign: vector(each(settings.mode === "max" ? 1 : -1)),
+    other_values: padded(known.map((r) => r.values.map((v) => Math.max(-LARGEST, Math.min(LARGEST, v))))),
+    other_steps: padded(known.map((r) => r.steps)),
+    own: vector(others.length ? which : each(-1)),
   };
   const output = await (await session).run(inputs, ["quantiles", "better"]);
   const quantiles = output.quantiles.data, better = output.better.data;
   const longest = output.better.dims[1], levels = LEVELS.length;
   const answers = runs.map((run, row) => {
     const of = (i) => [...quantiles.subarray((row * longest + i) * levels, (row * longest + i + 1) * levels)];
-    const chances = bests[row] === null ? null : [...better.subarray(row * longest, row * longest + ahead[row].length)];
-    const answer = { at: ahead[row], quantiles: ahead[row].map((_, i) => of(i)), better: chances, best: bests[row] };
+    const best = bests[which[row]], chances = best === null ? null : [...better.subarray(row * longest, row * longest + ahead[row].length)];
+    const answer = { at: ahead[row], quantiles: ahead[row].map((_, i) => of(i)), better: chances, best };
     return { ...answer, ...verdict(run, answer, settings.mode) };
   });
   Object.values(inputs).forEach((tensor) => tensor.dispose());
   return answers;
 }
 
-/** Refuses what Python's lcx.predict refuses, but for runs at the last step beside others that go on. */
+/** Refuses what Python's lcx.predict refuses, but for runs at the last step, which have ended. */
 export function check(runs, settings) {
-  const compared = !runs.every((run) => ended(run, settings));
-  runs.forEach((run) => checkOne(run, settings, compared));
+  runs.forEach((run) => checkOne(run, settings));
 }
 
-function checkOne(run, { mode, horizon, lower, upper }, compared) {
+function checkOne(run, { mode, horizon, lower, upper }) {
   if (mode !== "max" && mode !== "min") throw new InputError("Expected a direction; got none. Choose whether larger or smaller values are better.");
   if (!(horizon > 0 && horizon < Infinity)) throw new InputError("Expected the last step of a full run; got none. Enter a number > 0.");
   if (lower !== null && upper !== null && lower >= upper) throw new InputError(`Expected a lower bound below the upper; got ${lower} and ${upper}. Correct one of them.`);
   if (!run.values.length) throw new InputError(`Expected at least one value; got none in ${run.run}. Raise the step up to which points are used.`);
   const last = run.steps.at(-1);
-  if (last > horizon || (last === horizon && !compared)) throw new InputError(`Expected no steps at or beyond the last step of a full run, ${horizon}; got ${last} in ${run.run}. Raise it, or use fewer points.`);
+  if (last > horizon) throw new InputError(`Expected no steps beyond the last step of a full run, ${horizon}; got ${last} in ${run.run}. Raise it, or use fewer points.`);
   const outside = run.values.findIndex((v) => (lower !== null && v < lower) || (upper !== null && v > upper));
   if (outside >= 0) {
     const bounds = `${lower ?? "−∞"} and ${upper ?? "∞"}`;
@@ -93,17 +99,23 @@ function checkOne(run, { mode, horizon, lower, upper }, compared) {
   if (!Number.isFinite(range) || run.values.some((y) => Math.abs(y) > 1e300)) throw new InputError(`Expected values with a finite range; got ${range} in ${run.run}. Rescale the values.`);
 }
 
-/** The best value of runs; null without any. */
-function incumbent(runs, mode) {
+/** The best of some values; null without any. */
+function incumbent(values, mode) {
   const pick = mode === "max" ? Math.max : Math.min;
-  return runs.flatMap((run) => run.values).reduce((a, b) => (a === null ? b : pick(a, b)), null);
+  return values.reduce((a, b) => (a === null ? b : pick(a, b)), null);
+}
+
+/** What each run has to beat: the value asked for, or the best of the others. */
+function incumbents(runs, { best, mode }) {
+  const own = runs.map((run) => incumbent(run.values, mode));
+  return runs.map((_, i) => best ?? incumbent(own.filter((_, j) => j !== i), mode));
 }
 
 /** The default rule of lcx.EarlyStopper: stop when P(better than best) <= DELTA at every later step, unless the run holds the best itself. */
 function verdict(run, { at, better, best }, mode) {
   if (better === null) return { stop: null, chance: null, reason: "There is no value to beat: enter one, or add other runs." };
   const top = better.reduce((a, x, i) => (x > better[a] ? i : a), 0);
-  const chance = better[top], own = incumbent([run], mode);
+  const chance = better[top], own = incumbent(run.values, mode);
   const reason = `P(better than ${short(best)}) is ${chance < 0.001 ? "below 0.001" : `at most ${short(chance, 3)}`}, at step ${short(at[top])}; the limit is ${DELTA}.`;
   const holds = mode === "max" ? own >= best : own <= best;
   if (chance <= DELTA && holds) return { stop: false, chance, reason: `This run holds the best value, ${short(own)}; but for that: ${reason}` };
@@ -122,9 +134,25 @@ export function stepsAhead(last, horizon) {
 export function thinned(count) {
   if (count <= GENERAL_TOKENS) return Array.from({ length: count }, (_, i) => i);
   const early = GENERAL_TOKENS - RECENT;
-  const even = (x) => { const low = Math.floor(x), rest = x - low; return rest < 0.5 || (rest === 0.5 && low % 2 === 0) ? low : low + 1; };
   return Array.from({ length: GENERAL_TOKENS }, (_, k) => (k < early ? even((k * (count - RECENT - 1)) / (early - 1)) : count - GENERAL_TOKENS + k));
 }
+
+/** Indices of the points read of another run, as lcx.pfn.others chooses them: evenly spread, in float32 as there. */
+export function spread(count) {
+  const gap = Math.fround((count - 1) / (OF_OTHERS - 1));
+  return Array.from({ length: Math.min(count, OF_OTHERS) }, (_, k) => (count <= OF_OTHERS ? k : even(Math.fround(k * gap))));
+}
+
+/** The whole number next to x; of two, the even one. */
+function even(x) {
+  const low = Math.floor(x), rest = x - low;
+  return rest < 0.5 || (rest === 0.5 && low % 2 === 0) ? low : low + 1;
+}
+
+/** The points of a run at some steps. */
+export const cut = (run, keep) => only(run, run.steps.flatMap((s, i) => (keep(s) ? [i] : [])));
+
+const only = ({ steps, values }, index) => ({ steps: index.map((i) => steps[i]), values: index.map((i) => values[i]) });
 
 /** Four digits, or as many as asked, without trailing zeros. */
 export function short(x, digits = 4) {

@@ -1,13 +1,13 @@
 // The page: form -> curves and settings -> prediction -> chart and tables.
 
-import { colour, draw } from "lcx/chart";
-import { LEVELS, check, load, predict, short } from "lcx/forecast";
+import { chart, hide, show } from "lcx/answer";
+import { choose, listen as chooserListen } from "lcx/chooser";
+import { check, cut, load, predict } from "lcx/forecast";
+import { enter, fill, question, suggest } from "lcx/question";
 import { decode, encode } from "lcx/share";
 import { InputError, parse } from "lcx/table";
 
-const MOST_RUNS = 10;
 const MOST_LINK = 30000; // characters; longer ones are cut by some programs
-const FIELDS = ["horizon", "upto", "lower", "upper", "best"];
 // examples/digits_accuracy.csv, a small perceptron on scikit-learn's digits, measured by this project
 const EXAMPLE = 
   "0.164 0.2 0.236 0.264 0.32 0.396 0.488 0.524 0.56 0.572 0.608 0.672 0.652 0.692 0.7 0.744 0.776 0.768 0.792 0.792 0.828 " +
@@ -20,7 +20,8 @@ const at = (id) => document.getElementById(id);
 let opened = []; // curves of files and links
 let pasted = { text: "", curves: [] }; // what the text field held when it was read last
 let latest = 0; // number of the newest refresh: answers to older ones are dropped
-let shown = null; // {runs, answers, settings, metric} on the screen
+let shown = null; // on the screen: see answer.js
+let faults = []; // what was wrong with the files dropped last
 
 /** Says something; an error, or a hint. */
 function say(text, error = false) {
@@ -28,13 +29,12 @@ function say(text, error = false) {
   at("message").classList.toggle("error", error);
 }
 
-/** Runs a task of the user interface; what is wrong with the input is said, anything else too, in place of what `hides` names. */
-async function guarded(task, hides = ["figure", "runs", "numbers"]) {
+/** Runs a task of the user interface; what is wrong with the input is said, anything else too, in place of the answer or above it. */
+async function guarded(task, keep = false) {
   try {
     await task();
   } catch (error) {
-    for (const id of hides) at(id).hidden = true;
-    at("share").disabled = true;
+    if (!keep) hide();
     say(error instanceof InputError ? error.message : `Expected this page to work in your browser; got ${error?.message ?? error}. Use a current browser and reload.`, true);
     if (!(error instanceof InputError)) console.error(error);
   }
@@ -54,28 +54,10 @@ function curves() {
   });
 }
 
-/** Curves of one log, marked as such; the horizon that it tells is filled in where none was. */
+/** Curves of one log, marked as such, with the horizon that it tells. */
 function tagged(log) {
   const source = Symbol("log");
-  if (log.horizon && !at("horizon").value) at("horizon").value = log.horizon;
-  return log.curves.map((curve) => ({ ...curve, source }));
-}
-
-/** Settings; null where nothing was entered. */
-function settings() {
-  const chosen = document.querySelector("input[name=mode]:checked");
-  const asked = { mode: chosen?.value ?? null };
-  for (const id of FIELDS) {
-    const text = at(id).value.trim(), value = text === "" ? null : Number(text);
-    const bad = value !== null && !Number.isFinite(value);
-    at(id).setAttribute("aria-invalid", bad);
-    if (bad) {
-      const name = document.querySelector(`label[for=${id}]`).firstChild.textContent.trim();
-      throw new InputError(`Expected a number for “${name}”; got “${text.slice(0, 40)}”. Write decimals with a point.`);
-    }
-    asked[id] = value;
-  }
-  return asked;
+  return log.curves.map((curve) => ({ ...curve, source, horizon: log.horizon }));
 }
 
 /** Offers the metrics there are, keeping the choice where possible. */
@@ -87,81 +69,31 @@ function offerMetrics(found) {
   return metrics.length ? select.value : null;
 }
 
-const cut = ({ steps, values }, keep) => {
-  const index = steps.map((_, i) => i).filter((i) => keep(steps[i]));
-  return { steps: index.map((i) => steps[i]), values: index.map((i) => values[i]) };
-};
-
 /** Reads the form and shows the answer, or what is still missing. */
 async function refresh() {
   const turn = ++latest;
-  const found = curves(), metric = offerMetrics(found), asked = settings();
-  const all = found.filter((curve) => curve.metric === metric), used = all.slice(0, MOST_RUNS);
-  const missing = !all.length ? "Paste a curve, drop a log, or try the example."
+  at("faults").replaceChildren(...faults.map((text) => Object.assign(document.createElement("p"), { textContent: text })));
+  const found = curves(), metric = offerMetrics(found);
+  const used = found.filter((curve) => curve.metric === metric);
+  suggest(metric, used);
+  const asked = { ...question(), others: at("others").checked };
+  const missing = !used.length ? "Paste a curve, drop a log, or try the example."
     : asked.mode === null ? "Choose whether larger or smaller values are better."
     : asked.horizon === null ? "Enter the last step of a full run." : null;
   if (missing) {
-    for (const id of ["figure", "runs", "numbers"]) at(id).hidden = true;
-    at("share").disabled = true;
+    hide();
     return say(missing);
   }
   const { upto } = asked;
   const runs = used.map((curve) => ({ ...curve, ...cut(curve, (s) => upto === null || s <= upto) }));
   check(runs, asked);
   if (!at("runs").hidden || !at("message").textContent) say("");
-  const answers = await predict(runs, asked);
+  const chosen = choose(runs, asked.mode);
+  const answers = await predict(runs, asked, chosen);
   if (turn !== latest) return;
-  say(all.length > MOST_RUNS ? `The first ${MOST_RUNS} of ${all.length} runs are shown, and compared with each other only.` : "");
-  shown = { used, runs, answers, asked, metric };
-  show();
-}
-
-function show() {
-  const { used, runs, answers, asked, metric } = shown;
-  for (const id of ["figure", "runs", "numbers"]) at(id).hidden = false;
-  at("share").disabled = false;
-  const drawn = runs.map((run, i) => ({ name: run.run, seen: run, answer: answers[i], later: cut(used[i], (s) => asked.upto !== null && s > asked.upto && s <= asked.horizon) }));
-  const bests = new Set(answers.map((answer) => answer.best));
-  const best = asked.best ?? (bests.size === 1 ? answers[0].best : null);
-  draw(at("chart"), drawn, { metric, horizon: asked.horizon, best }, (text) => { at("reading").textContent = text || hint(runs, drawn); });
-  at("reading").textContent = hint(runs, drawn);
-  at("runs").querySelector("tbody").replaceChildren(...runs.map((run, i) => summary(run, answers[i], i, runs.length > 1)));
-  const [head, body] = at("numbers").querySelectorAll("thead, tbody");
-  head.replaceChildren(row("th", ["run", "step", ...LEVELS.map((q) => `${(100 * q).toFixed(q * 1000 % 10 ? 1 : 0)} %`), "P(better)"]));
-  body.replaceChildren(...runs.flatMap((run, r) => answers[r].at.map((s, i) =>
-    row("td", [run.run, short(s), ...answers[r].quantiles[i].map((v) => short(v)), answers[r].better ? short(answers[r].better[i], 3) : "–"]))));
-}
-
-const hint = (runs, drawn) => `${runs.length > 1 ? "Median and 90 % band" : "Median; bands of 50, 80 and 95 %"}${drawn.some((d) => d.later.steps.length) ? "; circles: points not used" : ""}.`;
-
-function row(tag, texts) {
-  const made = document.createElement("tr");
-  made.append(...texts.map((text) => Object.assign(document.createElement(tag), { textContent: text })));
-  return made;
-}
-
-/** The row of one run. */
-function summary(run, answer, i, several) {
-  const last = answer.quantiles.at(-1), quantile = (level) => short(last[LEVELS.indexOf(level)]);
-  const verdict = answer.stop === null ? "–" : answer.stop ? "Stop" : "Go on";
-  const texts = [short(run.values.at(-1)), ...(last ? [quantile(0.5), `${quantile(0.05)} to ${quantile(0.95)}`] : ["–", "–"]),
-    answer.chance === null ? "–" : answer.chance < 0.0005 ? "< 0.001" : answer.chance.toFixed(3), verdict];
-  const made = row("td", texts);
-  const headings = [...at("runs").querySelectorAll("thead th")].map((cell) => cell.textContent);
-  [...made.children].forEach((cell, k) => { cell.dataset.label = headings[k + 1]; });
-  const name = Object.assign(document.createElement("th"), { scope: "row" });
-  if (several) {
-    const swatch = Object.assign(document.createElement("span"), { className: "swatch" });
-    swatch.style.background = colour(i);
-    name.append(swatch);
-  }
-  name.append(run.run);
-  made.prepend(name);
-  const said = document.createElement("div");
-  said.append(Object.assign(document.createElement("span"), { textContent: verdict, className: answer.stop ? "stop" : answer.stop === false ? "go" : "" }));
-  said.append(Object.assign(document.createElement("span"), { textContent: answer.reason, className: "reason" }));
-  made.lastChild.replaceChildren(said);
-  return made;
+  say("");
+  shown = { used, runs, chosen, answers, asked, metric };
+  show(shown);
 }
 
 /** Writes data and settings into the address, and copies it. */
@@ -179,37 +111,50 @@ async function open(hash) {
   const state = await decode(hash);
   opened = tagged({ curves: state.runs.map((run) => ({ ...run, metric: state.metric })) });
   at("paste").value = "";
-  for (const id of FIELDS) at(id).value = state[id] ?? "";
-  for (const radio of document.querySelectorAll("input[name=mode]")) radio.checked = radio.value === state.mode;
+  at("others").checked = state.others ?? true;
+  fill(state);
   await refresh();
 }
 
+/** Adds the runs of files; one that cannot be read is named and skipped. */
 async function addFiles(files) {
-  const logs = await Promise.all([...files].map(async (file) => parse(file.size > 2e7 ? " ".repeat(2e7 + 1) : await file.text(), file.name.replace(/\.[^.]+$/, ""))));
-  opened.push(...logs.flatMap(tagged));
+  faults = [];
+  const read = async (file) => {
+    try {
+      return parse(file.size > 2e7 ? " ".repeat(2e7 + 1) : await file.text(), file.name.replace(/\.[^.]+$/, ""));
+    } catch (error) {
+      if (!(error instanceof InputError)) throw error;
+      faults.push(`${file.name} is left out. ${error.message}`);
+      return { curves: [] };
+    }
+  };
+  opened.push(...(await Promise.all([...files].map(read))).flatMap(tagged));
   await refresh();
 }
 
-function fill(text, asked) {
-  opened = [];
+/** Begins anew, with a text and a question, or without. */
+function start(text = "", asked = null) {
+  [opened, faults] = [[], []];
   at("paste").value = text;
-  for (const id of FIELDS) at(id).value = asked[id] ?? "";
-  for (const radio of document.querySelectorAll("input[name=mode]")) radio.checked = radio.value === asked.mode;
+  fill(asked);
   if (location.hash) history.replaceState(null, "", " ");
+  return guarded(refresh);
 }
 
 function listen() {
   let waiting;
   const soon = () => { clearTimeout(waiting); waiting = setTimeout(() => guarded(refresh), 120); };
-  at("form").addEventListener("input", (event) => { if (event.target.id !== "files") soon(); });
+  at("form").addEventListener("input", (event) => { enter(event.target); if (event.target.id !== "files") soon(); });
+  chooserListen(() => guarded(refresh));
+  at("others").addEventListener("change", () => guarded(refresh));
   at("form").addEventListener("submit", (event) => event.preventDefault());
   at("files").addEventListener("change", (event) => guarded(() => addFiles(event.target.files)).then(() => { event.target.value = ""; }));
-  at("clear").addEventListener("click", () => { fill("", {}); guarded(refresh); });
+  at("clear").addEventListener("click", () => start());
   at("example").addEventListener("click", () => {
-    fill(["epoch,accuracy", ...EXAMPLE.split(" ").map((v, i) => `${i + 1},${v}`)].join("\n"), { mode: "max", horizon: 100, upto: 30, lower: 0, upper: 1, best: 0.93 });
-    guarded(refresh).then(() => at("figure").scrollIntoView({ block: "nearest" }));
+    start(["epoch,accuracy", ...EXAMPLE.split(" ").map((v, i) => `${i + 1},${v}`)].join("\n"), { mode: "max", horizon: 100, upto: 30, lower: 0, upper: 1, best: 0.93 })
+      .then(() => at("figure").scrollIntoView({ block: "nearest" }));
   });
-  at("share").addEventListener("click", () => guarded(share, []));
+  at("share").addEventListener("click", () => guarded(share, true));
   addEventListener("hashchange", () => { if (location.hash) guarded(() => open(location.hash)); });
   addEventListener("dragover", (event) => { event.preventDefault(); at("drop").hidden = false; });
   addEventListener("dragleave", (event) => { if (!event.relatedTarget) at("drop").hidden = true; });
@@ -221,7 +166,7 @@ function listen() {
     else if (text) { at("paste").value = text; guarded(refresh); }
   });
   let width = innerWidth;
-  addEventListener("resize", () => { if (shown && !at("figure").hidden && innerWidth !== width) { width = innerWidth; show(); } });
+  addEventListener("resize", () => { if (!at("figure").hidden && innerWidth !== width) { width = innerWidth; chart(); } });
 }
 
 /** What scripts/page.py packed: base64 of gzip. */

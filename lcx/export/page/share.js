@@ -6,7 +6,7 @@ const VERSION = "1";
 const MOST_BYTES = 5e6; // of unpacked JSON
 const RUNS = 100;
 
-/** The hash for a state {metric, runs: [{run, steps, values}], mode, horizon, lower, upper, best, upto}. */
+/** The hash for a state {metric, runs: [{run, steps, values}], mode, horizon, lower, upper, best, upto, others}. */
 export async function encode(state) {
   const bytes = new TextEncoder().encode(JSON.stringify(state));
   if (bytes.length > MOST_BYTES) throw new InputError(`Expected at most ${MOST_BYTES / 1e6} MB of data for a link; got ${(bytes.length / 1e6).toFixed(1)} MB. Send the log itself.`);
@@ -32,7 +32,7 @@ export async function decode(hash) {
   const curve = (r) => r && typeof r.run === "string" && [r.steps, r.values].every((a) => Array.isArray(a) && a.length && a.every(number))
     && r.steps.length === r.values.length && r.steps.every((s, i) => s > 0 && (i === 0 || s > r.steps[i - 1]));
   const optional = ["horizon", "lower", "upper", "best", "upto"].every((key) => state?.[key] === null || number(state?.[key]));
-  const whole = optional && ["max", "min", null].includes(state.mode) && typeof state.metric === "string";
+  const whole = optional && [undefined, true, false].includes(state.others) && ["max", "min", null].includes(state.mode) && typeof state.metric === "string";
   if (!whole || !Array.isArray(state.runs) || !state.runs.length || state.runs.length > RUNS || !state.runs.every(curve)) throw bad("one without whole curves");
   return state;
 }

@@ -48,22 +48,28 @@ export function cells(text, separator) {
   return rows.filter((r) => r.some((c) => c !== ""));
 }
 
-/** The number in a cell; null where nothing was logged, NaN where NaN was. */
+/** A cell with a decimal point: beside other separators a comma is that, in a file of commas a quoted one parts thousands. */
+function pointed(cell, separator) {
+  if (separator === ",") return /^[+-]?\d{1,3}(,\d{3})+(\.\d+)?$/.test(cell) ? cell.replaceAll(",", "") : cell;
+  return cell.replace(/^([+-]?\d*),(\d+(e[+-]?\d+)?( ?%)?)$/i, "$1.$2");
+}
+
+/** The number in a cell, of per cent too; null where nothing was logged, NaN where NaN was. */
 function number(cell) {
   if (typeof cell === "number") return cell;
-  if (typeof cell !== "string" || /^(|na|n\/a|none|null)$/i.test(cell)) return null;
+  if (typeof cell !== "string" || /^(|na|n\/a|<na>|none|null|-|--|\?)$/i.test(cell)) return null;
   if (/^[+-]?nan$/i.test(cell)) return NaN;
   if (/^[+-]?inf(inity)?$/i.test(cell)) return cell[0] === "-" ? -Infinity : Infinity;
-  return /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(cell) ? Number(cell) : undefined;
+  return /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?( ?%)?$/i.test(cell) ? Number(cell.replace(/ ?%$/, "")) : undefined;
 }
 
 const isName = (cell) => cell !== "" && number(cell) === undefined;
 
 function fromTable(text, name) {
   const first = text.split(/[\r\n]/, 1)[0];
-  const counts = [",", ";", "\t"].map((s) => [first.split(s).length, s]);
+  const counts = [";", "\t", ","].map((s) => [first.split(s).length, s]); // where as many commas are, these are of decimals
   const [most, found] = counts.reduce((a, b) => (b[0] > a[0] ? b : a));
-  const rows = most > 1 ? cells(text, found) : text.split(/[\r\n]+/).map((line) => line.trim().replace(/^"(.*)"$/, "$1")).filter(Boolean).map((line) => [line]);
+  const rows = most > 1 ? cells(text, found).map((row) => row.map((cell) => pointed(cell, found))) : text.split(/[\r\n]+/).map((line) => line.trim().replace(/^"(.*)"$/, "$1")).filter(Boolean).map((line) => [line]);
   if (rows[0].some(isName) && !(most === 1 && /^[-+.\d]/.test(first) && /\s/.test(first))) return fromRows(rows[0], rows.slice(1), name);
   return fromNumbers(most > 1 ? rows : text.split(/[\r\n]+/).map((line) => line.trim().split(/\s+/)), name);
 }

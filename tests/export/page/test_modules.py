@@ -1,13 +1,20 @@
 """The page's modules that need no browser, in Node.js: logs as programs write them, links, and runs that have ended."""
 
 import json
+import random
 import shutil
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from lcx.export.onnx import feed
+from lcx.readers import metric_names
+from lcx.readers.metric_names import bounds_of, direction_of
+
 NODE = shutil.which("node")
+NAMES = Path(metric_names.__file__).with_suffix(".json")
 SOURCES = Path(__file__).parents[3] / "lcx" / "export" / "page"
 RUNTIME = """
 export const env = { wasm: {} };
@@ -27,9 +34,10 @@ def node(tmp_path_factory):
     """Gives what JavaScript prints as JSON; beside the modules lies a runtime that always answers with the first value and no chance."""
     folder = tmp_path_factory.mktemp("modules")
     (folder / "onnxruntime.mjs").write_text(RUNTIME)
-    for name in ("table", "share", "forecast"):
+    (folder / "metric_names.mjs").write_text(f"export default {NAMES.read_text()}")
+    for name in ("table", "share", "forecast", "infer"):
         text = (SOURCES / f"{name}.js").read_text()
-        for other in ("table", "onnxruntime"):
+        for other in ("table", "onnxruntime", "metric_names"):
             text = text.replace(f'"lcx/{other}"', f'"./{other}.mjs"')
         (folder / f"{name}.mjs").write_text(text)
 
@@ -61,6 +69,10 @@ def test_logs_are_read_as_programs_write_them(node):
         },
         '{"loss": [2, 1], "val_loss": [3, 2]}': {"loss": ([1, 2], [2, 1]), "val_loss": ([1, 2], [3, 2])},
         "epoch,loss\n0,2,\n1,1,\n": {"loss": ([1, 2], [2, 1])},
+        "epoch;acc, test;loss\n1;0,31;1,5e-1\n2;0,42;NaN\n": {"acc, test": ([1, 2], [0.31, 0.42]), "loss": ([1], [0.15])},
+        "step\tacc\n1\t31,5 %\n2\t42%\n": {"acc": ([1, 2], [31.5, 42])},
+        "1;0,5\n2;0,25\n": {"value": ([1, 2], [0.5, 0.25])},
+        'epoch,loss,acc\n1,"1,234.5",-\n2,"1,100",3 %\n': {"loss": ([1, 2], [1234.5, 1100]), "acc": ([2], [3])},
     }
     for text, log in zip(cases, node(READ, list(cases)), strict=True):
         assert {curve["metric"]: (curve["steps"], curve["values"]) for curve in log["curves"]} == cases[text], text
@@ -90,12 +102,59 @@ def test_a_run_at_its_end_is_what_others_have_to_beat(node):
     const run = (name, n, value) => ({ run: name, steps: Array.from({ length: n }, (_, i) => i + 1), values: Array(n).fill(value) });
     const asked = { mode: "max", horizon: 10, lower: null, upper: null, best: null };
     load(null, null);
-    const refused = await predict([run("a", 10, 0.9)], asked).then(String, (error) => error.message);
-    console.log(JSON.stringify([refused, ...await predict([run("a", 3, 0.2), run("b", 10, 0.9), run("c", 4, 0.3)], asked)]));
+    const refused = await predict([run("a", 11, 0.9)], asked).then(String, (error) => error.message);
+    const alone = await predict([run("a", 10, 0.9)], asked);
+    console.log(JSON.stringify([refused, ...alone, ...await predict([run("a", 3, 0.2), run("b", 10, 0.9), run("c", 4, 0.3)], asked)]));
     """
-    refused, first, ended, last = node(code, None)
-    assert refused.startswith("Expected no steps at or beyond the last step of a full run, 10; got 10 in a")
+    refused, alone, first, ended, last = node(code, None)
+    assert refused.startswith("Expected no steps beyond the last step of a full run, 10; got 11 in a")
+    assert (alone["at"], alone["best"], alone["stop"]) == ([], None, None)
     assert (first["best"], ended["best"], last["best"]) == (0.9, 0.3, 0.9)
     assert (first["stop"], ended["stop"], last["stop"]) == (True, None, True)
     assert (ended["at"], ended["quantiles"], ended["better"]) == ([], [], None)
     assert [len(answer["quantiles"]) for answer in (first, last)] == [7, 6]
+
+
+def test_what_names_and_values_say_is_what_python_says(node):
+    draw, names = random.Random(3), json.loads(NAMES.read_text())
+    words = [
+        *(word for kind in names["kinds"].values() for word in kind["words"]),
+        *names["unclear"],
+        *["val", "x", "y2", "Ep"],
+    ]
+    shapes = ["{}", "val_{}", "{}/{}", "{}_{}", "{}{}", "{}@10", "{}50-95(B)", "avg{}", "{} {}.{}"]
+    ways = (str.lower, str.upper, str.title)
+    metrics = [draw.choice(shapes).format(*(draw.choice(ways)(draw.choice(words)) for _ in range(3))) for _ in range(3000)]
+    metrics += [*words, "valLoss", "AverageEpRet", "mAP50-95", "episode_len_mean", "", "/", "größe", "__proto__", "constructor"]
+    values = [draw.choice(([0.1, 0.9], [0, 1], [3.0, 97.5], [2, 130], [-0.5, 0.5], [-3, 0.2], [None, 0.5], [None])) for _ in metrics]
+    code = """
+    import { readFileSync } from "node:fs";
+    import { boundsOf, directionOf } from "./infer.mjs";
+    const cases = JSON.parse(readFileSync(0, "utf8"));
+    console.log(JSON.stringify(cases.map(([name, values]) => [directionOf(name), boundsOf(name, values.map((v) => v ?? NaN))])));
+    """
+    got = node(code, list(zip(metrics, values, strict=True)))
+    for name, numbers, (mode, bounds) in zip(metrics, values, got, strict=True):
+        finite = [np.nan if value is None else value for value in numbers]
+        assert (mode, tuple(bounds)) == (direction_of(name), bounds_of(name, finite)), (name, numbers)
+
+
+def test_the_last_step_is_where_runs_end_together_else_twice_as_far(node):
+    code = """
+    import { horizonOf } from "./infer.mjs";
+    const ends = [[], [7], [7, 7], [7, 7, 3], [9, 7, 3]];
+    console.log(JSON.stringify(ends.map((of) => horizonOf(of.map((end) => ({ steps: [1, end] })))?.horizon ?? null)));
+    """
+    assert node(code, None) == [None, 14, 14, 7, 18]
+
+
+def test_long_other_runs_are_thinned_as_in_python(node):
+    counts = [1, 2, 255, 256, 257, 258, 300, 511, 512, 513, 1000, 1023, 4097, 99_999]
+    code = """
+    import { readFileSync } from "node:fs";
+    import { spread } from "./forecast.mjs";
+    console.log(JSON.stringify(JSON.parse(readFileSync(0, "utf8")).map(spread)));
+    """
+    for count, index in zip(counts, node(code, counts), strict=True):
+        given = feed([0.0, 1.0], horizon=9, mode="max", others=[(None, np.arange(count))])
+        assert index == given["other_values"][0].tolist()

@@ -117,6 +117,222 @@ def test_numbers_and_verdict_are_pythons(opened, case):
     assert got["chance"] == pytest.approx(verdict.probability, abs=1e-4)
 
 
+def study(count=12):
+    """Runs of the example's kind: each slower than the one before, at every step or every third, the even ones finished at step 100."""
+    curve = pd.read_csv(EXAMPLES / "digits_accuracy.csv")
+    for k in range(count):
+        steps = np.arange(1 + k % 3, 101 if k % 2 == 0 else 12 + 5 * k, 1 + 2 * (k % 3 == 0))
+        values = np.interp(steps / (1 + 0.2 * k), curve.step, curve.accuracy) - 0.003 * k
+        yield f"run{k}", steps, values
+
+
+def test_runs_that_inform_one_another_are_predicted_as_in_python(opened):
+    runs = list(study())
+    long = np.arange(1, 1001) / 10  # of which 256 points are read
+    runs.append(("long", long, 0.9 - 0.7 * (1 + long) ** -0.5))
+    text = "run,step,accuracy\n" + "\n".join(f"{name},{s},{v}" for name, steps, values in runs for s, v in zip(steps, values, strict=True))
+    page = opened()
+    for others in (True, False):
+        asked = {"mode": "max", "horizon": 100, "lower": 0, "upper": 1, "best": None, "others": others}
+        got = page.evaluate(PREDICT, {"text": text, "metric": "accuracy", "asked": asked})
+        for k, (_, steps, values) in enumerate(runs):
+            rest = [(t, y) for i, (_, t, y) in enumerate(runs) if i != k]
+            if steps[-1] == 100:
+                assert got[k]["at"] == []
+                continue
+            question = {"horizon": 100, "mode": "max", "at": got[k]["at"], "bounds": (0, 1), "device": "cpu"}
+            answer = lcx.predict(values, steps, others=rest if others else None, **question)
+            np.testing.assert_allclose(got[k]["quantiles"], answer.quantile(LEVELS), rtol=0, atol=1e-4 * np.ptp(values))
+            best = max(y.max() for _, y in rest)
+            np.testing.assert_allclose(got[k]["better"], answer.prob_better(best), atol=1e-4)
+
+
+def test_runs_inform_one_another_unless_switched_off(opened, tmp_path):
+    for name, steps, values in study(3):
+        pd.DataFrame({"epoch": steps, "accuracy": values}).to_csv(tmp_path / f"{name}.csv", index=False)
+    page = opened()
+    ask(page, "max", horizon=100, lower=0, upper=1)
+    page.set_input_files("#files", sorted(tmp_path.glob("*.csv")))
+    together = table(page)
+    assert page.inner_text("#together") == "Each forecast also learns from the 2 other runs"
+    page.focus("#others")
+    page.keyboard.press("Space")
+    page.wait_for_function("row => document.querySelectorAll('#runs tbody tr')[1].innerText !== row", arg="\t".join(together[1]))
+    (_, steps, values), first, last = list(study(3))[1], *(list(study(3))[i] for i in (0, 2))
+    page.wait_for_timeout(500)
+    alone = table(page)
+    for shown, others in ((together, [first[1:], last[1:]]), (alone, None)):
+        answer = lcx.predict(values, steps, horizon=100, mode="max", bounds=(0, 1), others=others, device="cpu")
+        assert f"{answer.median[-1]:.4g}"[:5] in " ".join(shown[1])
+    assert alone[1][2] != together[1][2]
+    page.click("#share")
+    said(page, "link")
+    other = opened(page.evaluate("location.hash"))
+    assert table(other) == alone
+    assert not other.is_checked("#others")
+
+
+def test_nothing_set_is_inferred_and_may_be_cleared(opened):
+    curve = pd.read_csv(EXAMPLES / "digits_accuracy.csv").head(30)
+    page = opened()
+    page.fill("#paste", curve.assign(loss=1 - curve.accuracy).rename(columns={"accuracy": "eval_accuracy"}).to_csv(index=False))
+    (row,) = table(page)
+    fields = {name: page.input_value(f"#{name}") for name in FIELDS}
+    assert fields == {"horizon": "60", "upto": "", "lower": "0", "upper": "1", "best": ""}
+    assert page.is_checked("input[value=max]")
+    answer = lcx.predict(curve.accuracy, horizon=60, mode="max", bounds=(0, 1), device="cpu")
+    assert f"{answer.quantile(0.95)[-1]:.4g}"[:5] in " ".join(row)
+    told = "Suggested, for you to change or clear: direction and bounds by the name “eval_accuracy”; the last step is twice as far as now."
+    assert page.inner_text("#suggested") == told
+    page.select_option("#metric", "loss")
+    page.wait_for_selector("input[value=min]:checked")
+    assert (page.input_value("#lower"), page.input_value("#upper")) == ("0", "")
+    page.fill("#lower", "")
+    page.fill("#horizon", "")
+    said(page, "Enter the last step of a full run.")
+    page.fill("#horizon", "90")
+    table(page)
+    assert (page.input_value("#lower"), page.input_value("#horizon")) == ("", "90")
+    page.select_option("#metric", "eval_accuracy")
+    page.wait_for_selector("input[value=max]:checked")
+    assert (page.input_value("#lower"), page.input_value("#upper"), page.input_value("#horizon")) == ("0", "1", "90")
+
+
+def test_what_was_entered_is_kept_and_what_nobody_can_tell_is_asked(opened):
+    page = opened()
+    ask(page, "min")
+    page.fill("#paste", "accuracy\n0.1\n0.2\n")
+    table(page)
+    assert page.is_checked("input[value=min]")
+    page.click("#clear")
+    page.fill("#paste", "score\n0.1\n0.2\n")
+    said(page, "Choose whether larger or smaller values are better.")
+    assert page.input_value("#horizon") == "4"
+
+
+def test_a_bad_file_is_named_and_skipped(opened, tmp_path):
+    (tmp_path / "good.csv").write_text("epoch,accuracy\n1,0.3\n2,0.4\n3,0.45\n")
+    (tmp_path / "bad.csv").write_text("no numbers\nhere\n")
+    page = opened()
+    page.set_input_files("#files", [tmp_path / "bad.csv", tmp_path / "good.csv"])
+    assert [row[0] for row in table(page)] == ["good"]
+    assert page.inner_text("#faults").startswith("bad.csv is left out. Expected a column of numbers")
+    page.fill("#horizon", "20")  # which mends nothing
+    page.wait_for_function("() => document.querySelector('#numbers tbody tr:last-child').textContent.includes('20')")
+    assert page.inner_text("#faults").startswith("bad.csv is left out.")
+    page.set_input_files("#files", [tmp_path / "good.csv"])
+    page.wait_for_function("() => document.querySelectorAll('#runs tbody tr').length === 2")
+    assert page.inner_text("#faults") == ""
+
+
+def test_a_single_run_at_its_end_is_shown_as_finished(opened):
+    page = opened()
+    ask(page, horizon=2)
+    page.fill("#paste", "loss\n1\n0.5\n")
+    (row,) = table(page)
+    assert " ".join(row[1:]).startswith("0.5 0.5 – – Finished")
+    assert page.locator("#chart circle").count() == 2
+
+
+def many(count):
+    """A log of runs of which the later ones are better."""
+    rows = (f"run-{k:03},{s},{0.5 + 0.001 * k - 0.3 * s**-0.5}" for k in range(count) for s in range(1, 6 + k % 5))
+    return "run,step,accuracy\n" + "\n".join(rows) + "\n"
+
+
+def test_of_many_runs_the_best_are_shown_or_those_chosen(opened):
+    page = opened()
+    ask(page, horizon=20)
+    page.fill("#paste", many(40))
+    assert len(table(page)) == 10
+    assert page.inner_text("#chosen") == "The 10 best so far of 40 runs are shown: choose others"
+    assert page.inner_text("#together") == "Each forecast also learns from the 39 other runs"
+    page.click("#chosen")
+    shown = page.locator("#names input:checked").evaluate_all("boxes => boxes.map((box) => box.value)")
+    assert [row[0] for row in table(page)] == shown
+    page.locator("#names input:checked").first.click()
+    page.wait_for_function("() => document.querySelectorAll('#runs tbody tr').length === 9")
+    page.fill("#search", "N-003")
+    page.focus("#names input")
+    page.keyboard.press("Space")
+    page.wait_for_function("() => document.querySelectorAll('#runs tbody tr').length === 10")
+    assert page.evaluate("document.activeElement.value") == "run-003"
+    assert table(page)[0][0] == "run-003"
+    page.fill("#search", "")
+    assert page.locator("#names input:not(:checked):not(:disabled)").count() == 0
+    page.click("#best-runs")
+    page.wait_for_function("() => !document.querySelector('#runs tbody').innerText.includes('run-003')")
+
+
+def test_one_run_is_brought_out_from_its_row_and_read_under_the_pointer(opened):
+    page = opened()
+    ask(page, horizon=20)
+    page.fill("#paste", many(3))
+    table(page)
+    lit = "document.querySelector('#chart .one .lit polyline')?.getAttribute('stroke') ?? null"
+    colours = page.locator("#runs .swatch").evaluate_all("all => all.map((one) => getComputedStyle(one).backgroundColor)")
+    page.hover("#runs tbody tr:nth-child(2)")
+    assert page.evaluate(f"const made = document.createElement('i'); made.style.color = {lit}; made.style.color") == colours[1]
+    page.focus("#runs tbody tr:nth-child(3) .name")
+    page.keyboard.press("Enter")
+    page.mouse.move(5, 5)
+    page.focus("#horizon")
+    assert page.get_attribute("#runs tbody tr:nth-child(3) .name", "aria-pressed") == "true"
+    assert page.evaluate(f"const made = document.createElement('i'); made.style.color = {lit}; made.style.color") == colours[2]
+    dot = page.locator("#chart circle").first.bounding_box()  # of the run drawn first, which is not lit
+    page.mouse.move(dot["x"] + 2, dot["y"] + 2)
+    assert re.fullmatch(r"Step 1 – run-00\d: observed 0\.\d+", page.inner_text("#reading"))
+
+
+def test_axes_may_be_logarithmic_where_values_are_above_zero(opened):
+    page = opened()
+    page.fill("#paste", "step,loss\n" + "\n".join(f"{s},{1000 / s**2}" for s in range(1, 30)))
+    table(page)
+    linear = page.locator("#chart circle").evaluate_all("all => all.map((one) => Number(one.getAttribute('cy')))")
+    page.check("#log-values")
+    page.check("#log-steps")
+    points = np.array(
+        page.locator("#chart circle").evaluate_all("all => all.map((one) => ['cx', 'cy'].map((n) => Number(one.getAttribute(n))))")
+    )
+    assert np.diff(points[:, 1]) == pytest.approx(
+        np.diff(points[:, 0]) * np.diff(points[:2, 1]) / np.diff(points[:2, 0]), abs=0.1
+    )  # a line
+    assert not np.allclose(points[:, 1], linear)
+    page.fill("#paste", "step,loss\n1,2\n2,0\n3,-1\n")
+    page.wait_for_selector("#log-values:disabled")
+
+
+def test_picture_and_numbers_are_saved(opened, tmp_path):
+    page = opened(accept_downloads=True)
+    ask(page, horizon=20)
+    page.fill("#paste", many(2))
+    table(page)
+    for kind in ("csv", "png"):
+        with page.expect_download() as download:
+            page.click(f"#{kind}")
+        download.value.save_as(tmp_path / f"lcx.{kind}")
+    saved = pd.read_csv(tmp_path / "lcx.csv")
+    assert list(saved) == ["run", "step", "accuracy", *(f"q{q}" for q in LEVELS), "p_better"]
+    assert saved.groupby("run")["step"].max().to_dict() == {"run-000": 20, "run-001": 20}
+    assert saved["accuracy"].notna().sum() == 5 + 6
+    assert saved.loc[saved["accuracy"].isna(), [f"q{q}" for q in LEVELS]].notna().all(axis=None)
+    picture = (tmp_path / "lcx.png").read_bytes()
+    assert picture.startswith(b"\x89PNG")
+    assert len(picture) > 10_000
+
+
+def test_on_a_phone_the_answer_comes_first_once_there_is_one(opened):
+    page = opened(viewport={"width": 390, "height": 844})
+    above = "document.getElementById('answer').offsetTop < document.getElementById('form').offsetTop"
+    assert not page.evaluate(above)
+    page.click("#example")
+    table(page)
+    assert page.evaluate(above)
+    page.click("#clear")
+    said(page, "Paste a curve")
+    assert not page.evaluate(above)
+
+
 def test_points_missing_or_too_many_are_read_as_in_python(opened):
     steps = np.arange(1, 1001)
     values = 2 / steps**0.5 + 0.01 * np.sin(steps)
@@ -142,7 +358,8 @@ def test_files_of_several_runs_are_overlaid_and_judged_by_the_best_of_the_others
     assert "Stop" in " ".join(bad)
     assert page.locator("#chart polygon").count() == 2
     best = curve.accuracy.head(30).max()
-    answer = lcx.predict(0.3 * curve.accuracy.head(30), horizon=100, mode="max", bounds=(0, 1), device="cpu")
+    others = [(None, curve.accuracy.head(30))]
+    answer = lcx.predict(0.3 * curve.accuracy.head(30), horizon=100, mode="max", bounds=(0, 1), others=others, device="cpu")
     assert f"{answer.median[-1]:.3g}"[:4] in " ".join(bad)
     assert f"{best:g}" in " ".join(bad)
 
@@ -229,8 +446,8 @@ def test_everything_fits_and_can_be_read(opened, size, scheme, tmp_path):
     assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
     dim = page.evaluate(CONTRAST)
     assert [text for text, ratio in dim if ratio < 4.5] == []  # WCAG 2 AA
-    small = "[...document.querySelectorAll('input:not([type=radio]):not([type=file]), select, button, .button')]"
-    assert page.evaluate(f"{small}.every((e) => e.getBoundingClientRect().height >= 36)")
+    small = "[...document.querySelectorAll('input:not([type=radio]):not([type=checkbox]):not([type=file]), select, button, .button')]"
+    assert page.evaluate(f"{small}.every((e) => !e.getClientRects().length || e.getBoundingClientRect().height >= 36)")
     unlabelled = "[...document.querySelectorAll('input, select, textarea')].filter((e) => !e.labels?.length).map((e) => e.id)"
     assert page.evaluate(unlabelled) == []
 
@@ -276,7 +493,7 @@ def test_a_link_holds_the_data_only_after_a_click_and_shows_the_same(opened):
         ("this is no table\nat all", {}, "Expected a column of numbers"),
         ('{"values": ', {}, "Expected JSON"),
         ("step,loss\n1,nan\n2,nan\n", {}, "Expected finite values at steps > 0; got none"),
-        ("loss\n1\n0.5\n", {"horizon": "2"}, "Expected no steps at or beyond the last step of a full run, 2; got 2"),
+        ("loss\n1\n0.5\n", {"horizon": "1"}, "Expected no steps beyond the last step of a full run, 1; got 2"),
         ("loss\n1\n0.5\n", {"horizon": "ten"}, "Expected a number for “Last step of a full run”; got “ten”"),
         ("loss\n1\n0.5\n", {"horizon": "-4"}, "Enter a number > 0"),
         ("loss\n1\n0.5\n", {"lower": "0.7"}, "Expected values between the bounds 0.7 and ∞; got 0.5 at step 2"),
