@@ -34,7 +34,7 @@ ROWS = {
     "pretraining": (7, CORE | {"tqdm", "pandas"}),
     "reference": (7, CORE | {"tqdm", "pyro", "emcee", "arviz"}),
     "scoring": (7, CORE | {"tqdm", "pyarrow"}),
-    "export": (7, CORE | {"onnx", "onnxscript"}),
+    "export": (7, CORE | {"onnx", "onnx_ir", "onnxscript"}),
     "stopping": (8, CORE),
     "replay": (9, CORE | {"tqdm", "pandas"}),
     "report": (9, CORE | {"pandas"}),
