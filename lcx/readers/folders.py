@@ -15,7 +15,8 @@ def logs_in(root: Path, format: str | None) -> tuple[dict[Path, tuple[str, Path]
     """The logs in a folder and its subfolders, and the files that look like logs and are none.
 
     Returns:
-        For each log, keyed by the file or folder that names it: the format, and what to read. For each other file: why it is none.
+        For each log, keyed by the file or folder that names it: the format, and what to read; text logs last. For each other file: why it
+        is none.
     """
     logs: dict[Path, tuple[str, Path]] = {}
     left: dict[Path, str] = {}
@@ -40,13 +41,11 @@ def logs_in(root: Path, format: str | None) -> tuple[dict[Path, tuple[str, Path]
                 continue
             known.add((found, log))
             logs[_free(place(log), path, root, logs)] = (found, log)
-    repeated = [] if format else [where for where, log in logs.items() if log[0] == "text" and _told_otherwise(log[1], logs)]
-    left |= {logs.pop(where)[1]: "text beside another log of the run" for where in repeated}
-    return logs, left
+    return dict(sorted(logs.items(), key=lambda log: log[1][0] == "text")), left
 
 
-def _told_otherwise(path: Path, logs: dict[Path, tuple[str, Path]]) -> bool:
-    """Whether a tool that prints a text log writes the same into a log beside it, which names the whole folder or this file."""
+def told_otherwise(path: Path, logs: dict[Path, tuple[str, Path]]) -> bool:
+    """Whether a tool that prints a text log writes the same into one of these, which names the whole folder or this file."""
     for where, (found, log) in logs.items():
         folder = log if log.is_dir() else log.parent
         whole = where.is_dir() or log.name in _WHOLE

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lcx.readers.folders import logs_in
+from lcx.readers.folders import logs_in, told_otherwise
 from lcx.readers.formats import names, reader, recognise, recognise_plain
 from lcx.readers.table import run_name
 
@@ -103,7 +103,11 @@ def _read_folder(root: Path, format: str | None, step: str | None) -> "pd.DataFr
 
     tables, attrs, faults = [], {}, []
     logs, left = logs_in(root, format)
+    readable: dict[Path, tuple[str, Path]] = {}
     for where, (found, path) in logs.items():
+        if found == "text" and format is None and told_otherwise(path, readable):
+            left[path] = "text beside another log of the run"
+            continue
         name = where.resolve().name if where == root else where.relative_to(root).as_posix()
         try:
             table: Any = _reader(found, step)(path)
@@ -115,6 +119,7 @@ def _read_folder(root: Path, format: str | None, step: str | None) -> "pd.DataFr
             attrs.setdefault(what, {}).update({called[run]: value for run, value in of.items()})
         table.attrs = {}
         tables.append(table.assign(run=table["run"].map(called)))
+        readable[where] = found, path
     if not tables:
         missing = next((error for error in faults if isinstance(error, ImportError)), None)
         if missing is not None:

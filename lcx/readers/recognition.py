@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 from lcx.readers.jsonl import flat
+from lcx.readers.metric_names import direction_of
 from lcx.readers.table import COUNTERS, RUNS
 from lcx.readers.text_log import is_log
 
@@ -111,9 +112,9 @@ def _rows(text: str, most: int = 50) -> Any:
 
 
 def _are_lists(row: dict[str, Any]) -> bool:
-    """Whether these are lists of numbers of one length, at least two long."""
+    """Whether these are lists of numbers of one length, at least two long, and one has the name of a metric."""
     lists = list(row.values())
-    if not lists or not all(isinstance(of, list) and len(of) > 1 for of in lists):
+    if not any(direction_of(name) for name in row) or not all(isinstance(of, list) and len(of) > 1 for of in lists):
         return False
     same = all(len(a) == len(b) for a, b in pairwise(lists))
     return same and all(isinstance(x, (int, float, type(None))) and not isinstance(x, bool) for of in lists for x in of)

@@ -15,7 +15,7 @@ _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|[-+]?(?:nan|inf(?:inity)?)
 _WORD = r"[A-Za-z_][\w.@/#%-]*(?:'s(?= )|\([A-Za-z_ ]+\))?"
 _PAIR = re.compile(
     rf"(?<![\w.])(?P<name>{_WORD}(?: +{_WORD})*)[\"']?(?P<sign>\s*[:=]\s*|\s+|(?=\[))[\"']?\[?\s*(?P<value>{_NUMBER})"
-    r"(?:\s*/\s*(?P<total>\d+))?(?:[a-z]+(?:/[a-z]+)?)?(?=[\s,;:|)\]}\"'(%]|$)(?!:\d\d)",
+    r"(?:\s*/\s*(?P<total>\d+))?(?:[a-z]+(?:/[a-z]+)?)?(?=[\s,;:|)\]}\"'(%]|\.?(?:\s|$))(?!:\d\d)",
     re.IGNORECASE,
 )
 _DATE = re.compile(r"\d{4}[-/]\d\d[-/]\d\d[ T_]|\d{1,2}:\d\d:\d\d(?:[.,]\d+)?")
@@ -168,6 +168,8 @@ def _name(words: str, blank: bool) -> tuple[str, str, str, str, bool]:
         after it; that; the section, if it begins with one; whether the words are prose.
     """
     parts = words.split()
+    if parts[-1].lower() in ("is", "was") and len(parts) > 1:  # "val loss is 0.5"
+        parts, blank = parts[:-1], False
     last, _, kind = re.sub("^(train|valid|eval)_", "", parts[-1].lower()).partition("(")
     name = parts[-1] if last in _COUNTERS else " ".join(parts)
     low = [part.lower() for part in parts]

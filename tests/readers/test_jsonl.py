@@ -71,6 +71,7 @@ def test_which_json_in_a_folder_is_a_log(tmp_path):
         "vocab.json": {"a": 1, "b": 2},
         "people.json": [{"name": "x", "age": 3}, {"name": "y", "age": 4}],
         "numbers.json": [1, 2, 3],
+        "vectors.json": {"drama": [0.1, 0.2], "crime": [0.3, 0.4]},
     }
     for name, data in files.items():
         (tmp_path / name).write_text(json.dumps(data, indent=1))

@@ -145,6 +145,9 @@ def test_the_text_log_beside_another_log_of_the_run_is_not_a_second_run(tmp_path
         table = read(tmp_path)
     assert len(table) == 4
     assert set(read(tmp_path, "text")["run"]) == {"detectron/log.txt", "mm/20230101.log"}
+    write(tmp_path / "detectron" / "metrics.json", '{"iteration": 1}\n')  # has no metric: so the text is what there is
+    with pytest.warns(UserWarning, match=r"^left out: expected .*metrics\.json.*mm/20230101\.log \("):
+        assert set(read(tmp_path)["run"]) == {"detectron/log.txt", "mm/20230101.log.json"}
 
 
 def test_a_format_of_ones_own_comes_first_and_has_no_name_of_ours(tmp_path, monkeypatch):

@@ -186,6 +186,11 @@ Test: [  48/48]  Time: 0.1 (0.2)  Loss:   4.90 ( 5.00)  Acc@1:  9.50 ( 9.20)  Ac
 DETECTRON = "".join(
     f"[11/07 14:28:5{i}] d2.utils.events INFO:  eta: 1:25:50  iter: {20 * i + 19}  total_loss: {3 - i}  lr: 1e-4\n" for i in (0, 1)
 )
+SENTENCES = """Starting epoch 0 current lr is 0.001
+Epoch 0, val loss is 0.047, val mse is 2.4e-2.
+Starting epoch 1 current lr is 0.001
+Epoch 1, val loss is 0.037, val mse is 1.4e-2.
+"""
 
 LOGS = {
     "nanogpt": (NANOGPT, {"loss": {1: 4.2664, 2: 3.9, 3: 2.0}, "val loss": {1: 4.2823, 3: 2.4}, "train loss": {1: 4.2874, 3: 2.1}}, None),
@@ -225,6 +230,7 @@ LOGS = {
     "steps over all epochs": (GOES_ON, {"loss": {25: 1.75, 50: 1.5, 75: 0.75, 100: 0.5, 125: -0.25, 150: -0.5}}, 150),
     "timm": (TIMM, {"train/Loss": {0.5: 6.9, 1.5: 5.9}, "test/Loss": {1: 5.9, 2: 4.9}, "Acc@1": {1: 1.5, 2: 9.5}}, None),
     "detectron2": (DETECTRON, {"total_loss": {19: 3, 39: 2}}, None),
+    "sentences": (SENTENCES, {"val loss": {1: 0.047, 2: 0.037}, "val mse": {1: 0.024, 2: 0.014}}, None),
     "own": (OWN, {"Loss": {0.5: 0.9, 1.5: 0.7}, "val loss": {1: 0.85, 2: 0.65}, "Accuracy": {0.5: 51.5, 1.5: 61.5}}, 20),
 }
 
