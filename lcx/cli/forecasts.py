@@ -67,13 +67,14 @@ def forecasts(
         alone: read no other runs.
 
     Returns:
-        A row for each run that has the metric, and warnings.
+        A row for each run that has the metric and a horizon, and warnings.
     """
     rows, notes = [], []
     for asked in questions:
         curves, said = curves_of(table, asked.metric)
         notes += said
-        mine = [run for run in runs if run in set(table["run"][table["metric"] == asked.metric])]
+        having = set(table["run"][table["metric"] == asked.metric])
+        mine = [run for run in runs if run in having and run in asked.horizons]
         new = [_row(run, curves.get(run), asked) for run in mine]
         going = [row for row in new if row.state == "running"]
         together = len(going) == len(curves) and not alone

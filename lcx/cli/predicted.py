@@ -57,8 +57,8 @@ def predict_many(
         command = typed("predict", asked.path, metric=best_metric(names))
         raise ValueError(f"expected one metric of {len(runs)} runs in {shown(asked.path)}, got {listed(names)}; type: {command}")
     having = {one.metric: [run for run in runs if run in set(table["run"][table["metric"] == one.metric])] for one in questions}
-    known = [asked.complete(one, having[one.metric]) for one in questions if one.mode is not None]
-    known = known or [asked.complete(one, having[one.metric]) for one in questions]
+    known = [one for one in questions if one.mode is not None and any(run in one.horizons for run in having[one.metric])]
+    known = known or [asked.complete(one, having[one.metric]) for one in sorted(questions, key=lambda one: one.mode is None)]
     extrapolator = load(model, device)
     alone = alone or extrapolator.model.reader is None
     rows, notes = forecasts(table, runs, known, extrapolator, best=best, alone=alone)
@@ -67,6 +67,9 @@ def predict_many(
         lines.append("each run reads the others (--alone)")
     if left := [one.metric for one in questions if one.mode is None]:
         notes.append(f"not forecast: {listed(left)}, whose names do not tell whether larger is better; choose with --metric and --mode")
+    endless = [run for one in questions if one.mode is not None for run in having[one.metric] if run not in one.horizons]
+    if endless := list(dict.fromkeys(endless)):
+        notes.append(f"not forecast: {listed(endless)}, whose last step is not told; give it with --horizon")
     for line in [*lines, *(f"warning: {note}" for note in notes)]:
         print(line, file=sys.stderr)
     print(_printed(rows, runs, known, form, notes, lines, best))

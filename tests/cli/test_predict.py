@@ -155,7 +155,11 @@ def test_what_lacks_a_horizon_is_named_and_so_is_standard_input(run, tmp_path):
     assert "expected the last step of the run, which" in err
     table(tmp_path / "other", "results.csv", {"epoch": EPOCHS, "loss": FALL}, args_yaml="epochs: 90\n")
     table(tmp_path / "third", "results.csv", {"epoch": EPOCHS[:5], "loss": FALL[:5]})
-    assert "expected the last step of 2 runs, which" in run("predict", tmp_path, "--metric", "loss", "--device", "cpu")[2]
+    code, out, err = run("predict", tmp_path, "--metric", "loss", "--csv", "--device", "cpu")
+    assert code == 0, err
+    assert list(pd.read_csv(io.StringIO(out))["run"]) == ["other"]
+    assert "warning: not forecast: log.csv, third, whose last step is not told; give it with --horizon" in err
+    assert "expected the last step of 2 runs, which" in run("watch", tmp_path, "--metric", "loss", "--once")[2]
     assert "names of columns in standard input, got" in run("predict", "-", "--horizon", "9", stdin="1,2\n3,4\n")[2]
 
 
