@@ -91,7 +91,8 @@ def _read_input(format: str | None, step: str | None) -> "pd.DataFrame":
     """The runs in standard input, which is text, by way of a file."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "stdin")
-        path.write_text(sys.stdin.read(), "utf-8")
+        piped = getattr(sys.stdin, "buffer", None)  # bytes, since a shell may pipe UTF-16
+        path.write_bytes(sys.stdin.read().encode() if piped is None else piped.read())
         try:
             return read(path, format, step=step)
         except ValueError as error:

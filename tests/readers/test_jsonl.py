@@ -54,6 +54,8 @@ def test_standard_input(monkeypatch, curve):
         table = read("-", format)
         assert list(table["run"].unique()) == ["stdin"]
         assert list(table["value"]) == [3, 2]
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("loss\n3\n2\n".encode("utf-16"))))  # as PowerShell pipes
+    assert list(read("-")["value"]) == [3, 2]
 
 
 @pytest.mark.parametrize("text", ['{"lr": 0.1}', "[]", '"words"', '{"layers": ["a"]}', "3"])
