@@ -108,9 +108,10 @@ class Extrapolator:
 
     Both models read a step as t = 100 * step / horizon.
 
-    The general model reads the metric in units of what was observed up to each point. If a curve has more than 512 points, it reads the
-    last 128 and 384 spread evenly before them. The parametric model reads (value - worst) / (best - worst). Its prior begins at t = 1, so
-    earlier points are not read; if there are no others, the last one is read as if it were at t = 1. If a curve has more than 100 points,
+    The general model reads the metric in units of what was observed up to each point. If a curve has more than 512 points, it reads 128
+    averages over as many points each, and adds their noise to what it predicts. The parametric model reads (value - worst) / (best -
+    worst). Its prior begins at t = 1, so earlier points are not read; if there are no others, the last one is read as if it were at t = 1.
+    If a curve has more than 100 points,
     it reads 100 evenly spaced ones, the last among them.
     """
 

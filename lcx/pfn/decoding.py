@@ -43,7 +43,8 @@ def decode(
         only = tokens[:, 0] if tokens.shape[1] == 1 else None
         context = model.encode(values, steps, frame=_frame(read, rows, device), only=only)
         law = model.decode(context, tokens, queries, None if others is None else others.rows(rows).to(device))
-        laws.append((law.logits, law.loc, law.scale))
+        scale = law.scale if read.noise is None else torch.hypot(law.scale, read.noise[rows].to(device).gather(1, tokens)[..., None])
+        laws.append((law.logits, law.loc, scale))
     logits, loc, scale = (x[0].cpu() if len(x) == 1 else torch.cat([part.cpu() for part in x]) for x in zip(*laws, strict=True))
     return Predictive(logits, loc, scale)
 

@@ -11,7 +11,7 @@ from lcx.curves import SMALLEST_RANGE, Curves, Scale, direction
 from lcx.pfn.features import Frame
 
 MOST_TOKENS = 100  # the parametric model is trained on curves of at most this many points
-GENERAL_TOKENS, RECENT = 512, 128  # and the general one on so many; of longer curves the last ones are read without gaps
+GENERAL_TOKENS, AVERAGED = 512, 128  # and the general one reads so many; longer curves as so many averages
 _FURTHEST = 1e9  # model units that the parametric network reads at most: float64 must tell its quantiles apart there
 _LARGEST = 1e300  # of a value that the general model reads: beyond it answers overflow
 
@@ -28,7 +28,7 @@ class Tokens:
         scale: from model to user units.
     """
 
-    frame = None
+    frame = noise = None
     most, first_step = MOST_TOKENS, 1.0
 
     def __init__(self, curves: Curves, scale: Scale, furthest: float = _FURTHEST) -> None:
@@ -80,13 +80,17 @@ class GeneralTokens:
     """Curves as the general model reads them: float32, larger is better, NaN-padded on the right, with what else is known of them.
 
     The chart of the values does not matter to the model; here the last value is 0, so that the latest changes keep their digits
-    whatever came before, and the range is 1. If a curve has more than 512 points, the last 128 are
-    read, and 384 evenly spaced ones before them.
+    whatever came before, and the range is 1. A curve of more than 512 points is read as 128 averages over as many points each, at their
+    mean steps, so that many noisy points tell more than few do. The predictive is then that of an average, to which ``noise`` adds what a
+    single value differs from it by (benchmarks/LOG.md, "Long noisy curves").
 
-    Attributes: as those of :class:`Tokens`, and
+    Attributes: as those of :class:`Tokens`, but ``origin`` has the last point of each average, and
         frame: bounds, and the scale to assume while all values are equal: the width of the bounds, else the distance from the one
             bound there is, else max(|value|, 1).
+        noise: (B, L) standard deviation of single values around the averages up to each token, chart units; None if no curve is averaged.
     """
+
+    noise: Float[Tensor, "B L"] | None = None
 
     most, first_step = GENERAL_TOKENS, 1e-5
 
@@ -94,16 +98,13 @@ class GeneralTokens:
         values, counts = curves.values.numpy(), curves.counts.numpy()
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # refused, or meant to be infinite
             shown = self._charted(values, counts, direction(mode), bounds)
-        self.thinned, self.counts = (torch.from_numpy(x) for x in (counts > GENERAL_TOKENS, np.minimum(counts, GENERAL_TOKENS)))
-        k, steps = np.arange(min(values.shape[1], GENERAL_TOKENS)), model_steps(curves.steps, curves).numpy()
+        size, steps = np.where(counts > GENERAL_TOKENS, AVERAGED, counts), model_steps(curves.steps, curves).numpy()
+        self.thinned, self.counts = (torch.from_numpy(x) for x in (counts > GENERAL_TOKENS, size))
+        k = np.arange(min(values.shape[1], int(size.max())))
         kept = np.broadcast_to(k, (len(values), len(k)))
         if (counts > GENERAL_TOKENS).any():
-            early = GENERAL_TOKENS - RECENT
-            even = (k * ((counts - RECENT - 1) / (early - 1))[:, None]).round().astype(int)
-            late = np.where(k < early, even, (counts - GENERAL_TOKENS)[:, None] + k)
-            kept = np.where(counts[:, None] > GENERAL_TOKENS, late, k).clip(max=values.shape[1] - 1)
-            padding = k >= np.minimum(counts, GENERAL_TOKENS)[:, None]
-            shown, steps = (np.where(padding, np.nan, np.take_along_axis(x, kept, 1)) for x in (shown, steps))
+            kept, shown, steps, noise = _averaged(shown, steps, counts, size)
+            self.noise = torch.from_numpy(noise.astype(np.float32))
         self.origin = torch.from_numpy(kept.copy())
         self.values, self.steps = (torch.from_numpy(x.astype(np.float32)) for x in (shown, np.maximum(steps, self.first_step)))
 
@@ -135,9 +136,34 @@ class GeneralTokens:
 
     def notes(self, bounds: Any, unit: Any) -> list[str]:
         """What was left out."""
-        return _noted(
-            f"of more than {GENERAL_TOKENS} points, the last {RECENT} and {GENERAL_TOKENS - RECENT} before are read", self.thinned
-        )
+        return _noted(f"more than {GENERAL_TOKENS} points are read as {AVERAGED} averages", self.thinned)
+
+
+def _averaged(
+    values: Float[np.ndarray, "B L"], steps: Float[np.ndarray, "B L"], counts: Int[np.ndarray, "B"], size: Int[np.ndarray, "B"]
+) -> tuple[Int[np.ndarray, "B N"], Float[np.ndarray, "B N"], Float[np.ndarray, "B N"], Float[np.ndarray, "B N"]]:
+    """Last points, mean values, mean steps and noise of single values of ``size`` blocks in a row, NaN-padded on the right.
+
+    The noise is that around a straight line in each block, over the last quarter of the blocks up to each one, 8 at least.
+    """
+    origin, (mean, at, noise) = np.zeros((len(counts), size.max()), dtype=int), np.full((3, len(counts), size.max()), np.nan)
+    for row, (count, n) in enumerate(zip(counts.tolist(), size.tolist(), strict=True)):
+        edges = _edges(count) if n < count else np.arange(n + 1)
+        length, y, t = np.diff(edges), values[row, :count], steps[row, :count]
+        mean[row, :n], at[row, :n] = (np.add.reduceat(x, edges[:-1]) / length for x in (y, t))
+        dy, dt = (x - np.repeat(means[row, :n], length) for x, means in ((y, mean), (t, at)))
+        yy, tt, ty = (np.add.reduceat(x, edges[:-1]) for x in (dy * dy, dt * dt, dt * dy))
+        left = np.stack([np.where(length > 2, yy - ty**2 / np.where(tt > 0, tt, 1.0), 0.0).clip(min=0), (length - 2).clip(min=0)]).cumsum(1)
+        first = np.arange(n) - np.maximum(8, np.arange(1, n + 1) // 4)
+        square, number = left - np.where(first >= 0, left[:, first.clip(min=0)], 0.0)
+        noise[row, :n], origin[row, :n] = np.sqrt(square / np.maximum(number, 1)), edges[1:] - 1
+    return origin, mean, at, noise
+
+
+def _edges(count: int) -> Int[np.ndarray, "N"]:
+    """Where the blocks of a long curve begin and the last one ends: of one point, then growing to equal ones, for curves begin steeply."""
+    early = np.unique(np.geomspace(1, count / AVERAGED, 16).round().astype(int))
+    return np.concatenate([[0], early, np.linspace(early[-1], count, AVERAGED + 1 - len(early)).round().astype(int)[1:]])
 
 
 def _token_at(origin: Int[Tensor, "B L"], counts: Int[Tensor, "B"], cutoffs: Int[Tensor, "C"]) -> Int[Tensor, "B C"]:
