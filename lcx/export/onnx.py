@@ -8,6 +8,7 @@ Inputs, for B curves, L points, A steps to predict:
 
 - ``values``, ``steps`` (B, L), user's units, NaN where missing or padded; ``at`` (B, A), NaN where padded;
 - ``horizon``, ``lower``, ``upper`` (infinite if there is none), ``best`` (NaN if there is none), each (B,);
+- ``noise`` (B,): what a single value differs by from the averages that were read of a long curve, standard deviation, user's unit; else 0;
 - general model: ``sign`` (B,), 1 if larger is better and -1 if smaller is; and the study's other runs, which all curves share and which
   need one sign: ``other_values``, ``other_steps`` (K, M), user's units, NaN where padded on the right, at most 256 points a run, K and
   M >= 1; ``own`` (B,), which of them is the curve itself and not read, -1 where none is. If there are no others, one that is all NaN;
@@ -40,7 +41,7 @@ from lcx.pfn.others import Others, as_others
 from lcx.pfn.queries import as_queries
 from lcx.pfn.tokens import GeneralTokens, Tokens
 
-_SHARED = ("values", "steps", "at", "horizon", "lower", "upper", "best")
+_SHARED = ("values", "steps", "at", "horizon", "noise", "lower", "upper", "best")
 _SIZES = {name: ["curves", "points"] for name in ("values", "steps")} | {"at": ["curves", "asked"]}
 _SIZES |= {name: ["others", "points_of_others"] for name in ("other_values", "other_steps")}
 
@@ -139,8 +140,12 @@ def feed(
         if network.general
         else Tokens(curves, as_scale(curves, mode=mode, bounds=bounds, unit=unit))
     )
-    padding = torch.arange(read.origin.shape[1]) >= read.counts[:, None]
+    padding, noise = torch.arange(read.origin.shape[1]) >= read.counts[:, None], torch.zeros(count)
     picked = [x.gather(1, read.origin).masked_fill(padding, torch.nan) for x in (curves.values, curves.steps)]
+    if read.noise is not None:
+        averages = read.scale.to_user(read.exact[0]), read.exact[1] * curves.horizon[:, None] / 100
+        picked = [torch.where(read.thinned[:, None], x, y) for x, y in zip(averages, picked, strict=True)]
+        noise = read.noise.gather(1, read.counts[:, None] - 1)[:, 0] * read.scale.slope.abs()
     ends = [side * math.inf if bound is None else float(bound) for bound, side in zip(bounds, (-1, 1), strict=True)]
     if network.general:
         given = {"sign": torch.full((count,), float(direction(mode)))}
@@ -153,7 +158,7 @@ def feed(
         given |= dict(zip(("other_values", "other_steps", "own"), runs, strict=True))
     elif known is not None:
         raise ValueError(f"Expected no others for a model that reads one curve; got {len(known.values[0])} runs. Use the model general.")
-    shared = [*picked, queries, curves.horizon, *(torch.full((count,), float(x), dtype=torch.float64) for x in (*ends, best))]
+    shared = [*picked, queries, curves.horizon, noise, *(torch.full((count,), float(x), dtype=torch.float64) for x in (*ends, best))]
     return {name: x.double().numpy() for name, x in zip((*_SHARED, *given), (*shared, *given.values()), strict=True)}
 
 
@@ -173,6 +178,7 @@ class Graph(nn.Module):
         steps: Float[Tensor, "B L"],
         at: Float[Tensor, "B A"],
         horizon: Float[Tensor, "B"],
+        noise: Float[Tensor, "B"],
         lower: Float[Tensor, "B"],
         upper: Float[Tensor, "B"],
         best: Float[Tensor, "B"],
@@ -207,7 +213,7 @@ class Graph(nn.Module):
                 others = Others(*runs, sign * base, sign * slope, horizon / 100, own.long())
             law = self.model.decode(context, last, ahead, others)
         logits, loc, scale = law.logits.double(), law.loc.double(), law.scale.double()
-        loc, scale = base[:, None, None] + slope[:, None, None] * loc, slope.abs()[:, None, None] * scale
+        loc, scale = base[:, None, None] + slope[:, None, None] * loc, torch.hypot(slope.abs()[:, None, None] * scale, noise[:, None, None])
         law = Mixture(logits, loc, scale, lower[:, None, None], upper[:, None, None])
         larger = (sign > 0)[:, None, None]
         better = cdf(law, torch.where(larger, -1.0, 1.0) * best[:, None, None], mirror=larger).squeeze(-1)

@@ -131,13 +131,29 @@ def test_bounds_and_the_value_to_beat_keep_their_digits():
     assert {x.dtype for x in given.values()} == {np.dtype("float64")}
 
 
-def test_long_curves_are_thinned_by_feed_as_the_model_reads_them():
-    values, question = np.linspace(0, 1, 700) ** 0.5, {"horizon": 800, "mode": "max", "at": [750, 800]}
-    for model, most in (("general", 512), ("parametric", 100)):
-        given = feed(values, model=model, **question)
-        assert given["values"].shape == given["steps"].shape == (1, most)
-        assert given["values"][0, -1] == values[-1]
-        assert given["steps"][0, -1] == 700
+def test_long_curves_are_read_by_feed_as_the_model_reads_them():
+    values, question = (
+        np.linspace(0, 1, 700) ** 0.5 + 0.01 * np.random.default_rng(0).normal(size=700),
+        {"horizon": 800, "mode": "max", "at": [750, 800]},
+    )
+    given = feed(values, model="parametric", **question)
+    assert given["values"].shape == given["steps"].shape == (1, 100)
+    assert (given["values"][0, -1], given["steps"][0, -1], given["noise"]) == (values[-1], 700, 0)
+    given = feed([values, values[:3]], model="general", **question)
+    assert given["values"].shape == given["steps"].shape == (2, 128)
+    assert given["values"][1, :3].tolist() == values[:3].tolist()
+    assert (given["values"][0, 0], given["steps"][0, 0]) == (pytest.approx(values[0]), pytest.approx(1))
+    assert given["noise"] == pytest.approx([0.01, 0], rel=0.2)
+
+
+def test_the_graph_answers_about_long_curves_as_predict_does():
+    count = 700
+    values = np.linspace(0.1, 0.9, count) ** 0.5 + 0.01 * np.random.default_rng(0).normal(size=count)
+    question = {"horizon": 2 * count, "mode": "max", "at": [1.5 * count, 2 * count], "bounds": (0, 1)}
+    graph = Graph(lcx.load("general", "cpu").model, (0.05, 0.5, 0.95)).eval()
+    with torch.no_grad():
+        quantiles = graph(**{name: torch.from_numpy(x) for name, x in feed(values, model="general", **question).items()})[0]
+    np.testing.assert_allclose(quantiles[0], lcx.predict(values, **question).quantile([0.05, 0.5, 0.95]), atol=2e-5)
 
 
 def test_what_cannot_be_exported_is_refused(monkeypatch, tmp_path, capsys):

@@ -7,7 +7,7 @@ import { InputError } from "lcx/table";
 export const LEVELS = [0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975];
 export const DELTA = 0.05; // limit of the stopping rule
 const LOOKED_AT = 64; // steps predicted at most: predictives change slowly along the horizon
-const GENERAL_TOKENS = 512, RECENT = 128; // points the model reads at most, and how many of them are the last ones
+const GENERAL_TOKENS = 512, AVERAGED = 128; // points the model reads at most, and averages in place of more
 const OF_OTHERS = 256, LARGEST = 1e200; // points of another run that are read at most, and sizes
 const AT_ONCE = 16; // runs predicted in one pass
 
@@ -48,7 +48,7 @@ const ended = (run, { horizon }) => run.steps.at(-1) >= horizon;
 async function ask(all, which, bests, settings) {
   const runs = which.map((i) => all[i]);
   const ahead = runs.map((run) => stepsAhead(run.steps.at(-1), settings.horizon));
-  const read = runs.map((run) => only(run, thinned(run.values.length)));
+  const read = runs.map(readable);
   const others = settings.others && all.length > 1 ? all.map((run) => only(run, spread(run.values.length))) : [];
   const known = others.length ? others : [{ steps: [NaN], values: [NaN] }];
   const each = (x) => runs.map(() => x);
@@ -57,6 +57,7 @@ async function ask(all, which, bests, settings) {
     steps: padded(read.map((r) => r.steps)),
     at: padded(ahead),
     horizon: vector(each(settings.horizon)),
+    noise: vector(read.map((r) => r.noise)),
     lower: vector(each(settings.lower ?? -Infinity)),
     upper: vector(each(settings.upper ?? Infinity)),
     best: vector(which.map((i) => bests[i] ?? NaN)),
@@ -130,11 +131,38 @@ export function stepsAhead(last, horizon) {
   return [...new Set([...steps, horizon])].filter((s) => s > last && s <= horizon);
 }
 
-/** Indices of the points read, as lcx.pfn.tokens.GeneralTokens chooses them. */
-export function thinned(count) {
-  if (count <= GENERAL_TOKENS) return Array.from({ length: count }, (_, i) => i);
-  const early = GENERAL_TOKENS - RECENT;
-  return Array.from({ length: GENERAL_TOKENS }, (_, k) => (k < early ? even((k * (count - RECENT - 1)) / (early - 1)) : count - GENERAL_TOKENS + k));
+/** What the model reads of a run, as lcx.pfn.tokens.GeneralTokens: its points, or of more than it can read averages, and the noise around them. */
+export function readable({ steps, values }) {
+  const count = values.length;
+  if (count <= GENERAL_TOKENS) return { steps, values, noise: 0 };
+  const ends = edges(count), range = values.reduce((a, b) => Math.max(a, b)) - values.reduce((a, b) => Math.min(a, b)) || 1;
+  const read = { steps: [], values: [], noise: 0 };
+  let square = 0, number = 0;
+  for (let i = 0; i < AVERAGED; i++) {
+    const t = steps.slice(ends[i], ends[i + 1]), y = values.slice(ends[i], ends[i + 1]), n = y.length;
+    const mean = (x) => x.reduce((a, b) => a + b / n, 0), middle = mean(t), level = mean(y);
+    read.steps.push(middle);
+    read.values.push(level);
+    if (n < 3 || i < AVERAGED - AVERAGED / 4) continue;
+    let yy = 0, tt = 0, ty = 0; // of the rest around a straight line
+    for (let k = 0; k < n; k++) {
+      const dt = (t[k] - middle) / (t[n - 1] - t[0]), dy = (y[k] - level) / range;
+      yy += dy * dy;
+      tt += dt * dt;
+      ty += dt * dy;
+    }
+    square += Math.max(0, yy - (ty * ty) / tt);
+    number += n - 2;
+  }
+  read.noise = range * Math.sqrt(square / Math.max(1, number));
+  return read;
+}
+
+/** Where the blocks of a long curve begin and the last one ends, as there. */
+function edges(count) {
+  const early = [...new Set(Array.from({ length: 16 }, (_, i) => even((count / AVERAGED) ** (i / 15))))];
+  const left = AVERAGED - early.length, first = early.at(-1);
+  return [0, ...early, ...Array.from({ length: left }, (_, i) => even(first + ((count - first) * (i + 1)) / left))];
 }
 
 /** Indices of the points read of another run, as lcx.pfn.others chooses them: evenly spread, in float32 as there. */

@@ -158,3 +158,19 @@ def test_long_other_runs_are_thinned_as_in_python(node):
     for count, index in zip(counts, node(code, counts), strict=True):
         given = feed([0.0, 1.0], horizon=9, mode="max", others=[(None, np.arange(count))])
         assert index == given["other_values"][0].tolist()
+
+
+def test_long_runs_are_read_as_averages_as_in_python(node):
+    draw = np.random.default_rng(0)
+    runs = [(np.sort(draw.uniform(0.5, 9, n)), draw.normal(size=n) + np.arange(n) / n) for n in (3, 512, 513, 700, 4097, 99_999)]
+    code = """
+    import { readFileSync } from "node:fs";
+    import { readable } from "./forecast.mjs";
+    console.log(JSON.stringify(JSON.parse(readFileSync(0, "utf8")).map(([steps, values]) => readable({ steps, values }))));
+    """
+    asked = [[steps.tolist(), values.tolist()] for steps, values in runs]
+    for (steps, values), read in zip(runs, node(code, asked), strict=True):
+        given = feed(values, steps, horizon=10, mode="max")
+        for name in ("values", "steps"):
+            np.testing.assert_allclose(read[name], given[name][0], rtol=1e-9, atol=1e-9)
+        assert read["noise"] == pytest.approx(given["noise"][0], rel=1e-5)
