@@ -10,9 +10,11 @@ from benchmarks.studies.summary import CUTS, overall
 def figures() -> str:
     """The ten main figures out of benchmarks/, each with its command, date, commit and device."""
     studies = ("studies/general-unseen", "studies/general-0.1-unseen", "studies/empirical-unseen")
-    names = ("stopping/early_stop", "mcmc/pfn_vs_mcmc", "synthetic/calibration", "synthetic/log_score", "speed/speed")
+    names = ("stopping/early_stop", "mcmc/pfn_vs_mcmc", "synthetic/calibration", "synthetic/log_score", "speed/forecast")
     found = {name.partition("/")[2]: known_result(name) for name in (*studies, *names)}
-    return "\n".join(table("| | lcx | beside it | measured by |", [*forecasts(found), *stopping(found), *reference(found)]))
+    return "\n".join(
+        table("| | lcx | beside it | measured by |", [*forecasts(found), *stopping(found), *reference(found), time(found["forecast"])])
+    )
 
 
 def _row(what: str, ours: str, theirs: str, result: dict) -> list[str]:
@@ -69,11 +71,8 @@ def stopping(found: dict) -> list[list[str]]:
 
 def reference(found: dict) -> list[list[str]]:
     """The model `parametric` beside the posterior it stands for, and beside LC-PFN."""
-    gap, held, score, speed = (found[name] for name in ("pfn_vs_mcmc", "calibration", "log_score", "speed"))
+    gap, held, score = (found[name] for name in ("pfn_vs_mcmc", "calibration", "log_score"))
     off = max(abs(at["model"]["coverage"][q] - float(q)) for at in held["cutoffs"].values() for q in ("0.5", "0.8", "0.95"))
-    alone, many = speed["single"]["seconds"]["lcx, threads=1"]["median"], speed["batch"]["seconds_per_curve"]["lcx, 1000"]
-    times = speed["single"]["ratios"]["emcee M1, lean NumPy density per walker / lcx, threads=1"]["median"]
-    bigger = speed["single"]["ratios"]["P3-size transformer, threads=1 / lcx, threads=1"]["median"]
     ours, theirs = (" / ".join(f"{at[name]:.3f}" for at in score["scores"].values()) for name in ("log_score", "P3"))
     short = " / ".join(f"{at['pfn_minus_gold'][0]:+.3f}" for at in gap["gap"].values())
     return [
@@ -82,13 +81,21 @@ def reference(found: dict) -> list[list[str]]:
         ),
         _row("8. Coverage of its intervals is off by at most, in points of %", f"{100 * off:.1f}", "0 would be exact", held),
         _row(f"9. Log score, {score['training']['parameters']:,} parameters", ours, f"LC-PFN, 26.8 million: {theirs}", score),
-        _row(
-            "10. Time for one curve; per curve of a batch of 1,000",
-            f"{1000 * alone:.1f} ms; {1000 * many:.2f} ms",
-            f"one curve: LC-PFN's network {bigger:.0f} times, MCMC (emcee) {float(format(times, '.2g')):,.0f} times as long",
-            speed["single"],
-        ),
     ]
+
+
+def time(result: dict) -> list[str]:
+    """What a forecast takes, all in, and how that grows."""
+    one, long = "1 curve, 40 points, 60 steps", "1 curve, 1,000 points, 60 steps"
+    some, many = "64 curves, 40 points, 60 steps", "1,000 curves, 40 points, 60 steps"
+    took = {case: 1e3 * result["seconds"][case]["median"] for case in (one, long, many)}
+    times = [f"{result['ratios'][f'P3-size transformer, {case} / {case}']['median']:.0f}" for case in (one, some)]
+    return _row(
+        "10. A forecast all in: one curve; with 1,000 points; a curve of a batch of 1,000",
+        f"{took[one]:.1f} ms; {took[long]:.0f} ms; {took[many] / 1000:.1f} ms",
+        f"one pass of LC-PFN's network {times[0]} times as long for one curve, {times[1]} times for 64",
+        result,
+    )
 
 
 def with_figures(page: str) -> str:

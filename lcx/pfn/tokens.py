@@ -88,10 +88,10 @@ class GeneralTokens:
         frame: bounds, and the scale to assume while all values are equal: the width of the bounds, else the distance from the one
             bound there is, else max(|value|, 1).
         noise: (B, L) standard deviation of single values around the averages up to each token, chart units; None if no curve is averaged.
+        exact: the values and steps before they are made float32, float64.
     """
 
     noise: Float[Tensor, "B L"] | None = None
-
     most, first_step = GENERAL_TOKENS, 1e-5
 
     def __init__(self, curves: Curves, *, mode: str, bounds: Any) -> None:
@@ -106,6 +106,7 @@ class GeneralTokens:
             kept, shown, steps, noise = _averaged(shown, steps, counts, size)
             self.noise = torch.from_numpy(noise.astype(np.float32))
         self.origin = torch.from_numpy(kept.copy())
+        self.exact = torch.from_numpy(shown), torch.from_numpy(steps)
         self.values, self.steps = (torch.from_numpy(x.astype(np.float32)) for x in (shown, np.maximum(steps, self.first_step)))
 
     def _charted(self, values: Float[np.ndarray, "B L"], counts: Int[np.ndarray, "B"], sign: int, bounds: Any) -> Float[np.ndarray, "B L"]:
