@@ -42,13 +42,20 @@ def curves_of(table: Any, metric: str) -> tuple[dict[str, Curve], list[str]]:
     return curves, notes
 
 
-def others_of(curves: dict[str, Curve], run: str, asked: Inferred) -> list[Curve]:
-    """The other runs, without values that the bounds forbid."""
+def others_of(curves: dict[str, Curve], run: str, asked: Inferred, units: dict[str, str]) -> list[Curve]:
+    """The other runs whose steps have the same unit, without values that the bounds forbid.
+
+    Args:
+        curves: all runs with the metric.
+        run: the one asked about.
+        asked: the question, with its bounds.
+        units: what counts the steps of each run, if that is known.
+    """
     lower, upper = (edge if edge is not None else side * math.inf for edge, side in zip(asked.bounds, (-1, 1), strict=True))
     kept = []
     for name, (steps, values) in curves.items():
         inside = (values >= lower) & (values <= upper)
-        if name != run and inside.any():
+        if name != run and inside.any() and units.get(name) == units.get(run):
             kept.append((steps[inside], values[inside]))
     return kept
 
@@ -69,7 +76,7 @@ def forecasts(
     Returns:
         A row for each run that has the metric and a horizon, and warnings.
     """
-    rows, notes = [], []
+    rows, notes, units = [], [], table.attrs.get("counter", {})
     for asked in questions:
         curves, said = curves_of(table, asked.metric)
         notes += said
@@ -77,10 +84,10 @@ def forecasts(
         mine = [run for run in runs if run in having and run in asked.horizons]
         new = [_row(run, curves.get(run), asked) for run in mine]
         going = [row for row in new if row.state == "running"]
-        together = len(going) == len(curves) and not alone
+        together = len(going) == len(curves) and not alone and len({units.get(run) for run in curves}) == 1
         batches = [going] if alone or together else [[row] for row in going]
         for batch in filter(None, batches):
-            others: Any = None if alone else "batch" if together else others_of(curves, batch[0].run, asked)
+            others: Any = None if alone else "batch" if together else others_of(curves, batch[0].run, asked, units)
             notes += _fill_in(batch, curves, asked, extrapolator, others, best)
         rows += new
     return rows, list(dict.fromkeys(notes))

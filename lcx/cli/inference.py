@@ -95,16 +95,26 @@ def _horizons(attrs: dict[str, Any], path: str, last: dict[str, float], alone: b
             if planned is not None and planned[0] >= last[run]:
                 found[run] = (planned[0], file)
                 break
-    states = {run: str(state).lower() for run, state in attrs.get("state", {}).items() if run in last}
-    ended = [last[run] for run, state in states.items() if state in _FINISHED]
+    states = {run: str(state).lower() for run, state in attrs.get("state", {}).items()}
+    units = attrs.get("counter", {})
+    for unit in {units.get(run) for run in last}:
+        found |= _where_others_end({run: step for run, step in last.items() if units.get(run) == unit}, found, states, alone)
+    return found
+
+
+def _where_others_end(
+    last: dict[str, float], found: dict[str, tuple[float, str]], states: dict[str, str], alone: bool
+) -> dict[str, tuple[float, str]]:
+    """The horizon of the runs, of one unit of steps, that have none yet, if the ends of others tell it."""
+    ended = [step for run, step in last.items() if states.get(run) in _FINISHED]
     going = {run for run in last if states.get(run) == "running" or (run in found and last[run] < found[run][0])}
     done = {run: step for run, step in last.items() if alone or run not in going}
     end = max(ended or done.values(), default=0.0)
     together = sum(step == end for step in done.values())
     source = "the longest finished run" if ended else f"the end of {together} runs" if together > 1 else "the longest run"
-    if ended or together > 1 or alone:
-        found |= {run: (max(end, last[run]), source) for run in last.keys() - found.keys()}
-    return found
+    if not (ended or together > 1 or alone):
+        return {}
+    return {run: (max(end, last[run]), source) for run in last.keys() - found.keys()}
 
 
 def _folder(path: str, run: str) -> Path:

@@ -154,7 +154,7 @@ class OneCurve:
                 f"expected a run that ends before its horizon {asked.horizons[run]:g}{source}, got {run} with {asked.metric} "
                 f"{values[-1]:.4g} at step {steps[-1]:g}; give a larger --horizon, or with --upto a step to look back from"
             )
-        return cls(run, asked, curves[run], others_of(curves, run, asked), mine)
+        return cls(run, asked, curves[run], others_of(curves, run, asked, table.attrs.get("counter", {})), mine)
 
     def question(self, at: str | None) -> dict[str, Any]:
         """The arguments of ``lcx.predict`` and ``lcx.mcmc``, without others."""

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from lcx.cli import app
+from lcx.cli.forecasts import curves_of, others_of
 from lcx.cli.inference import infer, told
 from lcx.readers import read
 
@@ -44,6 +45,19 @@ def test_runs_that_are_known_to_go_on_do_not_tell_where_others_end(tmp_path):
     assert infer(table, str(tmp_path), "val_loss").horizons == {"a": 90, "b": 20, "c": 20}
     table.attrs["state"] = {"c": "RUNNING"}
     assert infer(table, str(tmp_path), "val_loss").horizons == {"a": 90}
+
+
+def test_runs_in_another_unit_of_steps_tell_nothing(tmp_path):
+    for name in ("a", "b"):
+        write(tmp_path, name, 20)
+    pd.DataFrame({"step": [100, 200], "val_loss": [0.9, 0.8]}).to_csv(tmp_path / "c.csv", index=False)
+    pd.DataFrame({"epoch": [1, 2], "val_loss": [0.9, 0.8]}).to_csv(tmp_path / "d.csv", index=False)
+    table = read(tmp_path)
+    asked = ask(tmp_path)
+    assert asked.horizons == {"a": 20, "b": 20, "d.csv": 20}
+    curves, _ = curves_of(table, "val_loss")
+    assert [len(steps) for steps, _ in others_of(curves, "d.csv", asked, table.attrs["counter"])] == [20, 20]
+    assert others_of(curves, "c.csv", asked, table.attrs["counter"]) == []
 
 
 def test_settings_behind_the_run_are_not_its_plan(tmp_path):
