@@ -25,7 +25,7 @@ export function draw(place, runs, about, read) {
   const values = about.logValues ? LOG : PLAIN, steps = about.logSteps ? LOG : PLAIN;
   const [low, high] = limits(runs, best, values.of);
   const first = about.logSteps ? steps.of(Math.min(...runs.map(({ seen, answer }) => seen.steps[0] ?? answer.at[0]))) : 0;
-  const left = about.logSteps && first >= steps.of(horizon) ? first - 1 : first;
+  const left = about.logSteps ? first - (0.02 * (steps.of(horizon) - first) || 1) : first; // so that the first point is whole
   const x = (s) => box.left + ((steps.of(s) - left) / (steps.of(horizon) - left)) * (box.right - box.left);
   const y = (v) => Math.min(box.bottom + 50, Math.max(box.top - 50, box.bottom - ((values.of(v) - low) / (high - low)) * (box.bottom - box.top)));
   const svg = node("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", tabindex: "0", "aria-label": label(runs, metric, horizon) });

@@ -8,6 +8,7 @@ const RUNS = 100;
 
 /** The hash for a state {metric, runs: [{run, steps, values}], mode, horizon, lower, upper, best, upto, others}. */
 export async function encode(state) {
+  if (state.runs.length > RUNS) throw new InputError(`Expected at most ${RUNS} runs for a link; got ${state.runs.length}. Send the log itself.`);
   const bytes = new TextEncoder().encode(JSON.stringify(state));
   if (bytes.length > MOST_BYTES) throw new InputError(`Expected at most ${MOST_BYTES / 1e6} MB of data for a link; got ${(bytes.length / 1e6).toFixed(1)} MB. Send the log itself.`);
   const packed = await through(bytes, new CompressionStream("deflate-raw"), Infinity);

@@ -86,14 +86,16 @@ def test_broken_json_is_refused(node):
 def test_a_link_that_the_page_would_refuse_is_not_made(node):
     code = """
     import { decode, encode } from "./share.mjs";
-    const state = (n) => ({ metric: "loss", mode: "min", horizon: 1e7, upto: null, lower: 0, upper: null, best: null,
-      runs: [{ run: "a", steps: Array.from({ length: n }, (_, i) => i + 1), values: Array(n).fill(0.1234567) }] });
+    const state = (n, runs = 1) => ({ metric: "loss", mode: "min", horizon: 1e7, upto: null, lower: 0, upper: null, best: null,
+      others: false, runs: Array(runs).fill({ run: "a", steps: [...Array(n).keys()].map((i) => i + 1), values: Array(n).fill(0.1234567) }) });
     const same = async (n) => JSON.stringify(await decode(await encode(state(n)))) === JSON.stringify(state(n));
-    console.log(JSON.stringify([await same(10), await encode(state(400000)).then(String, (error) => error.message)]));
+    const refused = (of) => encode(of).then(String, (error) => error.message);
+    console.log(JSON.stringify([await same(10), await refused(state(400000)), await refused(state(3, 101))]));
     """
-    same, message = node(code, None)
+    same, large, many = node(code, None)
     assert same
-    assert message.startswith("Expected at most 5 MB of data for a link; got ")
+    assert large.startswith("Expected at most 5 MB of data for a link; got ")
+    assert many == "Expected at most 100 runs for a link; got 101. Send the log itself."
 
 
 def test_a_run_at_its_end_is_what_others_have_to_beat(node):
