@@ -108,7 +108,7 @@ clean:
 	.venv-page/bin/pip install -q -c .ci/constraints.txt -e '.[dev,onnx]' 'playwright>=1.50'
 	touch $@
 
-PAGE_SOURCES := $(filter-out %/lcx.html,$(wildcard lcx/export/page/*)) scripts/page.py $(wildcard lcx/export/*.py) $(wildcard models/general/*)
+PAGE_SOURCES := $(filter-out %/lcx.html,$(wildcard lcx/export/page/*)) scripts/page.py $(wildcard lcx/export/*.py) $(wildcard models/general/*) lcx/readers/metric_names.json
 lcx/export/page/lcx.html: .venv-page/installed $(PAGE_SOURCES)
 	.venv-page/bin/python scripts/page.py
 

@@ -31,7 +31,7 @@ from torch.nn import functional
 
 from lcx.config import LEVELS
 from lcx.curves import as_curves, as_scale, direction
-from lcx.export.onnx_math import Mixture, WrittenOut, as_levels, cdf, icdf
+from lcx.export.onnx_math import Mixture, WrittenOut, as_levels, cdf, hypot, icdf
 from lcx.extrapolator import load
 from lcx.files import write_atomically
 from lcx.pfn.features import Frame
@@ -213,7 +213,7 @@ class Graph(nn.Module):
                 others = Others(*runs, sign * base, sign * slope, horizon / 100, own.long())
             law = self.model.decode(context, last, ahead, others)
         logits, loc, scale = law.logits.double(), law.loc.double(), law.scale.double()
-        loc, scale = base[:, None, None] + slope[:, None, None] * loc, torch.hypot(slope.abs()[:, None, None] * scale, noise[:, None, None])
+        loc, scale = base[:, None, None] + slope[:, None, None] * loc, hypot(slope.abs()[:, None, None] * scale, noise[:, None, None])
         law = Mixture(logits, loc, scale, lower[:, None, None], upper[:, None, None])
         larger = (sign > 0)[:, None, None]
         better = cdf(law, torch.where(larger, -1.0, 1.0) * best[:, None, None], mirror=larger).squeeze(-1)

@@ -42,6 +42,12 @@ def cdf(law: Mixture, u: Float[Tensor, "B #A #Q"], mirror: Tensor) -> Float[Tens
     return _one_sided(law, mirror).cdf(u)
 
 
+def hypot(a: Tensor, b: Tensor) -> Tensor:
+    """sqrt(a² + b²) of a > 0 and b >= 0, whose squares may overflow."""
+    most = torch.maximum(a, b)
+    return most * ((a / most).square() + (b / most).square()).sqrt()
+
+
 def icdf(law: Mixture, levels: Float[Tensor, "4 Q"]) -> Float[Tensor, "B A Q"]:
     """Quantiles at the levels of :func:`as_levels`, by Chandrupatla's root finder (Advances in Engineering Software 28, 1997)."""
     p, below, above, right = levels.unbind(0)

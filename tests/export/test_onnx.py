@@ -11,7 +11,7 @@ import torch
 import lcx
 from lcx.cli import app
 from lcx.export.onnx import LEVELS, Graph, export, feed
-from lcx.export.onnx_math import WRITTEN_OUT, Mixture, WrittenOut, as_levels, cdf, icdf
+from lcx.export.onnx_math import WRITTEN_OUT, Mixture, WrittenOut, as_levels, cdf, hypot, icdf
 from lcx.predictive import Predictive
 
 INF = float("inf")
@@ -55,6 +55,11 @@ def test_running_extremes_are_torchs_with_the_latest_index_at_ties(generator):
 def test_clamp_is_torchs(limits):  # but for limits that float32 cannot hold
     for x in (torch.tensor([0.0, 1e-310, torch.nan, 5.0, -INF, INF], dtype=torch.float64), torch.arange(-3.0, 4.0)):
         torch.testing.assert_close(WRITTEN_OUT[torch.clamp](x, *limits), x.clamp(*limits), rtol=0, atol=0, equal_nan=True)
+
+
+def test_hypot_is_torchs():
+    a, b = torch.tensor([[3.0, 1e-300, 1e200, 5.0], [4.0, 1e300, 1e200, 0.0]], dtype=torch.float64)
+    torch.testing.assert_close(hypot(a, b), torch.hypot(a, b), rtol=1e-15, atol=0)
 
 
 def test_asinh_and_search_are_torchs(generator):
