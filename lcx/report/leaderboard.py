@@ -1,7 +1,8 @@
 """Standings of the runs of a log: predicted final values, chances against each other, and the verdict on each."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +11,15 @@ import torch
 
 from lcx.curves import direction
 from lcx.extrapolation import Extrapolation
-from lcx.extrapolator import load
+from lcx.extrapolator import Extrapolator, load
+from lcx.predictive import Predictive
 from lcx.stopping.intake import Reports, as_value
+from lcx.stopping.study import predict
 
 if TYPE_CHECKING:
     import pandas as pd
 
+DRAWS = 10_000  # standard error of a probability: 0.005 at most
 _FINISHED = ("finished", "complete")
 _ENDED = ("failed", "fail", "killed", "crashed", "pruned")
 
@@ -34,7 +38,9 @@ class Standing:
     low: float = math.nan  # 5 % quantile there
     high: float = math.nan  # 95 %
     to_beat: float = math.nan  # the best value of the other runs
+    holder: str = ""  # the run that has it
     probability: float = math.nan  # the largest P(better than to_beat) over the later steps
+    ends_best: float = math.nan  # P(its final value is the best of all)
     stop: bool = False
     reason: str = ""  # a plain sentence
 
@@ -50,6 +56,7 @@ def standings(
     min_points: int = 2,
     model: str | Path = "default",
     device: str | None = None,
+    others: bool = True,
 ) -> list[Standing]:
     """Predicts all running runs of a log in one call, and says which to stop by the default rule of ``EarlyStopper``.
 
@@ -67,6 +74,8 @@ def standings(
         min_points: values needed before the first verdict, >= 1.
         model: name of a shipped model, or the folder of a model.
         device: where to compute; default CUDA if there is one.
+        others: whether forecasts read the other runs of the log, finished, running or ended, as those of ``EarlyStopper`` do. A model
+            without a reader reads each run alone.
 
     Returns:
         The runs, sorted by their final value, predicted or reached, the best first. Runs without a final value come last.
@@ -74,21 +83,74 @@ def standings(
     Raises:
         ValueError: there is no such metric, no horizon, or an argument breaks a rule above.
     """
-    sign = direction(mode)
+    question: Any = {"mode": mode, "horizon": horizon, "bounds": bounds, "delta": delta, "min_points": min_points, "others": others}
+    return look(table, metric, **question, model=load(model, device)).ranked
+
+
+@dataclass
+class Look:
+    """The runs of a log in the order in which they began, and one extrapolation of those that go on."""
+
+    runs: list[Standing]
+    known: list[Reports]
+    asked: list[int]  # the runs that are predicted
+    answer: Extrapolation | None  # of these; None if there are none
+    mode: str
+    bounds: tuple[float | None, float | None]
+    model: Extrapolator
+    unbeaten: float = math.nan  # P(no run ends better than the value to beat that was given)
+
+    @property
+    def ranked(self) -> list[Standing]:
+        """The runs by their final value, the best first; those without one come last."""
+        sign = direction(self.mode)
+        return sorted(self.runs, key=lambda run: (math.isnan(run.final), 0 if math.isnan(run.final) else -sign * run.final, run.run))
+
+    @cached_property
+    def ends(self) -> Predictive:
+        """The laws of the final values of the predicted runs, in a row."""
+        assert self.answer is not None
+        last = (~self.answer.steps_ahead.isnan()).sum(1) - 1
+        return self.answer.predictive.at(torch.arange(self.answer.steps_ahead.shape[1]) == last[:, None])
+
+    def extrapolated(self, *, others: bool) -> Extrapolation:
+        """Predicts the runs asked about in one call, with or without all runs in view."""
+        asked = [self.known[i] for i in self.asked]
+        return predict(self.model, asked, self.known if others else [], horizon=math.inf, mode=self.mode, bounds=self.bounds)
+
+
+def look(
+    table: Any,
+    metric: str,
+    *,
+    mode: str,
+    horizon: float | None,
+    bounds: tuple[float | None, float | None],
+    delta: float,
+    min_points: int,
+    others: bool,
+    model: Extrapolator,
+    best: float | None = None,
+) -> Look:
+    """What :func:`standings` says, and the forecasts behind it; ``best``: value that every run has to beat, instead of the others'."""
+    direction(mode)
     if not (math.isfinite(delta) and delta < 1) or min_points < 1:
         raise ValueError(f"expected delta < 1 and min_points >= 1, got {delta} and {min_points}; write 0.05 for 5 %, 1 for the least")
-    curves, known, runs = _curves(table, metric), {}, []
+    curves, known, runs = _curves(table, metric), [], []
     ends = _horizons(table.attrs, {run: steps[-1] for run, (steps, _) in curves.items()}, horizon)
     for run, (steps, values) in curves.items():
-        known[run] = reports = Reports()
-        said = [reports.add(step, as_value(value), bounds) for step, value in zip(steps, values, strict=True)][-1]
-        best = reports.best(mode) if reports.read else math.nan
-        runs.append(Standing(run, float(steps[-1]), ends[run], float(values[-1]), best))
+        known.append(reports := Reports(horizon=ends[run]))
+        said = [reports.add(step, as_value(value), bounds) for step, value in zip(steps.tolist(), values.tolist(), strict=True)][-1]
+        top = reports.best(mode) if reports.read else math.nan
+        runs.append(Standing(run, float(steps[-1]), ends[run], float(values[-1]), top))
         _settle(runs[-1], str(table.attrs.get("state", {}).get(run, "")), said, len(reports.read), min_points)
-    _challenge(runs, sign)
-    if asked := [run for run in runs if not run.reason]:
-        _predict(asked, [known[run.run] for run in asked], mode=mode, bounds=bounds, delta=delta, model=load(model, device))
-    return sorted(runs, key=lambda run: (math.isnan(run.final), -sign * run.final if not math.isnan(run.final) else 0, run.run))
+    _challenge(runs, mode, best)
+    seen = Look(runs, known, [i for i, run in enumerate(runs) if not run.reason], None, mode, bounds, model)
+    if seen.asked:
+        seen.answer = seen.extrapolated(others=others)
+        _judge(seen, seen.answer, delta)
+    seen.unbeaten = _chances(seen, best)
+    return seen
 
 
 def _curves(table: Any, metric: str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -131,42 +193,57 @@ def _settle(run: Standing, logged: str, said: str | None, points: int, min_point
         run.reason = f"{points} value(s) so far, {min_points} needed"
 
 
-def _challenge(runs: list[Standing], sign: int) -> None:
-    """Gives each run the best value of the others to beat."""
-    gains = np.array([-math.inf if math.isnan(run.best) else sign * run.best for run in runs])
-    top = int(gains.argmax())
-    others = np.where(np.arange(len(runs)) == top, np.delete(gains, top).max(initial=-math.inf), gains[top])
-    for run, gain in zip(runs, others, strict=True):
-        run.to_beat = sign * float(gain) if math.isfinite(gain) else math.nan
+def _challenge(runs: list[Standing], mode: str, best: float | None) -> None:
+    """Gives each run the value to beat: ``best``, or the best value of the others."""
+    sign = direction(mode)
+    order = sorted((run for run in runs if not math.isnan(run.best)), key=lambda run: -sign * run.best)[:2]
+    for run in runs:
+        rival = next((other for other in order if other is not run), None)
+        if best is not None:
+            run.to_beat = best
+        elif rival is not None:
+            run.to_beat, run.holder = rival.best, rival.run
 
 
-def _predict(runs: list[Standing], known: list[Reports], *, mode: str, bounds: Any, delta: float, model: Any) -> None:
-    """Fills in predictions and verdicts, all from one call of the model."""
-    curves = [np.array(reports.read) for reports in known]
-    answer = model(
-        [curve[:, 1] for curve in curves],
-        [curve[:, 0] for curve in curves],
-        horizon=[run.horizon for run in runs],
-        mode=mode,
-        at=[reports.ahead(run.horizon) for run, reports in zip(runs, known, strict=True)],
-        bounds=bounds,
-    )
-    at, chances = answer.at, answer.prob_better(np.array([[run.to_beat] for run in runs]))
-    for run, steps, chance, final in zip(runs, at, chances, _at_the_end(answer), strict=True):
+def _judge(seen: Look, answer: Extrapolation, delta: float) -> None:
+    """Fills in predictions and verdicts."""
+    runs = [seen.runs[i] for i in seen.asked]
+    chances = answer.prob_better(np.array([[run.to_beat] for run in runs]))
+    finals = seen.ends.icdf(torch.tensor([[0.05], [0.5], [0.95]], dtype=torch.float64)).T.tolist()  # of all steps it would take long
+    for run, chance, final in zip(runs, chances, finals, strict=True):
         run.low, run.final, run.high = final
         if math.isnan(run.to_beat):
             run.reason = "there is no other run to beat yet"
             continue
-        i = int(np.nanargmax(chance))
-        run.probability = float(chance[i])
-        run.stop = run.probability <= delta
-        run.reason = f"P(better than {run.to_beat:.5g}) is at most {run.probability:.2g}, at step {steps[i]:g}"
-        if run.stop and not (run.to_beat > run.best if mode == "max" else run.to_beat < run.best):
-            run.stop, run.reason = False, f"holds the best value; but for that: {run.reason}"
+        run.probability = float(np.nanmax(chance))
+        rival = f"{run.to_beat:.4g}" + (f" of {run.holder}" if run.holder else "")
+        if run.probability > delta:
+            run.reason = f"{run.probability:.2g} to beat {rival}"
+        elif run.to_beat > run.best if seen.mode == "max" else run.to_beat < run.best:
+            run.stop = True
+            best = "the best is" if run.holder else "to beat is"
+            run.reason = f"ends near {run.final:.4g}; {best} {rival}, the chance to beat it {run.probability:.2g}"
+        else:
+            run.reason = f"holds the best value, {run.best:.4g}, though it ends near {run.final:.4g}"
 
 
-def _at_the_end(answer: Extrapolation) -> list[list[float]]:
-    """The 5, 50 and 95 % quantiles at the last step of each curve; those of all steps would take longer than the model."""
-    law, rows, last = answer.predictive, np.arange(len(answer.at)), (~np.isnan(answer.at)).sum(1) - 1
-    ends = replace(law, **{name: getattr(law, name)[rows, last] for name in ("logits", "loc", "scale")})
-    return ends.icdf(torch.tensor([[0.05], [0.5], [0.95]], dtype=torch.float64)).T.tolist()
+def _chances(seen: Look, best: float | None) -> float:
+    """Fills in P(ends best), and gives the probability that no run beats ``best``.
+
+    It is the share of joint draws of all final values in which the run's is the best; ties are shared evenly. Those of running runs are
+    drawn independently, given what was seen of all; those of finished runs, and ``best``, are fixed.
+    """
+    predicted = {*seen.asked}
+    running = [seen.runs[i] for i in seen.asked]
+    fixed = [run for i, run in enumerate(seen.runs) if i not in predicted and not math.isnan(run.final)]
+    known = torch.tensor([run.final for run in fixed] + ([] if best is None else [best]), dtype=torch.float64)
+    if not len(running) + len(known):
+        return math.nan
+    ends = known.expand(DRAWS, -1)
+    if running:
+        ends = torch.cat([seen.ends.sample(DRAWS, torch.Generator().manual_seed(0)), ends], 1)
+    top = ends == (ends.amax(1, keepdim=True) if seen.mode == "max" else ends.amin(1, keepdim=True))
+    shares = (top.double() / top.sum(1, keepdim=True)).mean(0).tolist()
+    for run, share in zip([*running, *fixed], shares[: len(running) + len(fixed)], strict=True):
+        run.ends_best = share
+    return math.nan if best is None else shares[-1]

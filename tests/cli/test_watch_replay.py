@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import lcx
 from lcx.cli import app
 from lcx.report.leaderboard import standings
 
@@ -104,21 +103,6 @@ def run(monkeypatch, capsys):
         return stopped.value.code or 0, shown.out, shown.err
 
     return command
-
-
-def test_verdicts_are_those_of_the_early_stopper_and_finals_those_of_predict():
-    stopper, rows = lcx.EarlyStopper(HORIZON, "max", bounds=(0, 1)), by_name(long_table())
-    for name, values in RUNS.items():
-        for step, y in enumerate(values[:-1], 1):
-            stopper._runs.setdefault(name, lcx.stopping.stopper.Reports()).add(step, y, (0, 1))
-    verdicts = stopper.update_many({name: (len(values), values[-1]) for name, values in RUNS.items()})
-    for name, verdict in verdicts.items():
-        assert rows[name].stop == verdict.stop, name
-        np.testing.assert_allclose(rows[name].probability, verdict.probability, rtol=1e-6)
-    assert {name for name, row in rows.items() if row.stop} == {"hopeless"}
-    answer = lcx.predict(RUNS["winner"], horizon=HORIZON, mode="max", bounds=(0, 1), at=[HORIZON], device="cpu")
-    mine = [rows["winner"].low, rows["winner"].final, rows["winner"].high]
-    np.testing.assert_allclose(mine, answer.quantile([0.05, 0.5, 0.95])[0], rtol=1e-5)
 
 
 SLOW = [pytest.param(writer, marks=pytest.mark.slow) for writer in (to_tensorboard, to_optuna)]  # their packages load slowly

@@ -1,5 +1,7 @@
-"""lcx report: the numbers on the page, what competes and what does not, hostile names, and that nothing is loaded or run."""
+"""lcx report: the numbers on the page, what competes and what does not, hostile names; nothing is loaded, and only sorting is run."""
 
+import base64
+import hashlib
 import math
 import re
 import shutil
@@ -101,16 +103,25 @@ def run(monkeypatch, capsys):
     return command
 
 
+def forecast(name, others=True):
+    """The end of a run, with all runs that have gone further than the shortest in view."""
+    known = [(STEPS[: len(y)], y) for other, y in RUNS.items() if other != name and len(y) > len(RUNS[EVIL])]
+    question = {"horizon": HORIZON, "mode": "max", "bounds": (0, 1), "at": [HORIZON], "device": "cpu"}
+    return lcx.predict(RUNS[name], others=known if others else None, **question)
+
+
 def chance(cell):
     return float(cell.removesuffix(" %")) / 100
 
 
 def test_finals_intervals_and_verdicts_are_those_of_predict_and_the_rule(shown):
     _, page, runs = shown
-    alone = lcx.predict(RUNS["leader"], horizon=HORIZON, mode="max", bounds=(0, 1), at=[HORIZON], device="cpu")
-    assert float(page.column("final")["leader"]) == pytest.approx(alone.median[0], abs=2e-4)
+    whole, alone = forecast("leader"), forecast("leader", others=False)
+    assert float(page.column("final")["leader"]) == pytest.approx(whole.median[0], abs=2e-4)
     low, high = map(float, page.column("90 % interval")["leader"].split(" – "))
-    np.testing.assert_allclose([low, high], alone.quantile([0.05, 0.95])[0], atol=2e-4)
+    np.testing.assert_allclose([low, high], whole.quantile([0.05, 0.95])[0], atol=2e-4)
+    median, low, high = map(float, re.findall(r"[\d.]+", page.column("final, alone")["leader"]))
+    np.testing.assert_allclose([low, median, high], alone.quantile([0.05, 0.5, 0.95])[0], atol=2e-4)
     verdicts = page.column("verdict")
     assert {name: verdicts[name] for name in ("hopeless", "leader", "done", "young")} == {
         "hopeless": "stop",
@@ -132,8 +143,7 @@ def test_p_ends_best_is_that_of_independent_finals(shown):
     grid = torch.linspace(0, 1, 20_001, dtype=torch.float64)
     cdfs = {"done": (grid >= RUNS["done"][-1]).double()}
     for name in ("hopeless", "leader", "rival", EVIL):
-        answer = lcx.predict(RUNS[name], horizon=HORIZON, mode="max", bounds=(0, 1), at=[HORIZON], device="cpu")
-        cdfs[name] = answer.predictive.cdf(grid[:, None])[:, 0]
+        cdfs[name] = forecast(name).predictive.cdf(grid[:, None])[:, 0]
     got = page.column("P(ends best)")
     for name in ("done", "hopeless", "leader", "rival"):
         others = torch.stack([cdf for other, cdf in cdfs.items() if other != name]).prod(0)
@@ -154,7 +164,7 @@ def test_equal_finished_runs_share_and_ended_ones_do_not_compete():
 
 
 def test_a_value_to_beat_is_compared_with_every_run_and_competes():
-    page, runs = report(best=0.97)
+    page, runs = report(best=0.97, others=False)
     assert {run.to_beat for run in runs} == {0.97}
     found = re.search(r"P\(no run ends better than 0\.97\): ([\d.]+ %)", "".join(Page(page).words))
     shares = [chance(cell) for cell in Page(page).column("P(ends best)").values() if cell]
@@ -178,18 +188,24 @@ def test_hostile_names_stay_text_and_nothing_is_loaded_or_run():
     )
     page.encode("utf-8")
     parsed = Page(page)
-    assert parsed.tags.isdisjoint({"script", "img", "link", "iframe", "object", "use", "image"})
-    assert not [name for name, _ in parsed.attrs if name.startswith("on") or name in ("href", "src", "xlink:href")]
+    assert parsed.tags.isdisjoint({"img", "link", "iframe", "object", "use", "image"})
+    assert not [name for name, _ in parsed.attrs if name.startswith("on") or name in ("src", "xlink:href")]
+    assert all(re.fullmatch(r"#r\d+", where) for name, where in parsed.attrs if name == "href")
+    (script,) = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)  # that which sorts, and no other is allowed
+    allowed = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{allowed}'\"" in page
+    assert "table.sorted" in script
     assert not re.search(r"url\(|@import|https?:", page)
     text = "".join(parsed.words)
     assert "<script>alert(1)</script>" in text
     assert "</title><script>x</script>" in text
     assert "<b onclick=x>" in text
-    assert "default-src 'none'" in page
 
 
 def charts(page):
-    return [ElementTree.fromstring(svg) for svg in re.findall(r"<svg .*?</svg>", page) if 'class="bar"' not in svg]
+    return [
+        ElementTree.fromstring(svg) for svg in re.findall(r"<svg .*?</svg>", page) if 'class="bar"' not in svg and 'class="all"' not in svg
+    ]
 
 
 def test_every_run_has_a_chart_that_stays_inside_its_box():
@@ -215,7 +231,41 @@ def test_the_page_takes_a_few_kilobytes_a_run():
     runs = {f"run {i}": (1 - 0.8 * t**0.3 + 0.02 * rng.standard_normal(150))[: 20 + i] for i in range(0, 100, 4)}
     page, shown = report(runs, mode="min", horizon=150)
     assert len(shown) == len(charts(page)) == 25
-    assert len(page) < 25 * 5000 + 6000
+    assert len(page) < 25 * 8000 + 12_000  # 200 runs: 1.6 MB
+
+
+def test_the_page_predicts_once_with_the_others_and_once_alone(monkeypatch):
+    calls, call = [], lcx.Extrapolator.__call__
+    monkeypatch.setattr(lcx.Extrapolator, "__call__", lambda self, *given, **asked: calls.append(asked) or call(self, *given, **asked))
+    report()
+    assert [asked["others"] is not None for asked in calls] == [True, False]
+    assert [len(asked["horizon"]) for asked in calls] == [4, 4]
+    page, _ = report(others=False)
+    assert len(calls) == 3
+    assert "type=checkbox" not in page
+
+
+def test_the_head_says_what_the_page_is_about(shown):
+    page, _ = report(source="logs/<b>", model="general")
+    text = " ".join("".join(Page(page).words).split())
+    assert "acc: 6 runs of logs/<b>" in text
+    assert "model general. Each forecast reads the other runs." in text
+    left = sum(HORIZON - len(y) for y in RUNS.values())
+    assert f"5 running, 1 finished; 1 to stop. {left} steps are left in the running runs, {left - 30} of them in those not to stop" in text
+    assert "Likeliest to end best: leader," in text
+    assert text.index("Ranking") < text.index("1 to stop, and why") < text.index("All runs") < text.index("Each run")
+    reason = next(run.reason for run in shown[2] if run.stop)
+    assert re.fullmatch(r"ends near 0\.\d+; the best is 0\.93\d+ of leader, the chance to beat it \S+", reason)
+    assert re.fullmatch(r"[\d.]+ to beat 0\.\d+ of rival", next(run.reason for run in shown[2] if run.run == "leader"))
+
+
+def test_all_runs_are_in_the_first_chart_with_the_leader_marked(shown):
+    (svg,) = re.findall(r'<svg class="all".*?</svg>', shown[0])
+    kinds = [shape.get("class") for shape in ElementTree.fromstring(svg).iter() if shape.get("class")]
+    assert sum(kind.startswith("seen") for kind in kinds) == len(RUNS)
+    assert kinds.count("median first") == 1
+    assert kinds.count("median cut") == 1
+    assert kinds.count("wide") == 4
 
 
 def test_thinning_keeps_spikes_and_ends():
@@ -245,7 +295,7 @@ def test_the_command_writes_the_page_or_nothing(run, tmp_path):
     before = out.read_bytes()
     code, said, err = run(*base[:3], "loss", *base[4:], "-o", out)
     assert (code, said) == (2, "")
-    assert "['acc'], got 'loss'" in err
+    assert "got 'loss'" in err
     code, _, err = run(*base, "-o", tmp_path / "none" / "page.html")
     assert code == 2
     assert len(err.strip().splitlines()) == 1
@@ -264,3 +314,18 @@ def test_a_browser_shows_it_without_a_message(shown, tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
     assert "CONSOLE" not in done.stderr
     assert Page(done.stdout).column("verdict") == parsed.column("verdict")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="no chromium")
+def test_a_click_sorts_the_table(shown, tmp_path):
+    """With a click written into the page, whose policy would not let it run."""
+    click = 'document.querySelectorAll("thead button")[7].click();document.querySelectorAll("thead button")[7].click();'
+    page = re.sub(r"<meta http-equiv.*?>", "", shown[0]).replace("</script></body>", f"</script><script>{click}</script></body>")
+    path = tmp_path / "report.html"
+    path.write_text(page, encoding="utf-8")
+    done = subprocess.run(
+        ["chromium", "--headless", "--no-sandbox", "--dump-dom", path.as_uri()], capture_output=True, text=True, timeout=300
+    )
+    steps = [int(step.split("/")[0]) for step in Page(done.stdout).column("step").values()]
+    assert steps == sorted(steps, reverse=True)
