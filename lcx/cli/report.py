@@ -20,6 +20,7 @@ def report(
     output: Annotated[Path, typer.Option("--output", "-o", help="HTML file to write.")] = Path("report.html"),
     delta: options.Delta = 0.05,
     min_points: options.MinPoints = 2,
+    alone: options.Alone = False,
     format: options.Format = None,
     model: options.Model = "default",
     device: options.Device = None,
@@ -43,7 +44,8 @@ def report(
     asked = Asked(path, "report", metric=metric, mode=mode, horizon=horizon, lower=lower, upper=upper).about(table)
     question = {"mode": asked.mode, "horizon": horizon, "bounds": asked.bounds, "best": best, "delta": delta, "min_points": min_points}
     lines = told([asked])
-    page, runs = report_html(table, asked.metric, **question, model=model, device=device, notes=(*lines, *notes))
+    about = {"model": model, "device": device, "others": not alone, "source": path, "notes": (*lines, *notes)}
+    page, runs = report_html(table, asked.metric, **question, **about)
     write_atomically(output, lambda temporary: Path(temporary).write_text(page, encoding="utf-8"))
     for line in lines:
         print(line, file=sys.stderr)

@@ -28,6 +28,7 @@ def watch(
     upper: options.Upper = None,
     delta: options.Delta = 0.05,
     min_points: options.MinPoints = 2,
+    alone: options.Alone = False,
     every: Annotated[float, typer.Option(help="Read the logs again after this many seconds.")] = 10.0,
     refreshes: Annotated[int | None, typer.Option(help="End after reading the logs this many times. Default: Ctrl-C ends it.")] = None,
     once: Annotated[bool, typer.Option("--once", help="Read the logs once, print, and end.")] = False,
@@ -63,7 +64,7 @@ def watch(
                     raise ValueError(f"expected points up to step {upto:g}, got none before step {table['step'].min():g}; raise --upto")
                 question = asked.about(seen, table)
                 about: Any = {"mode": question.mode, "horizon": horizon, "bounds": question.bounds}
-                runs = standings(seen, question.metric, **about, **rule, model=model, device=device)
+                runs = standings(seen, question.metric, **about, **rule, others=not alone, model=model, device=device)
             except (ValueError, OSError) as error:  # a file half written or just replaced: seen again at the next look
                 if look == 1 or question is None:
                     raise

@@ -116,7 +116,7 @@ def _page(rows: list[Row], about: dict[str, Any], notes: list[str]) -> str:
     box = "<input type=checkbox id=alone> <label for=alone>Show also what each run alone would tell (dotted, and in the ranking)</label>"
     said = "".join(f"<li>{text(note)}</li>" for note in notes)
     now = f"{datetime.now().astimezone():%Y-%m-%d %H:%M %Z}"
-    read = "Each forecast reads the other runs." if both else "Each forecast reads its own run alone."
+    read = "Each forecast reads the other runs that have gone further." if both else "Each forecast reads its own run alone."
     return "".join(
         [
             f"<!doctype html><html lang=en><head><meta charset=utf-8><title>{title}</title>",

@@ -138,6 +138,15 @@ def test_the_table_is_sorted_by_the_predicted_final_and_has_no_escape_codes(run,
     assert lines[-1].endswith("1 value(s) so far, 2 needed")
 
 
+def test_alone_reads_no_other_run(run, tmp_path):
+    logs = to_jsonl(tmp_path / "logs", RUNS)
+    for options, others in ([], True), (["--alone"], False):
+        code, out, err = run("watch", logs, *BASE, "--once", "--json", *options)
+        assert code == 0, err
+        found = {row["run"]: row["final"] for row in json.loads(out)["runs"]}
+        assert found["winner"] == pytest.approx(by_name(long_table(), others=others)["winner"].final, rel=1e-5)
+
+
 def test_what_cannot_be_predicted_says_why():
     nan, inf = math.nan, math.inf
     runs = {

@@ -249,7 +249,7 @@ def test_the_head_says_what_the_page_is_about(shown):
     page, _ = report(source="logs/<b>", model="general")
     text = " ".join("".join(Page(page).words).split())
     assert "acc: 6 runs of logs/<b>" in text
-    assert "model general. Each forecast reads the other runs." in text
+    assert "model general. Each forecast reads the other runs that have gone further." in text
     left = sum(HORIZON - len(y) for y in RUNS.values())
     assert f"5 running, 1 finished; 1 to stop. {left} steps are left in the running runs, {left - 30} of them in those not to stop" in text
     assert "Likeliest to end best: leader," in text
@@ -293,6 +293,11 @@ def test_the_command_writes_the_page_or_nothing(run, tmp_path):
     text = "".join(Page(out.read_text(encoding="utf-8")).words)
     assert "broken.json" in text
     before = out.read_bytes()
+    assert f"acc: 2 runs of {folder}" in text
+    assert "type=checkbox" in out.read_text(encoding="utf-8")
+    assert run(*base, "--alone", "-o", tmp_path / "alone.html")[0] == 0
+    assert "type=checkbox" not in (tmp_path / "alone.html").read_text(encoding="utf-8")
+    (tmp_path / "alone.html").unlink()
     code, said, err = run(*base[:3], "loss", *base[4:], "-o", out)
     assert (code, said) == (2, "")
     assert "got 'loss'" in err
