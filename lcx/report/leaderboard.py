@@ -38,11 +38,11 @@ class Standing:
     low: float = math.nan  # 5 % quantile there
     high: float = math.nan  # 95 %
     to_beat: float = math.nan  # the best value of the other runs
-    holder: str = ""  # the run that has it
     probability: float = math.nan  # the largest P(better than to_beat) over the later steps
-    ends_best: float = math.nan  # P(its final value is the best of all)
     stop: bool = False
     reason: str = ""  # a plain sentence
+    holder: str = ""  # the run that has the value to beat
+    ends_best: float = math.nan  # P(its final value is the best of all)
 
 
 def standings(
