@@ -101,12 +101,9 @@ def main() -> None:
     told = rate.held_out({name: (task, kept(name, task, options.model[0])) for name, task in found.items()})
     cost, in_study = rate.cost(options.model), rate.in_study(found, options.model[0])
     settings = {"orders": options.orders, "budget": BUDGET, "models": {model: digest(model) for model in options.model}}
-    write_result(
-        "stopping/early_stop",
-        {**about, **settings, "mean": means, "false_stops": told, "in_study": in_study, "cost": cost, "tasks": results},
-        indent=None,
-    )
-    pictures.draw(results, list(rules(options.model[0])), results_of("stopping"))
+    settings |= {"note": options.note, "mean": means, "false_stops": told, "in_study": in_study, "cost": cost}
+    write_result("stopping/early_stop", {**about, **settings, "tasks": results}, indent=None)
+    pictures.draw(results, [f"lcx:{label(options.model[0])} {rule}" for rule in SHOWN_RULES], results_of("stopping"))
     print(tables.early_stop())
 
 

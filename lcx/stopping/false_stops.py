@@ -20,7 +20,7 @@ from lcx.stopping.rules import calibrated_delta
 from lcx.stopping.study import as_history
 
 RATES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
-LIMITS = (0.0005, 0.002, 0.01, 0.03, 0.08, 0.15, 0.3)  # of these rates, made by benchmarks/stopping/rate.py
+LIMITS = (0.0013, 0.0027, 0.0087, 0.025, 0.075, 0.14, 0.31)  # of these rates, made by benchmarks/stopping/rate.py
 LOOKS, AHEAD, READ = 16, 6, 30  # cut-offs looked at, geometrically spaced; steps predicted; other runs read
 Run = tuple[Float[np.ndarray, "n"], Float[np.ndarray, "n"]]
 
