@@ -7,18 +7,18 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from lcx.readers import read
+from lcx.readers import Kept, read
 
 
-def read_runs(path: str, format: str | None, step: str | None = None) -> tuple[Any, list[str]]:
-    """The long table of ``lcx.readers.read``, and its warnings as sentences.
+def read_runs(path: str, format: str | None, step: str | None = None, kept: Kept | None = None) -> tuple[Any, list[str]]:
+    """The long table of ``lcx.readers.read``, and its warnings as sentences. What is in ``kept`` and has not changed is not read again.
 
     Raises:
         ValueError, OSError, ImportError: as ``read``.
     """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
-        table = read(path, format, step=step)
+        table = read(path, format, step=step, kept=kept)
     said = [" ".join(str(warning.message).split()) for warning in caught if warning.category is UserWarning]
     return table, list(dict.fromkeys(said))
 

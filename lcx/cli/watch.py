@@ -12,6 +12,7 @@ import typer
 
 from lcx.cli import options
 from lcx.cli.many_runs import json_line, read_runs
+from lcx.readers import Kept
 
 if TYPE_CHECKING:
     from lcx.cli.inference import Inferred
@@ -54,11 +55,11 @@ def watch(
     looks = 1 if once else refreshes
     asked = Asked(path, "watch", metric=metric, mode=mode, horizon=horizon, lower=lower, upper=upper)
     rule = {"delta": delta, "min_points": min_points}
-    table, seen, notes, runs, question = None, None, [], [], None
+    table, seen, notes, runs, question, kept = None, None, [], [], None, Kept()
     with suppress(KeyboardInterrupt), _screen(plain=as_json, once=looks == 1) as (show, width):
         for look in count(1):
             try:
-                table, notes = _read_on(path, format, table, notes)
+                table, notes = _read_on(path, format, table, notes, kept)
                 seen = table if upto is None else table[table["step"] <= upto]
                 if seen.empty:
                     raise ValueError(f"expected points up to step {upto:g}, got none before step {table['step'].min():g}; raise --upto")
@@ -75,11 +76,11 @@ def watch(
             time.sleep(every)
 
 
-def _read_on(path: str, format: str | None, before: Any, notes: list[str]) -> tuple[Any, list[str]]:
+def _read_on(path: str, format: str | None, before: Any, notes: list[str], kept: Kept) -> tuple[Any, list[str]]:
     """The log as it is now. Where a file newly cannot be read, perhaps half written, runs that are missing stay as they were."""
     import pandas as pd
 
-    table, said = read_runs(path, format)
+    table, said = read_runs(path, format, kept=kept)
     if before is None or not set(said) - set(notes):
         return table, said
     missing = before[~before["run"].isin(table["run"].unique())]

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lcx.readers.again import Kept
 from lcx.readers.folders import logs_in, told_otherwise
 from lcx.readers.formats import names, reader, recognise, recognise_plain
 from lcx.readers.table import run_name
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 _MOST = 5  # files that a warning names for one reason
 
 
-def read(path: str | Path, format: str | None = None, *, step: str | None = None) -> "pd.DataFrame":
+def read(path: str | Path, format: str | None = None, *, step: str | None = None, kept: Kept | None = None) -> "pd.DataFrame":
     """Reads the runs of a log, or of every log in a folder and its subfolders.
 
     A run in a folder is named by its path from that folder: the path of its file, or of the folder of its file if the tool fixes the name
@@ -43,6 +44,7 @@ def read(path: str | Path, format: str | None = None, *, step: str | None = None
         format: one of ``lcx.readers.FORMATS``, or the name given to :func:`lcx.readers.register`; default: recognised from the content. In
             a folder, only logs of this format are read.
         step: column of the steps, of tables and JSON; default: recognised by its name.
+        kept: what was read before, for a program that reads the same logs again: of these only the changed ones are read.
 
     Returns:
         A table with a row per point: run and metric (str), step (> 0), value (float, may be NaN), and time (seconds) if a log has it,
@@ -65,7 +67,7 @@ def read(path: str | Path, format: str | None = None, *, step: str | None = None
         raise FileNotFoundError(f"expected a file or folder, got {path}, which does not exist; correct the path or name the format")
     found = recognise(where)
     if where.is_dir() and (found is None or format not in (None, found)):
-        return _read_folder(where, format, step)
+        return _read_folder(where, format, step, kept or Kept())
     found = format or found or recognise_plain(where)
     if found is None:
         with where.open("rb") as opened:
@@ -74,7 +76,7 @@ def read(path: str | Path, format: str | None = None, *, step: str | None = None
             f"expected a log in one of the formats {', '.join(names())}, got {where}, which starts with {start!r}; "
             "name its format or export it as CSV with a step column"
         )
-    return _reader(found, step)(where)
+    return (kept or Kept()).read(_reader(found, step), where, found, step)
 
 
 def _reader(format: str, step: str | None) -> Callable[[Any], "pd.DataFrame"]:
@@ -99,7 +101,7 @@ def _read_input(format: str | None, step: str | None) -> "pd.DataFrame":
             raise ValueError(str(error).replace(str(path), "standard input")) from error
 
 
-def _read_folder(root: Path, format: str | None, step: str | None) -> "pd.DataFrame":
+def _read_folder(root: Path, format: str | None, step: str | None, kept: Kept) -> "pd.DataFrame":
     import pandas as pd
 
     tables, attrs, faults = [], {}, []
@@ -111,7 +113,7 @@ def _read_folder(root: Path, format: str | None, step: str | None) -> "pd.DataFr
             continue
         name = where.resolve().name if where == root else where.relative_to(root).as_posix()
         try:
-            table: Any = _reader(found, step)(path)
+            table: Any = kept.read(_reader(found, step), path, found, step)
         except (ValueError, ImportError) as error:
             faults.append(error)
             continue
