@@ -32,8 +32,8 @@ def refreshed(page: str) -> str:
     def printed(match: re.Match) -> str:
         if match["command"]:
             command = match["command"]
-            out = subprocess.run(command, shell=True, capture_output=True, text=True, check=True, env=_environment()).stdout
-            return f"```console\n$ {command}\n{out.rstrip()}\n```"
+            ran = subprocess.run(command, shell=True, capture_output=True, text=True, check=True, env=_environment())
+            return f"```console\n$ {command}\n{(ran.stderr + ran.stdout).rstrip()}\n```"
         shown = io.StringIO()
         with contextlib.redirect_stdout(shown):
             exec(compile(match["code"], "block", "exec"), names)
