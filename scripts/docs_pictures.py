@@ -6,6 +6,7 @@ the one of 80 curves that the default model gets most wrong, seen up to 40 %; on
 """
 
 import argparse
+import os
 import subprocess
 import sys
 import tempfile
@@ -167,9 +168,9 @@ def report(path: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         log, page = Path(folder, "sweep.jsonl"), Path(folder, "report.html")
         sweep[sweep["step"] <= seen].to_json(log, orient="records", lines=True)
-        asked = ["report", str(log), "--metric", "loss", "--mode", "min", "--lower", "0", "--horizon", "60", "-o", str(page)]
-        subprocess.run([sys.executable, "-m", "lcx.cli.app", *asked], cwd=ROOT, check=True)
-        shot = ["--headless", "--no-sandbox", "--hide-scrollbars", "--window-size=1180,1250", f"--screenshot={path}"]
+        asked = ["report", log.name, "--metric", "loss", "--mode", "min", "--lower", "0", "--horizon", "60", "-o", str(page)]
+        subprocess.run([sys.executable, "-m", "lcx.cli.app", *asked], cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT)}, check=True)
+        shot = ["--headless", "--no-sandbox", "--hide-scrollbars", "--window-size=1180,1310", f"--screenshot={path}"]
         subprocess.run(["chromium", *shot, page.as_uri()], check=True, capture_output=True)
 
 

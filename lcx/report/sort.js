@@ -1,7 +1,7 @@
 for (const table of document.querySelectorAll("table.sorted")) {
   const heads = [...table.tHead.rows[0].cells], body = table.tBodies[0];
   heads.forEach((head, i) => {
-    if (!head.textContent) return;
+    if (!head.textContent || head.firstElementChild) return; // the rank, and the bars
     const button = document.createElement("button");
     button.type = "button";
     button.append(...head.childNodes);
