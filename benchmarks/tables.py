@@ -34,6 +34,7 @@ SECTIONS = (
     synthetic.log_score,
     synthetic.calibration,
     speed.forecast,
+    speed.decisions,
     speed.speed,
     scale.scoring,
     scale.ranks,

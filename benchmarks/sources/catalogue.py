@@ -107,6 +107,17 @@ so of every source, run on the commits and the archive named here.
 CHECKED = "2026-11-29"
 
 
+SMALL = """\
+## Trainings of small models
+
+Nine more sources, `small_...`, are trained by a command of this repository: perceptrons, regressions, boosting, reinforcement
+learners and others, 22,000 runs in some CPU minutes. The numbers depend on seed and command, and in the last digits on the processor.
+
+```
+python -m benchmarks.small_trainings --folder real_curves --studies 100
+```"""
+
+
 def page() -> str:
     """benchmarks/SOURCES.md."""
     parts = chosen_parts()
@@ -118,7 +129,7 @@ def page() -> str:
         sections.append(
             "\n".join([f"## {origin.title}", "", *counts, f"Licence: {origin.licence}.", "", "```", origin.obtain, *commands, "```"])
         )
-    return HEAD.format(checked=CHECKED) + "\n" + "\n\n".join(sections) + "\n"
+    return HEAD.format(checked=CHECKED) + "\n" + "\n\n".join([*sections, SMALL]) + "\n"
 
 
 def _runs(runs: int, sample: str | None) -> str:

@@ -31,6 +31,15 @@ def forecast() -> str | None:
     return "\n".join(lines)
 
 
+def decisions() -> str | None:
+    """What a decision of EarlyStopper takes."""
+    result = read_result("speed/decisions")
+    if result is None:
+        return None
+    said = "Wall time of `EarlyStopper.update`, medians over interleaved rounds with quartiles; curves of 100 epochs, 40 seen."
+    return "\n".join(["## A decision to stop", "", said, "", *of_section(result), "", origin(result)])
+
+
 def speed() -> str | None:
     """Every section of speed.json: medians, ratios, thresholds."""
     result = read_result("speed/speed")
