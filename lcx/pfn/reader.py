@@ -19,6 +19,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lcx.pfn.blocks import linear, normed
 from lcx.pfn.moves import FEATURES, MOVES, Described
 
 _HEADS = 4
@@ -44,8 +45,8 @@ class _Look(nn.Module):
     ) -> tuple[Float[Tensor, "B P W"], Float[Tensor, "B P H 4"], Float[Tensor, "B P H 4"]]:
         """The pair after its look; mean and spread of the ``moves``, given on the asinh scale, that each head attends to."""
         b, p, n, w = runs.shape
-        q = self.q(self.norm(x)).view(b, p, _HEADS, 1, -1)
-        keys, told = self.kv(self.run_norm(runs)).view(b, p, n, 2, _HEADS, -1).permute(3, 0, 1, 4, 2, 5)
+        q = linear(self.q, normed(self.norm, x)).view(b, p, _HEADS, 1, -1)
+        keys, told = linear(self.kv, normed(self.run_norm, runs)).view(b, p, n, 2, _HEADS, -1).permute(3, 0, 1, 4, 2, 5)
         scores = (q @ keys.transpose(-1, -2)).squeeze(-2) * (w // _HEADS) ** -0.5
         weights = scores.masked_fill(~known[:, :, None], -1e9).softmax(-1)
         with torch.autocast(x.device.type, enabled=False):  # in bf16 the means would lose their digits
@@ -54,8 +55,8 @@ class _Look(nn.Module):
             apart = moves[:, :, None] - mean[..., None, :]  # first: of runs nearly alike, a difference of squares is nothing but rounding
             spread = (weights[..., None] * apart.square()).sum(-2).clamp(min=_CLOSEST**2).sqrt()
         level = [mean, *(torch.asinh(scale * torch.sinh(mean)) * after for scale, after in _RESOLUTIONS), torch.log(spread) / 3]
-        x = x + self.out((weights[..., None, :] @ told).flatten(2)) + self.level(torch.cat(level, -1).flatten(2))
-        return x + self.down(functional.relu(self.up(self.mlp_norm(x))).square()), mean, spread
+        x = x + linear(self.out, (weights[..., None, :] @ told).flatten(2)) + linear(self.level, torch.cat(level, -1).flatten(2))
+        return x + linear(self.down, functional.relu(linear(self.up, normed(self.mlp_norm, x))).square()), mean, spread
 
 
 class Reader(nn.Module):
@@ -88,16 +89,16 @@ class Reader(nn.Module):
             asked: features of the query.
         """
         moves, known = torch.asinh(told.moves), told.known
-        x = self.state(state) + self.query(asked)
-        runs = self.run(told.features) + x[:, :, None]
-        runs = runs + self.run_down(functional.relu(self.run_up(runs)).square())
+        x = linear(self.state, state) + linear(self.query, asked)
+        runs = linear(self.run, told.features) + x[:, :, None]
+        runs = runs + linear(self.run_down, functional.relu(linear(self.run_up, runs)).square())
         x, mean, spread = self.looks[0](x, runs, moves, known)
         apart = moves[:, :, :, None] - mean[:, :, None]
         apart = torch.cat([apart, (apart / (spread[:, :, None] + 1e-3)).clamp(-8, 8) / 2], -1).flatten(3)
-        runs = runs + self.apart(apart) + self.pair(x)[:, :, None]
-        runs = runs + self.again_down(functional.relu(self.again_up(self.again_norm(runs))).square())
+        runs = runs + linear(self.apart, apart) + linear(self.pair, x)[:, :, None]
+        runs = runs + linear(self.again_down, functional.relu(linear(self.again_up, normed(self.again_norm, runs))).square())
         x, mean, _ = self.looks[1](x, runs, moves, known)
-        x, some = self.last_norm(x), known.any(-1)[..., None]
-        weights = self.gate(x).to(moves.dtype)
+        x, some = normed(self.last_norm, x), known.any(-1)[..., None]
+        weights = linear(self.gate, x).to(moves.dtype)
         weights = torch.cat([weights, torch.full_like(weights[..., :1], _RESERVE)], -1).softmax(-1)[..., :-1]
-        return self.last(x) * some, weights * some, torch.sinh(mean[..., _PULLED]).flatten(2)
+        return linear(self.last, x) * some, weights * some, torch.sinh(mean[..., _PULLED]).flatten(2)
