@@ -31,7 +31,7 @@ from lcx.priors.named import PRIORS
 from lcx.priors.parametric import Prior
 
 Judge = Callable[[PFN], dict[str, Any] | None]
-_SAVE_EVERY = 120  # seconds
+_FIRST_SAVE, _SAVE_EVERY = 8, 30  # seconds
 
 
 def pretrain(
@@ -99,7 +99,7 @@ def _train(
     autocast = config.precision == "bf16" if config.precision else on_gpu
     compiled = on_gpu and not isinstance(prior, GeneralPrior) if config.compile is None else config.compile
     scored = torch.compile(loss) if compiled else loss
-    total, recent, saved = config.steps, [], time.monotonic()
+    total, recent, due = config.steps, [], time.monotonic() + min(_FIRST_SAVE, _SAVE_EVERY)
     bar = tqdm(total=total, initial=run.step, disable=not (progress and together.first), unit="step")
     with _signals() as stopped, _scalars(folder, together.first) as write, bar:
         while True:
@@ -130,9 +130,9 @@ def _train(
                     write({f"validation/{cutoff}": mean for cutoff, (mean, _) in scores.items()}, run.step)
                     line = "  ".join(f"{cutoff} %: {mean:.4f} ({error:.4f})" for cutoff, (mean, error) in scores.items())
                     bar.write(f"{run.curves:>10,} curves, {run.seconds / 60:5.1f} min: {line}")
-            if together.first and time.monotonic() - saved > _SAVE_EVERY:
+            if together.first and time.monotonic() > due:
                 run.save(folder)
-                saved = time.monotonic()
+                due = time.monotonic() + _SAVE_EVERY
         if together.first:
             run.save(folder)
     return together.from_first(_finish(run, config, prior, sources, folder, judge) if together.first else None)

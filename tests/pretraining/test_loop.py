@@ -674,7 +674,7 @@ def test_number_of_steps():
 
 
 def test_the_clock_saves_a_state_on_the_way(monkeypatch, tmp_path):
-    """The state is written every two minutes, here at a clock that runs faster."""
+    """The state is written every half minute, here at a clock that runs faster."""
     ticking = iter(float(100 * i) for i in range(10**6))
     monkeypatch.setattr(pretraining.time, "monotonic", lambda: next(ticking))
     saved, plain = [], pretraining.Run.save
@@ -688,6 +688,21 @@ def test_the_clock_saves_a_state_on_the_way(monkeypatch, tmp_path):
     assert saved[-1] == 6
     assert len(saved) >= 3
     assert saved == sorted(saved)
+
+
+def test_the_first_state_comes_within_ten_seconds_and_then_one_every_half_minute(monkeypatch, tmp_path):
+    now, saved, plain = [0.0], [], pretraining.Run.take_step
+    monkeypatch.setattr(pretraining.time, "monotonic", lambda: now[0])
+
+    def slow(self, *rest):
+        now[0] += 1.0  # a second a step
+        return plain(self, *rest)
+
+    monkeypatch.setattr(pretraining.Run, "take_step", slow)
+    monkeypatch.setattr(pretraining.Run, "save", lambda self, folder: saved.append(now[0]))
+    run(replace(TINY, curves=8 * 80), tmp_path)
+    assert saved[0] <= 10
+    assert max(b - a for a, b in pairwise(saved)) <= 31
 
 
 def test_a_run_may_start_from_a_model_and_counts_what_that_has_seen(monkeypatch, tmp_path, trained):
