@@ -10,9 +10,10 @@ from torch.nn import functional
 
 from lcx.pfn.kept import kept
 
-_MANY = 32  # rows of a product from which oneDNN's start is paid back
-# What torch's own compiler calls; not in builds without oneDNN.
-_ONEDNN = torch.ops.mkldnn._linear_pointwise.default if torch.backends.mkldnn.is_available() else None
+_MANY = 1000  # rows of a product from which oneDNN is worth it even once: what it compiles for each new size takes 0.3 ms
+# What torch's own compiler calls; not in every build.
+_PRODUCT = getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch.backends.mkldnn.is_available() else None
+_ONEDNN = None if _PRODUCT is None else _PRODUCT.default
 _RESOLUTIONS = (0.03, 1.0, 30.0)  # per unit of recent change
 
 
