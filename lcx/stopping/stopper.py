@@ -157,9 +157,7 @@ class EarlyStopper:
         return None if i is None else told(i, names, at, chance, best, ends[i] if i < len(ends) else self.horizon, patient)
 
     def predicted_value(self, run: Any = None) -> float:
-        """The metric of a run at the horizon, user's unit: the predicted median; the last value once the run has reached the horizon.
-
-        Report it for a stopped run, for example to a hyperparameter sampler, instead of the last value of the run.
+        """The metric at the horizon, user's unit: the predicted median, or the last value there; to report to a sampler for a stopped run.
 
         Raises:
             ValueError: the run is unknown, or none of its values could be read.
