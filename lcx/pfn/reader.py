@@ -51,12 +51,10 @@ class _Look(nn.Module):
         weights = scores.masked_fill(~known[:, :, None], -1e9).softmax(-1)
         with torch.autocast(x.device.type, enabled=False):  # in bf16 the means would lose their digits
             weights = weights.to(moves.dtype)
-            # Around their centre first: of runs nearly alike, a difference of squares would be nothing but rounding.
-            centre = moves.sum(2, keepdim=True) / known.sum(2, keepdim=True).clamp(min=1)[..., None]
-            apart = moves - centre
-            offset = weights @ apart
-            mean = centre + offset
-            spread = (weights @ apart.square() - offset.square()).clamp(min=_CLOSEST**2).sqrt()
+            mean = weights @ moves
+            # Not a difference of squares: where a head looks at one run, or runs move alike, that would be nothing but rounding.
+            apart = moves[:, :, None] - mean[..., None, :]
+            spread = (weights[..., None] * apart.square()).sum(-2).clamp(min=_CLOSEST**2).sqrt()
         level = [mean, *(torch.asinh(scale * torch.sinh(mean)) * after for scale, after in _RESOLUTIONS), torch.log(spread) / 3]
         x = x + linear(self.out, (weights[..., None, :] @ told).flatten(2)) + linear(self.level, torch.cat(level, -1).flatten(2))
         return x + linear(self.down, functional.relu(linear(self.up, normed(self.mlp_norm, x))).square()), mean, spread
