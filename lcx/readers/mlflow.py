@@ -7,11 +7,11 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lcx.readers.budget import horizons
+from lcx.readers.sqlite import read_database
 from lcx.readers.table import distinct, long_table
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def read(path: str | Path) -> "pd.DataFrame":
     elif "://" in address and not address.startswith(("sqlite:///", "file://")):
         runs = _of_server(address)
     elif where.is_file():
-        runs = _of_database(where)
+        runs = read_database(where, _rows, "MLflow", "close what writes to it, or copy it again")
     else:
         raise FileNotFoundError(
             f"expected a folder or an SQLite file of MLflow, got {where}, which does not exist; give mlruns or a database"
@@ -161,18 +161,6 @@ def _points(file: Path) -> list[tuple[float, float, float]]:
             ) from error
         points.append((time, value, step[0] if step else 0.0))
     return points
-
-
-def _of_database(file: Path) -> list[_Run]:
-    import sqlite3
-
-    try:
-        with closing(sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True)) as database:
-            return _rows(database)
-    except sqlite3.Error as error:
-        raise ValueError(
-            f"expected a database of MLflow, got {file}, where SQLite says {str(error)!r}; close what writes to it, or copy it again"
-        ) from error
 
 
 def _rows(database: Any) -> list[_Run]:

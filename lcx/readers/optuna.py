@@ -5,10 +5,10 @@ SQLite files and journals are read as they lie, without optuna; only other stora
 
 import json
 import warnings
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from lcx.readers.sqlite import read_database
 from lcx.readers.table import long_table
 
 if TYPE_CHECKING:
@@ -95,19 +95,7 @@ def _studies(path: str | Path) -> list[_Study]:
         raise FileNotFoundError(f"expected a storage of Optuna, got {file}, which does not exist; give a URL or a file")
     with file.open("rb") as opened:
         journal = opened.read(1) == b"{"
-    return _of_journal(file) if journal else _of_database(file)
-
-
-def _of_database(file: Path) -> list[_Study]:
-    import sqlite3
-
-    try:
-        with closing(sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True)) as database:
-            return _rows(database)
-    except sqlite3.Error as error:
-        raise ValueError(
-            f"expected a database of Optuna, got {file}, where SQLite says {str(error)!r}; close what writes, or optuna storage upgrade"
-        ) from error
+    return _of_journal(file) if journal else read_database(file, _rows, "Optuna", "close what writes, or optuna storage upgrade")
 
 
 def _rows(database: Any) -> list[_Study]:

@@ -48,6 +48,9 @@ def limit_for(
 ) -> float:
     """The ``delta`` of ``EarlyStopper`` with which about a share ``rate`` of the runs that would become the best are stopped before.
 
+    On families of tasks that it was not set on, the usual limit for 5, 10, 20 % stopped 10, 14, 20 % in the mean over families, few of
+    them on most, but 35 to 52 % on returns of reinforcement learning (benchmarks/README.md). A history of one's own fits better.
+
         stopper = lcx.EarlyStopper(100, "max", delta=lcx.stopping.limit_for(0.05))
 
     Args:
