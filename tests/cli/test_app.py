@@ -12,27 +12,10 @@ import pytest
 import torch
 
 import lcx
-from lcx.cli import app
 from lcx.pfn import checkpoint
 
 CURVE = Path(__file__).parents[2] / "examples" / "digits_accuracy.csv"
 BASE = ["predict", str(CURVE), "--upto", "20", "--horizon", "100", "--mode", "max", "--lower", "0", "--upper", "1", "--device", "cpu"]
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """Runs the command in this process: exit code, standard output, standard error."""
-
-    def command(*arguments, stdin=None):
-        monkeypatch.setattr(sys, "argv", ["lcx", *map(str, arguments)])
-        if stdin is not None:
-            monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
-        with pytest.raises(SystemExit) as stopped:  # typer always exits
-            app.main()
-        shown = capsys.readouterr()
-        return stopped.value.code or 0, shown.out, shown.err
-
-    return command
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ import json
 import pandas as pd
 import pytest
 
-from lcx.cli import app
 from lcx.cli.forecasts import curves_of, others_of
 from lcx.cli.inference import infer, told
 from lcx.readers import read
@@ -85,18 +84,6 @@ def test_what_is_said_and_what_was_given(tmp_path):
     assert told([ask(tmp_path, "accuracy", horizon=30)]) == lines  # one of the values is 1.5
     given = ask(tmp_path, "accuracy", horizon=30, mode="min", lower=float("-inf"), upper=2.0)
     assert (given.bounds, given.mode, told([given])) == ((None, 2.0), "min", [])
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    def command(*arguments):
-        monkeypatch.setattr("sys.argv", ["lcx", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stopped:
-            app.main()
-        shown = capsys.readouterr()
-        return stopped.value.code or 0, shown.out, shown.err
-
-    return command
 
 
 def test_watch_report_and_replay_infer_the_same(run, tmp_path):

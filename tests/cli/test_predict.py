@@ -2,35 +2,17 @@
 
 import io
 import json
-import sys
 
 import numpy as np
 import pandas as pd
 import pytest
 
 import lcx
-from lcx.cli import app
 from lcx.readers import read
 
 EPOCHS = np.arange(1, 21)
 RISE = 0.9 - 0.6 * EPOCHS**-0.7
 FALL = 0.2 + 1.5 * EPOCHS**-0.8
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """Runs the command in this process: exit code, standard output, standard error."""
-
-    def command(*arguments, stdin=None):
-        monkeypatch.setattr(sys, "argv", ["lcx", *map(str, arguments)])
-        if stdin is not None:
-            monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
-        with pytest.raises(SystemExit) as stopped:
-            app.main()
-        shown = capsys.readouterr()
-        return stopped.value.code or 0, shown.out, shown.err
-
-    return command
 
 
 def table(folder, name, columns, **beside):

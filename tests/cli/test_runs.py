@@ -8,8 +8,6 @@ import time
 import pandas as pd
 import pytest
 
-from lcx.cli import app
-
 
 @pytest.fixture
 def log(tmp_path):
@@ -18,32 +16,24 @@ def log(tmp_path):
     return tmp_path / "log.csv"
 
 
-def run(monkeypatch, capsys, *arguments):
-    monkeypatch.setattr(sys, "argv", ["lcx", *map(str, arguments)])
-    with pytest.raises(SystemExit) as stopped:
-        app.main()
-    shown = capsys.readouterr()
-    return stopped.value.code or 0, shown.out, shown.err
-
-
-def test_settings_times_and_counters_are_listed_if_asked_for(monkeypatch, capsys, log):
-    _, out, _ = run(monkeypatch, capsys, "runs", log)
+def test_settings_times_and_counters_are_listed_if_asked_for(run, log):
+    _, out, _ = run("runs", log)
     assert [line.split()[1] for line in out.splitlines()[2:-1]] == ["val_loss"]
     assert out.splitlines()[-1] == "3 settings, times or counters not listed: epoch_time, lr, train/learning_rate (--all)"
-    _, out, _ = run(monkeypatch, capsys, "runs", log, "--all")
+    _, out, _ = run("runs", log, "--all")
     assert [line.split()[1] for line in out.splitlines()[2:]] == ["epoch_time", "lr", "train/learning_rate", "val_loss"]
-    answer = json.loads(run(monkeypatch, capsys, "runs", log, "--json")[1])
+    answer = json.loads(run("runs", log, "--json")[1])
     assert [row["metric"] for row in answer["runs"]] == ["val_loss"]
     assert answer["hidden"] == ["epoch_time", "lr", "train/learning_rate"]
     pd.DataFrame({"epoch": [1, 2], "lr": [0.1, 0.2]}).to_csv(log, index=False)
-    assert "lr" in run(monkeypatch, capsys, "runs", log)[1]  # there is nothing else
+    assert "lr" in run("runs", log)[1]  # there is nothing else
 
 
-def test_many_runs_are_listed_at_once(monkeypatch, capsys, tmp_path):
+def test_many_runs_are_listed_at_once(run, tmp_path):
     """A second for 4,000 runs; 70 s where each group of a table gets a copy of what is known of all runs."""
     pd.DataFrame({"run": [f"run {i}" for i in range(4000)] * 2, "step": 1, "loss": 1.0}).to_csv(tmp_path / "log.csv", index=False)
     begin = time.process_time()
-    _, out, _ = run(monkeypatch, capsys, "runs", tmp_path / "log.csv")
+    _, out, _ = run("runs", tmp_path / "log.csv")
     assert out.startswith("4000 runs\n")
     assert time.process_time() - begin < 5
 
@@ -57,13 +47,13 @@ def test_many_runs_are_listed_at_once(monkeypatch, capsys, tmp_path):
         (["forecast"], "lcx: No such command 'forecast'; see lcx --help"),
     ],
 )
-def test_wrong_options_are_told_in_one_line(monkeypatch, capsys, arguments, words):
-    code, out, err = run(monkeypatch, capsys, *arguments)
+def test_wrong_options_are_told_in_one_line(run, arguments, words):
+    code, out, err = run(*arguments)
     assert (code, out, err.count("\n"), err[: len(words)]) == (2, "", 1, words)
 
 
-def test_no_arguments_print_the_help(monkeypatch, capsys):
-    code, out, err = run(monkeypatch, capsys)
+def test_no_arguments_print_the_help(run):
+    code, out, err = run()
     assert code == 2
     assert "predict" in out + err
 

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lcx.cli import app
 from lcx.report.leaderboard import standings
 
 HORIZON = 40
@@ -89,20 +88,6 @@ def to_optuna(folder, runs):
         if len(values) == HORIZON:
             study.tell(trial, values[-1])
     return folder / "journal.log"
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """Runs the command in this process: exit code, standard output, standard error."""
-
-    def command(*arguments):
-        monkeypatch.setattr(sys, "argv", ["lcx", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stopped:
-            app.main()
-        shown = capsys.readouterr()
-        return stopped.value.code or 0, shown.out, shown.err
-
-    return command
 
 
 SLOW = [pytest.param(writer, marks=pytest.mark.slow) for writer in (to_tensorboard, to_optuna)]  # their packages load slowly
