@@ -14,6 +14,7 @@ from benchmarks.markdown import table
 from benchmarks.mcmc import tables as mcmc
 from benchmarks.provenance import BENCHMARKS, ROOT
 from benchmarks.scale import tables as scale
+from benchmarks.scaling_laws import tables as scaling_laws
 from benchmarks.sources import catalogue
 from benchmarks.speed import tables as speed
 from benchmarks.stopping import tables as stopping
@@ -26,6 +27,7 @@ MARK = "<!-- tables -->"
 SECTIONS = (
     forecasts.real_curves,
     forecasts.leave_out,
+    scaling_laws.scaling_laws,
     studies.studies,
     stopping.early_stop,
     synthetic.beside_parametric,
