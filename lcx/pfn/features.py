@@ -162,7 +162,7 @@ def _extremes(values: Tensor, seen: Tensor, count: Tensor) -> tuple[Tensor, Tens
     high = values.masked_fill(~seen, -torch.inf).cummax(1)
     low = values.masked_fill(~seen, torch.inf).cummin(1)
     top, bottom = (torch.where(count > 0, x.values, values) for x in (high, low))
-    return top, bottom, (1 + high.indices).where(seen, 1).to(values.dtype)
+    return top, bottom, count.gather(1, high.indices).where(seen, 1).to(values.dtype)
 
 
 def _running(change: Tensor, bend: Tensor, moved: Tensor, count: Tensor, decay: Tensor) -> tuple[Tensor, Tensor]:

@@ -158,6 +158,15 @@ def test_paths_have_the_quantiles_of_the_answer_and_hang_together():
 HIGH = VALUES + 22 / 64  # up to 0.98
 
 
+def test_paths_of_each_curve_of_a_batch_are_in_its_own_unit():
+    """Scales are guessed curve by curve; shares below the median of each, 5 binomial standard errors at 9 places: false alarm 5e-6."""
+    curves = [VALUES, 1000 + 64 * VALUES, 1 - VALUES]
+    answer, _ = ask_loosely(curves, unit=None, draws=10)
+    paths = answer.sample(2000, seed=1)
+    assert paths.shape == (3, 2000, 3)
+    assert (np.abs((paths <= answer.median[:, None]).mean(1) - 0.5) < 5 * 0.5 / 2000**0.5).all()
+
+
 def test_bounds_hold_for_mass_quantiles_mean_and_paths():
     bounded, free = ask(HIGH, bounds=(0, 1))[0], ask(HIGH)[0]
     assert (free.sample(2000) > 1).any()
