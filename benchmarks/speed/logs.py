@@ -1,18 +1,23 @@
-"""Processor time of ``lcx runs`` on large logs: python -m benchmarks.speed.logs [--rows 1000000].
+"""Processor time of reading large logs: python -m benchmarks.speed.logs [--rows 1000000].
 
-Each file is read in a process of its own; what is counted is its whole time on the processor, its start included.
+For ``lcx runs`` each file is read in a process of its own; what is counted is its whole time on the processor, its start included. Then
+what ``lcx watch`` does with a log that has grown by ten lines: ``read`` against reading it whole, in turns in one process, medians.
 """
 
 import argparse
 import json
 import resource
+import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+
+from lcx.readers import Kept, read
 
 
 def lines(kind: str, rows: int) -> Iterator[str]:
@@ -36,6 +41,24 @@ def seconds(path: Path) -> float:
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
+def grown(path: Path, kind: str, rows: int, repeats: int = 5) -> tuple[float, float]:
+    """Seconds of processor time of reading the file whole, and of reading it after ten more lines when it was read before."""
+    kept, whole, again = Kept(), [], []
+    read(path, kept=kept)
+    more = iter(list(lines(kind, rows + 10 * repeats))[-10 * repeats :])
+    for _ in range(repeats):
+        with path.open("a") as opened:
+            opened.writelines(f"{next(more)}\n" for _ in range(10))
+        start = time.process_time()
+        table = read(path, kept=kept)
+        again.append(time.process_time() - start)
+        start = time.process_time()
+        same = read(path)
+        whole.append(time.process_time() - start)
+        assert table.equals(same)
+    return statistics.median(whole), statistics.median(again)
+
+
 def main() -> None:
     """Prints a line for each kind of file."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -46,6 +69,11 @@ def main() -> None:
             path = Path(folder, f"log.{kind}")
             path.write_text("\n".join(lines(kind, rows)) + "\n")
             print(f"{path.name} with {rows} rows: {seconds(path):.2f} s")
+            whole, again = grown(path, kind, rows)
+            print(
+                f"  with ten more: {whole:.2f} s whole, {again:.2f} s when it was read before, {whole / again:.0f} times as fast",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

@@ -8,11 +8,14 @@ import csv
 import io
 import re
 import warnings
+from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lcx.readers.cells import MISSING, as_column
-from lcx.readers.encodings import read_text
+from lcx.readers.encodings import text_of
+from lcx.readers.growing import Growing, follow
 from lcx.readers.panel import unfold
 from lcx.readers.sheet import Sheet, to_table
 from lcx.readers.table import COUNTERS, RUNS, TIMES
@@ -20,8 +23,19 @@ from lcx.readers.table import COUNTERS, RUNS, TIMES
 if TYPE_CHECKING:
     import pandas as pd
 
+_COMMENT = re.compile(r"(?m)^[ \t]*#.*$")
 
-def read(path: str | Path, *, step: str | None = None) -> "pd.DataFrame":
+
+class _Cells(NamedTuple):
+    """The cells of a table, its header, what separates them, and whether the file itself has no header."""
+
+    table: Any
+    header: str
+    separator: str
+    bare: bool
+
+
+def read(path: str | Path, *, step: str | None = None, growing: Growing | None = None) -> "pd.DataFrame":
     """Reads the runs of a CSV file, separated by commas, semicolons, tabs or blanks.
 
     A column "run" names the runs, or each column is a run, as a panel of W&B exports them. If there are columns "metric" and "value", each
@@ -31,6 +45,7 @@ def read(path: str | Path, *, step: str | None = None) -> "pd.DataFrame":
     Args:
         path: the file.
         step: column of the steps; default: recognised by its name.
+        growing: what was read of it before; only the lines added since are then parsed, unless it has a second header.
 
     Returns:
         The table of :func:`lcx.readers.table.long_table`.
@@ -39,17 +54,16 @@ def read(path: str | Path, *, step: str | None = None) -> "pd.DataFrame":
         ValueError: it is not text, or has no header, a row longer than its header, or no numbers.
     """
     path = Path(path)
-    text = read_text(path)
-    text = re.sub(r"(?m)^[ \t]*#.*$", "", _named(text)) if "#" in text else text
-    header = text.lstrip().partition("\n")[0]
-    bare = re.fullmatch(r"\s*[+-]?[\d.]+(?:[eE][+-]?\d+)?\s*", header) is not None
-    if bare:  # nothing but values, one in a line
-        text, header = f"value\n{text.lstrip()}", "value"
-    separator = max(",;\t|", key=header.count)
-    separator = separator if separator in header else " "
-    table, lines = _quick(text, separator), None
-    if table is None:
-        table, lines = _slow(text, separator, path)
+    data = path.read_bytes()
+    cells = None if growing is None else follow(growing, data, lambda text: _split(*_begun(text)), _extended)
+    places, lines = cache(lambda: _filled(_begun(text_of(data, path))[0])), None
+    if cells is None:
+        text, header, bare = _begun(text_of(data, path))
+        cells = _split(text, header, bare)
+        if cells is None:
+            table, lines = _slow(text, _separator(header), path)
+            cells = _Cells(table, header, _separator(header), bare)
+    table, _, separator, bare = cells
     low = {name.lower(): name for name in reversed(list(table.columns))}
     words = {name: table[low[name]].astype(str).to_numpy(object) for name in (*RUNS, "metric") if name in low}
     used = {low[name] for name in words if name != "metric" or "value" in low}
@@ -62,8 +76,57 @@ def read(path: str | Path, *, step: str | None = None) -> "pd.DataFrame":
             f"expected a column of numbers in {path}, got {'only words in ' + shown if shown else 'only steps and times'}; "
             "log a metric, and name the columns in the first line"
         )
-    sheet = Sheet(numbers, words, len(table), lambda row: (lines[row] if lines else _line(text, row)) - bare)
+    sheet = Sheet(numbers, words, len(table), lambda row: (lines[row] if lines else places()[row + 1]) - bare)
     return to_table(unfold(sheet, list(table.columns)), path, step)
+
+
+def _begun(text: str) -> tuple[str, str, bool]:
+    """The text without comments, its header, and whether the file itself has none: nothing but values, one in a line."""
+    text = _COMMENT.sub("", _named(text)) if "#" in text else text
+    header = text.lstrip().partition("\n")[0]
+    bare = re.fullmatch(r"\s*[+-]?[\d.]+(?:[eE][+-]?\d+)?\s*", header) is not None
+    return (f"value\n{text.lstrip()}", "value", True) if bare else (text, header, False)
+
+
+def _separator(header: str) -> str:
+    separator = max(",;\t|", key=header.count)
+    return separator if separator in header else " "
+
+
+def _split(text: str, header: str, bare: bool) -> _Cells | None:
+    table = _quick(text, _separator(header))
+    return None if table is None else _Cells(table, header, _separator(header), bare)
+
+
+def _extended(cells: _Cells, text: str) -> _Cells | None:
+    """The cells and those of further lines; None where a column as a whole would not be read as its parts are."""
+    text = _COMMENT.sub("", text) if "#" in text else text
+    if not text.strip():
+        return cells
+    if cells.header.count('"') % 2:  # a name with a line break
+        return None
+    table = cells.table
+    words = [name for name in table if table[name].dtype.kind not in "fiub"]
+    new = _quick(f"{cells.header}\n{text}", cells.separator, words)
+    if new is None or not all(_alike(table[name], new[name]) for name in table):
+        return None
+    import pandas as pd
+
+    return cells._replace(table=pd.concat([table, new], ignore_index=True))
+
+
+def _alike(above: Any, below: Any) -> bool:
+    """Whether the parts of a column are read as the whole is: a whole number among others is read as such only where it is exact."""
+    import pandas as pd
+
+    def is_text(part: Any) -> bool:
+        return isinstance(part.dtype, pd.StringDtype) or pd.api.types.infer_dtype(part, skipna=True) in ("string", "empty")
+
+    kinds = above.dtype.kind + below.dtype.kind
+    if not set(kinds) <= set("fiu"):
+        return kinds == "bb" or (not set(kinds) & set("fiub") and is_text(above) and is_text(below))
+    whole = [part for part in (above, below) if part.dtype.kind != "f"]
+    return kinds[0] == kinds[1] or all(abs(part).max() < 2**53 for part in whole)
 
 
 def _named(text: str) -> str:
@@ -77,14 +140,20 @@ def _named(text: str) -> str:
     return text[: start.start(1)].replace("#", " ") + text[start.start(1) :] if named else text
 
 
-def _quick(text: str, separator: str) -> "pd.DataFrame | None":
-    """The table by the parser of pandas; None if the file has several headers, or rows that do not fit to the one."""
+def _quick(text: str, separator: str, words: Sequence[str] = ()) -> "pd.DataFrame | None":
+    """The table by the parser of pandas; None if the file has several headers, or rows that do not fit to the one.
+
+    Args:
+        text: header and rows.
+        separator: of the cells.
+        words: columns that are text whatever their cells; so are those that name the runs.
+    """
     import pandas as pd
 
     header = _distinct(_cells(text.lstrip().partition("\n")[0], separator))
     if not all(_is_name(name) or not name for name in header):
         return None
-    words: Any = {name: str for name in header if name.lower() in RUNS}
+    as_words: Any = {name: str for name in header if name.lower() in RUNS or name in words}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
@@ -97,7 +166,7 @@ def _quick(text: str, separator: str) -> "pd.DataFrame | None":
                 na_values=list(MISSING),
                 names=header,
                 header=0,
-                dtype=words,
+                dtype=as_words,
                 low_memory=False,
             )
     except (ValueError, pd.errors.ParserWarning):  # among them pandas.errors.ParserError; the warning is of cells that would be lost
@@ -163,10 +232,9 @@ def _distinct(header: list[str]) -> list[str]:
     return [name if low.index(name.lower()) == at else f"{name} ({low[: at + 1].count(name.lower())})" for at, name in enumerate(header)]
 
 
-def _line(text: str, row: int) -> int:
-    """The line in which a row stands; the header is the first that is not empty."""
-    filled = [number for number, line in enumerate(text.splitlines(), 1) if line.strip()]
-    return filled[row + 1]
+def _filled(text: str) -> list[int]:
+    """The lines that are not empty: that of the header, then of each row."""
+    return [number for number, line in enumerate(text.splitlines(), 1) if line.strip()]
 
 
 def _is_name(cell: str) -> bool:

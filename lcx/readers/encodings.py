@@ -24,13 +24,12 @@ def decode(data: bytes) -> str | None:
     return None if "�" in text or odd > 0.01 * len(text) else text
 
 
-def read_text(path: Path) -> str:
-    """The text of a file in UTF-8, UTF-16 or, as older programs of Windows write, in CP1252.
+def text_of(data: bytes, path: Path) -> str:
+    """The text of the file with these bytes, in UTF-8, UTF-16 or, as older programs of Windows write, in CP1252.
 
     Raises:
         ValueError: it is not text.
     """
-    data = path.read_bytes()
     text = decode(data)
     if text is None:
         raise ValueError(f"expected a text file, got binary data in {path}, which starts with {data[:16]!r}; export it as CSV or JSONL")

@@ -1,20 +1,22 @@
 """JSON logs: an object per line, a list of objects, lists of numbers by name, or one list of numbers."""
 
 import json
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lcx.readers.cells import Column, as_column
-from lcx.readers.encodings import read_text
-from lcx.readers.sheet import Sheet, to_table
-from lcx.readers.table import COUNTERS, RUNS
+from lcx.readers.encodings import text_of
+from lcx.readers.growing import Growing, follow
+from lcx.readers.objects import Objects, sheet
+from lcx.readers.sheet import to_table
+from lcx.readers.table import COUNTERS
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def read(path: str | Path, *, step: str | None = None) -> "pd.DataFrame":
+def read(path: str | Path, *, step: str | None = None, growing: Growing | None = None) -> "pd.DataFrame":
     """Reads the runs of a JSON or JSONL file.
 
     Nested objects are flattened, their names joined by "/". What counts as step, and how runs are told apart: see
@@ -27,6 +29,7 @@ def read(path: str | Path, *, step: str | None = None) -> "pd.DataFrame":
     Args:
         path: the file.
         step: column of the steps; default: recognised by its name.
+        growing: what was read of it before; of an object per line only the lines added since are then parsed.
 
     Returns:
         The table of :func:`lcx.readers.table.long_table`.
@@ -35,7 +38,11 @@ def read(path: str | Path, *, step: str | None = None) -> "pd.DataFrame":
         ValueError: it is not JSON, a line is not an object, or there are no numbers.
     """
     path = Path(path)
-    text = read_text(path)
+    data = path.read_bytes()
+    grown = None if growing is None else follow(growing, data, partial(_started, path=path), partial(_extended, path=path))
+    if grown is not None:
+        return to_table(grown.sheet(), path, step)
+    text = text_of(data, path)
     try:
         rows = _rows(json.loads(text))
         lines = None
@@ -46,46 +53,29 @@ def read(path: str | Path, *, step: str | None = None) -> "pd.DataFrame":
             f"expected lists of numbers, or objects with a step, epoch or the like, in {path}, got {text[:40]!r}; "
             'write {"step": 1, "loss": 0.5} in every line'
         )
-    if any(type(value) is dict for value in chain.from_iterable(row.values() for row in rows)):
-        rows = [flat(row) for row in rows]
-    return to_table(sheet(rows, lines), path, step)
+    return to_table(sheet(_flat(rows), lines), path, step)
 
 
-def sheet(rows: list[dict[str, Any]], lines: list[int] | None) -> Sheet:
-    """The sheet of flat objects; ``lines`` are the lines of the file in which they stand, None if they have none of their own."""
-    import numpy as np
-
-    names = list(dict.fromkeys(chain.from_iterable(rows)))
-    low = {name.lower(): name for name in reversed(names)}
-    words = {name: [row.get(low[name]) for row in rows] for name in (*RUNS, "metric") if name in low}
-    if "value" not in low:
-        words.pop("metric", None)
-    used = {low[name] for name in words}
-    columns = {name: _column([row.get(name) for row in rows]) for name in names if name not in used}
-    numbers = {name: column for name, column in columns.items() if column is not None}
-    return Sheet(
-        numbers,
-        {name: np.array(["" if word is None else str(word) for word in of], object) for name, of in words.items()},
-        len(rows),
-        (lambda row: row + 1) if lines is None else lines.__getitem__,
-    )
+def _started(text: str, path: Path) -> Objects | None:
+    """The objects of lines; None if there is but one, which may be the beginning of another kind of JSON."""
+    objects = _extended(Objects(), text, path)
+    return objects if objects is not None and objects.rows > 1 else None
 
 
-def _column(cells: list[Any]) -> Column | None:
-    """The numbers of a key; None if it has none. Words in a column of numbers were not logged as numbers, and are no fault."""
-    import numpy as np
+def _extended(before: Objects, text: str, path: Path) -> Objects | None:
+    """These objects with those of further lines, of which the last counts only if it has ended or is one; None if a line is none."""
+    try:
+        rows, lines = _objects(text, path, before.text_lines)
+    except ValueError:
+        return None
+    if len(rows) < len(lines) and text.endswith("\n"):
+        return None
+    return before.extended(_flat(rows), lines[: len(rows)], before.text_lines + len(text.splitlines()))
 
-    kinds = set(map(type, cells))
-    if kinds <= {int, float}:
-        return Column(np.array(cells, np.float64), np.ones(len(cells), bool))
-    if kinds <= {int, float, type(None)}:
-        logged = np.fromiter((cell is not None for cell in cells), bool, len(cells))
-        return Column(np.array(cells, np.float64), logged)
-    import pandas as pd
 
-    column = as_column(pd.Series([str(cell) if type(cell) in (int, float, str) else None for cell in cells], dtype=object))
-    lone = column is not None and sum(column.logged) == 1 and not kinds & {int, float} and not np.isnan(column.values).all()
-    return None if lone else column  # a single word that reads like a number is a note
+def _flat(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    nested = any(type(value) is dict for value in chain.from_iterable(map(dict.values, rows)))
+    return [flat(row) for row in rows] if nested else rows
 
 
 def _rows(data: Any) -> list[dict[str, Any]] | None:
@@ -111,14 +101,20 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def _objects(text: str, path: Path) -> tuple[list[dict[str, Any]], list[int]]:
-    """The objects of the lines, and the line of each."""
+def _objects(text: str, path: Path, above: int = 0) -> tuple[list[dict[str, Any]], list[int]]:
+    """The objects of the lines, and the number of each line that is not empty; the last one may be cut short.
+
+    Args:
+        text: the lines.
+        path: the log.
+        above: the number of lines above the text; if there are any, they hold objects.
+    """
     lines = text.splitlines()
     filled = [number for number, line in enumerate(lines, 1) if line.strip()]
     try:
         objects = json.loads(f"[{','.join(lines[number - 1] for number in filled)}]")
         if len(objects) == len(filled) and set(map(type, objects)) <= {dict}:
-            return objects, filled
+            return objects, [above + number for number in filled] if above else filled
     except ValueError:
         pass
     objects = []
@@ -127,13 +123,13 @@ def _objects(text: str, path: Path) -> tuple[list[dict[str, Any]], list[int]]:
         try:
             row = json.loads(line)
         except ValueError as error:
-            if number == len(lines) and objects:
+            if number == len(lines) and (objects or above):
                 break
             raise ValueError(f"expected one JSON object per line in {path}, got {line[:40]!r} in line {number}; mend that line") from error
         if not isinstance(row, dict):
             raise ValueError(f"expected one JSON object per line in {path}, got {line[:40]!r} in line {number}; write {{'step': 1, ...}}")
         objects.append(row)
-    return objects, filled
+    return objects, [above + number for number in filled]
 
 
 def flat(row: dict[str, Any], prefix: str = "") -> dict[str, Any]:

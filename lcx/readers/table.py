@@ -97,7 +97,7 @@ def long_table(
     table = pd.DataFrame({**columns, "step": step[~again], "value": value[~again]})
     if "time" in frame and frame["time"].notna().any():
         table["time"] = frame["time"].to_numpy()[last]
-    there = {runs[each] for each in np.unique(run[last])}
+    there = {runs[each] for each in np.flatnonzero(np.bincount(run[last]))}
     table.attrs = {what: kept for what, of in (attrs or {}).items() if (kept := {run: x for run, x in of.items() if run in there})}
     return table
 

@@ -75,15 +75,19 @@ class Row(NamedTuple):
     metrics: dict[tuple[str, str], float]
 
 
-def rows(text: str) -> Iterator[Row]:
+def rows(text: str, first: int = 1) -> Iterator[Row]:
     """The lines that hold names with numbers. A carriage return ends a line, as a progress bar prints it.
 
-    Lines of two cells such as "| ep_rew_mean | 20.5 |" are one row together, as Stable-Baselines3 and SpinningUp print them.
+    Lines of two cells such as "| ep_rew_mean | 20.5 |" are one row together, as Stable-Baselines3 and SpinningUp print them. Its cells are
+    one when another line follows.
+
+    Args:
+        text: the lines.
+        first: the number of the first of them.
     """
-    if "\x08" in text or "\x1b" in text:
-        text = re.sub("\x08+", "\r", _COLOURS.sub("", text))
+    text = _plain(text)
     group, cells = "", {}
-    for number, line in enumerate(text.split("\n"), 1):
+    for number, line in enumerate(text.split("\n"), first):
         if pair := _CELLS.match(line):
             if not pair[2]:
                 group = pair[1]
@@ -98,6 +102,19 @@ def rows(text: str) -> Iterator[Row]:
                 row = _row(number, part)
                 if row is not None:
                     yield row
+
+
+def whole(text: str) -> int:
+    """How many letters of lines that have ended belong to rows that have ended too: more cells may join those at the end of a table."""
+    end = len(text)
+    while end and _CELLS.match(_plain(text[(start := text.rfind("\n", 0, end - 1) + 1) : end - 1])):
+        end = start
+    return end
+
+
+def _plain(text: str) -> str:
+    """The text without colours, and with carriage returns for what was gone back."""
+    return re.sub("\x08+", "\r", _COLOURS.sub("", text)) if "\x08" in text or "\x1b" in text else text
 
 
 def _number(cell: str) -> float | None:

@@ -2,15 +2,16 @@
 
 import math
 from collections import defaultdict
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lcx.readers.encodings import read_text
-from lcx.readers.jsonl import sheet
+from lcx.readers.encodings import text_of
+from lcx.readers.growing import Growing, follow
+from lcx.readers.objects import sheet
 from lcx.readers.sheet import to_table
 from lcx.readers.table import is_hidden
-from lcx.readers.text_lines import Row, rows
+from lcx.readers.text_lines import Row, rows, whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,7 +20,15 @@ _ALIKE = ("iter", "iters", "iteration", "it", "itr", "step", "steps", "global_st
 _BEFORE = 3  # lines above the first of them that may belong to it, such as an evaluation at the start
 
 
-def read(path: str | Path) -> "pd.DataFrame":
+class _Lines(NamedTuple):
+    """Rows, the number of the lines that they were read from, and the lines that follow, of a table that has not ended."""
+
+    rows: list[Row]
+    count: int
+    open: str
+
+
+def read(path: str | Path, *, growing: Growing | None = None) -> "pd.DataFrame":
     """Reads the run of a text log.
 
     A line gives names with numbers, in any order: "step 250: train loss 1.9, val loss 2.1". A line without a counter belongs to the last
@@ -29,6 +38,7 @@ def read(path: str | Path) -> "pd.DataFrame":
 
     Args:
         path: the file.
+        growing: what was read of it before; of the lines only those added since are then parsed.
 
     Returns:
         The table of :func:`lcx.readers.table.long_table`.
@@ -37,10 +47,20 @@ def read(path: str | Path) -> "pd.DataFrame":
         ValueError: it is not text, or has no lines with a step and a number.
     """
     path = Path(path)
-    records, lines = _records(list(rows(read_text(path))))
+    data = path.read_bytes()
+    known = None if growing is None else follow(growing, data, lambda text: _extended(_Lines([], 0, ""), text), _extended)
+    found = rows(text_of(data, path)) if known is None else chain(known.rows, rows(known.open, known.count + 1))
+    records, lines = _records(list(found))
     if not records:
         raise ValueError(f"expected lines such as 'step 10: loss 0.5' in {path}, got none with a step and a number; export the log as CSV")
     return to_table(sheet(records, lines), path)
+
+
+def _extended(known: _Lines, text: str) -> _Lines:
+    """These rows and those of the text that follows."""
+    text = known.open + text
+    end = whole(text) if text.endswith("\n") else len(text)
+    return _Lines([*known.rows, *rows(text[:end], known.count + 1)], known.count + text.count("\n", 0, end), text[end:])
 
 
 def is_log(text: str) -> bool:
