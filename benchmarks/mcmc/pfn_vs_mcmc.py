@@ -64,14 +64,19 @@ def main() -> None:
 
 def run(method: str, n: int, cutoffs: list[int], processes: int) -> None:
     """Answers the contexts of ``n`` curves that are not stored yet, ``processes`` at once."""
+    work(method, [(curve, cutoff) for curve in range(n) for cutoff in cutoffs], processes)
+
+
+def work(method: str, contexts: list[Key], processes: int) -> None:
+    """Answers those contexts that are not stored yet, ``processes`` at once."""
     known = index(load(method))
-    jobs = [(curve, cutoff) for curve in range(n) for cutoff in cutoffs if (curve, cutoff) not in known]
+    jobs = [context for context in contexts if context not in known]
     # Spawned, since forked torch may hang; one thread each, since the contexts keep all cores busy.
     context = multiprocessing.get_context("spawn")
     with (
         ProcessPoolExecutor(processes, context, _prepare) as pool,
         appended(STORE / f"{method}.jsonl") as out,
-        tqdm(total=n * len(cutoffs), initial=n * len(cutoffs) - len(jobs), desc=method, unit="context") as bar,
+        tqdm(total=len(contexts), initial=len(contexts) - len(jobs), desc=method, unit="context") as bar,
     ):
         futures = [pool.submit(answer, method, *job) for job in jobs]
         try:

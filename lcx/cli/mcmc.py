@@ -37,6 +37,7 @@ def mcmc(
     warmup: Annotated[int, typer.Option(help="Transitions before the first draw (nuts, emcee).")] = 1000,
     chains: Annotated[int, typer.Option(help="Number of chains (nuts) or of ensembles (emcee).")] = 4,
     seed: Annotated[int, typer.Option(help="Seed of the random numbers.")] = 0,
+    seconds: Annotated[float, typer.Option(help="Wall time after which smc gives up on its gate.")] = 60,
     strict: Annotated[bool, typer.Option(help="Fail if the draws have not converged.")] = True,
     compare: Annotated[bool, typer.Option("--compare", help="Add the answer of the parametric PFN to the table and the picture.")] = False,
     format: options.Format = None,
@@ -58,7 +59,8 @@ def mcmc(
     asked = Asked(path, "mcmc", run, metric, step_column, format, upto, mode, horizon, lower, upper)
     curve = asked.one()
     question = curve.question(at)
-    how: dict[str, Any] = {"sampler": sampler, "draws": draws, "warmup": warmup, "chains": chains, "seed": seed, "strict": strict}
+    how: dict[str, Any] = {"sampler": sampler, "draws": draws, "warmup": warmup, "chains": chains, "seed": seed}
+    how |= {"seconds": seconds, "strict": strict}
     answer, info = _sample(question, how, device)
     found = _diagnostics(info)
     facts, lines, pfn = {"run": curve.run, **curve.asked.facts(), "diagnostics": found}, (_line(found),), None

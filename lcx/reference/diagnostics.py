@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 _FAMILIES = 30  # of fewer, the spread between families says too little: their number stands for the ESS
-_RHAT, _ESS, _DIVERGENT = 1.01, 400, 0.01  # gates: Vehtari et al., Bayesian Analysis 16 (2021), Section 4; divergences ours
+_RHAT, ENOUGH, _DIVERGENT = 1.01, 400, 0.01  # gates: Vehtari et al., Bayesian Analysis 16 (2021), Section 4; divergences ours
 
 
 class NotConverged(RuntimeError):
@@ -67,8 +67,8 @@ class MCMCInfo:
             ess, found = np.minimum(bulk[i], tail[i]).min(), []
             if self.sampler != "smc" and not rhat[i].max() <= _RHAT:
                 found.append(f"R-hat {rhat[i].max():.3f} > {_RHAT}")
-            if not ess >= _ESS:
-                found.append(f"ESS {ess:.0f} < {_ESS}")
+            if not ess >= ENOUGH:
+                found.append(f"ESS {ess:.0f} < {ENOUGH}")
             if divergences[i] > _DIVERGENT:
                 found.append(f"{divergences[i]:.1%} of transitions diverge (> {_DIVERGENT:.0%})")
             if self.sampler == "smc" and math.isnan(evidence[i]):

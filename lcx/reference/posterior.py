@@ -3,12 +3,12 @@
 import math
 import time
 import warnings
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any, cast
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from lcx.curves import Scale, as_curves, as_scale
@@ -43,6 +43,7 @@ def mcmc(
     warmup: int = 1000,
     chains: int = 4,
     seed: int = 0,
+    seconds: float = 60,
     strict: bool = True,
     progress: bool = False,
     device: str | torch.device | None = None,
@@ -67,6 +68,9 @@ def mcmc(
         warmup: transitions before the first draw kept (ignored by SMC and by the settings of the paper).
         chains: number of chains, or of ensembles with emcee (ignored by SMC and by the settings of the paper).
         seed: of the random numbers.
+        seconds: wall time per curve, > 0 or 0, for which SMC goes on moving particles that do not pass the gate; it ends as soon as they
+            do. Tempering, some seconds, is never cut short, and fewer than 800 particles (200 draws) are never moved on. The other
+            samplers ignore it.
         strict: raise an error if the draws have not converged; else warn, and add the sentences to ``Extrapolation.warnings``.
         progress: show a progress bar.
         device: where to compute; default CPU (SMC gains from a GPU).
@@ -81,7 +85,7 @@ def mcmc(
         ImportError: the sampler's package is missing; install lcx[mcmc].
     """
     law = _prior(prior)
-    _check(sampler, draws, warmup, chains)
+    _check(sampler, draws, warmup, chains, seconds)
     curves, one = as_curves(values, steps, horizon=horizon, bounds=bounds)
     if short := (curves.counts < 2).nonzero().flatten().tolist():
         raise ValueError(f"expected at least 2 observed points per curve, got 1 in curve {short[0]}; use lcx.predict for so little")
@@ -90,8 +94,10 @@ def mcmc(
     if sampler != "smc":
         arviz()  # if it is missing, now is the time to say so
     begin = time.perf_counter()
-    drawn = _sample(law, read, sampler, draws, warmup, chains, seed, progress, as_device(device or "cpu"))
-    info = _diagnose(law, drawn, queries, ahead, scale, sampler, one, time.perf_counter() - begin)
+    watched = _watched(queries)
+    how = (sampler, draws, warmup, chains, seed, seconds, progress, as_device(device or "cpu"))
+    drawn = _sample(law, read, ahead.gather(1, watched), *how)
+    info = _diagnose(law, drawn, queries, ahead, watched, scale, sampler, one, time.perf_counter() - begin)
     theta, weight = _components(drawn)
     predictive = Predictive(weight[:, None].expand(-1, ahead.shape[1], -1), *_normals(law, theta, ahead))
     problems = info.problems()
@@ -111,17 +117,20 @@ def mcmc(
     return answer, info
 
 
-def _check(sampler: Any, draws: Any, warmup: Any, chains: Any) -> None:
-    """Refuses a sampler that there is not, or a number of draws that is none."""
+def _check(sampler: Any, draws: Any, warmup: Any, chains: Any, seconds: Any) -> None:
+    """Refuses a sampler that there is not, a number of draws that is none, and a time that is none."""
     if sampler not in SAMPLERS:
         raise ValueError(f"expected sampler to be one of {SAMPLERS}, got {sampler!r}; choose one of these names")
     for name, count, least in (("draws", draws, 4), ("warmup", warmup, 0), ("chains", chains, 1)):
         if isinstance(count, bool) or not isinstance(count, Integral) or count < least:
             raise ValueError(f"expected {name} as a whole number >= {least}, got {count!r}; give one")
+    if isinstance(seconds, bool) or not isinstance(seconds, Real) or not float(seconds) >= 0:
+        raise ValueError(f"expected seconds as a number >= 0, got {seconds!r}; give one")
 
 
 def _unconverged(sampler: str, problems: list[str]) -> str:
-    return f"expected a converged {sampler} posterior, got {'; '.join(problems[:5])}; take more draws or warm-up, or sampler='smc'"
+    more = "draws or seconds" if sampler == "smc" else "draws or warm-up, or sampler='smc'"
+    return f"expected a converged {sampler} posterior, got {'; '.join(problems[:5])}; take more {more}"
 
 
 def _prior(prior: str | Prior) -> Prior:
@@ -135,7 +144,17 @@ def _prior(prior: str | Prior) -> Prior:
 
 
 def _sample(
-    prior: Prior, read: Tokens, sampler: str, draws: int, warmup: int, chains: int, seed: int, progress: bool, device: torch.device
+    prior: Prior,
+    read: Tokens,
+    watched: Tensor,
+    sampler: str,
+    draws: int,
+    warmup: int,
+    chains: int,
+    seed: int,
+    seconds: float,
+    progress: bool,
+    device: torch.device,
 ) -> Draws:
     from lcx.reference.ensemble import PRESETS, Preset, ensemble
     from lcx.reference.nuts import nuts
@@ -144,7 +163,7 @@ def _sample(
     values, steps = read.values.to(device).double(), read.steps.to(device).double()
     run: dict[str, Any] = {"generator": torch.Generator(device).manual_seed(seed), "progress": progress}
     if sampler == "smc":
-        return smc(prior, values, steps, particles=4 * draws, **run)
+        return smc(prior, values, steps, watched.to(values), particles=4 * draws, seconds=float(seconds), **run)
     if sampler == "nuts":
         return nuts(prior, values, steps, draws=draws, warmup=warmup, chains=chains, **run)
     preset = PRESETS.get(sampler)
@@ -177,11 +196,15 @@ def _paths(
     return to_user(law, scale, bounds).sample(1, generator)[0].transpose(1, 2)
 
 
-def _diagnose(
-    prior: Prior, drawn: Draws, queries: Tensor, ahead: Tensor, scale: Scale, sampler: str, one: bool, seconds: float
-) -> MCMCInfo:
+def _watched(queries: Float[Tensor, "B A"]) -> Int[Tensor, "B W"]:
+    """Indices of the query steps whose predictions are diagnosed, the first and the last among them."""
     counts = (~queries.isnan()).sum(1, keepdim=True)
-    watched = ((counts - 1) * torch.linspace(0, 1, min(_WATCHED, queries.shape[1]))).round().long()
+    return ((counts - 1) * torch.linspace(0, 1, min(_WATCHED, queries.shape[1]))).round().long()
+
+
+def _diagnose(
+    prior: Prior, drawn: Draws, queries: Tensor, ahead: Tensor, watched: Tensor, scale: Scale, sampler: str, one: bool, seconds: float
+) -> MCMCInfo:
     mean, sigma = _normals(prior, drawn.theta.flatten(1, 2), ahead.gather(1, watched))
     predictions = torch.cat([scale.to_user(mean), (scale.slope.abs()[:, None] * sigma[:, 0])[:, None]], 1)
     predictions = predictions.transpose(1, 2).unflatten(1, drawn.theta.shape[1:3])

@@ -1,5 +1,7 @@
 """Likelihood-tempered sequential Monte Carlo: from prior draws to the posterior, vectorised over particles and curves.
 
+Where the particles at the posterior are still too much alike, their moves go on until they pass the gate or the time is up.
+
 Source: Del Moral, Doucet, Jasra, "Sequential Monte Carlo samplers", JRSS B 68 (2006), with adaptive temperatures (Jasra et al.,
 Scand. J. Statist. 38, 2011, Section 3). The moves are ours: differential evolution (ter Braak, Stat. Comput. 16, 2006) on the
 parameters in which the mean curve is not linear, together with autoregressive draws of the amplitudes from their Gaussian
@@ -7,8 +9,8 @@ conditional (Neal 1999), after which hardly anything is left of the posterior's 
 """
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+import time
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -18,24 +20,38 @@ from tqdm.auto import tqdm
 
 from lcx.priors.parametric import Prior
 from lcx.reference.amplitudes import Amplitudes
+from lcx.reference.diagnostics import ENOUGH, lineage_ess
 from lcx.reference.draws import Draws, check_density
+from lcx.reference.target import Particles, Target
 
 _POOL = 64  # prior draws per particle, out of which the first particles are taken
 _KEPT = 0.5  # effective share of the particles that each later rise of the temperature leaves
 _MOST_STAGES = 200
 _SWEEPS = (4, 60)  # least and most per stage; between them, until the curves have forgotten where the stage began
-_FORGOTTEN = 0.5  # largest correlation of the particles' curves, at the grid points below, with those at the stage's begin
-_WATCHED = [9, 19, 39, 59, 79, 99]
+_FORGOTTEN = 0.5  # largest correlation of the particles' curves, at ``target.WATCHED``, with those at the stage's begin
 _SUBSETS = (0.3, 0.6, 1.0)  # chances of a coordinate to take part in a move, as in DREAM (Vrugt et al. 2009)
 _SPREAD = 0.7  # sd of the logarithm of a move's length
 _ACCEPTED = 0.2  # acceptance the length is adapted to
 _ALONG = 0.6  # chance of a move of the amplitudes along a difference too
 _STAY = 0.15  # chance of a move of the amplitudes alone
+_AIM = 1.25 * ENOUGH  # the ESS at which moves at the posterior end: above the gate, since it is looked at more than once
+_AGAIN = (10, 0.25)  # sweeps between two looks: at least so many, and this share of those done at the posterior
+_REACH = 2 * ENOUGH  # of fewer particles ``_AIM`` asks too much, so that nothing goes on
 _CHUNK = {"cuda": 1 << 20}  # particles moved at once; elsewhere 1 << 13, what a CPU holds in its cache
+
+_Moved = tuple[Particles, Tensor, Tensor]  # with the lengths of moves, adapted, and the share accepted, per curve
 
 
 def smc(
-    prior: Prior, values: Float[Tensor, "B T"], steps: Float[Tensor, "B T"], *, particles: int, generator: torch.Generator, progress: bool
+    prior: Prior,
+    values: Float[Tensor, "B T"],
+    steps: Float[Tensor, "B T"],
+    watched: Float[Tensor, "B W"],
+    *,
+    particles: int,
+    seconds: float,
+    generator: torch.Generator,
+    progress: bool,
 ) -> Draws:
     """Draws from the posterior of B curves, each by ``particles`` particles.
 
@@ -43,8 +59,10 @@ def smc(
         prior: one whose families are linear in amplitudes with uniform laws (:class:`Amplitudes`).
         values: observed metric in model units; NaN is missing.
         steps: model steps of the values.
-        particles: number of particles per curve, >= 4.
-        generator: on the device of ``values``.
+        watched: model steps of the predictions whose effective sample size is to pass the gate.
+        particles: number of particles per curve, >= 4. Fewer than 800 are not moved on: the gate is out of their reach.
+        seconds: wall time per curve after which particles that do not pass are moved no more. Tempering is never cut short.
+        generator: on the device of ``values``. What it draws for a curve depends on ``seconds`` only where these end its moves.
         progress: show a progress bar, of curves finished.
 
     Returns:
@@ -59,18 +77,36 @@ def smc(
     pool = prior.draw(_POOL * particles, generator)
     at_once = max(1, _CHUNK.get(values.device.type, 1 << 13) // particles)
     with tqdm(total=len(values), disable=not progress, unit="curve", desc="smc") as bar:
-        for chunk in zip(values.split(at_once), steps.split(at_once), strict=True):
-            done.append(_sample(prior, amplitudes, pool, *chunk, particles, generator, bar))
+        for y, t, later in zip(*(x.split(at_once) for x in (values, steps, watched)), strict=True):
+            until = time.monotonic() + seconds * len(y)
+            cloud = _temper(prior, amplitudes, pool, y, t, particles, generator, bar)
+            if particles >= _REACH:
+                _go_on(cloud, later, until, generator, bar)
+            bar.update(len(y))
+            theta = amplitudes.join(cloud.state.eta, cloud.state.rest, generator)[:, None]
+            done.append((theta, cloud.acceptance, cloud.log_evidence, cloud.origin))
     theta, acceptance, log_evidence, origin = (torch.cat(part).cpu() for part in zip(*done, strict=True))
     admissible = torch.ones(theta.shape[:3], dtype=torch.bool)
     return Draws(theta, admissible, acceptance, log_evidence=log_evidence, origin=origin)
 
 
-def _sample(
+@dataclass
+class _Cloud:
+    """Particles of B curves and what is known of them, at the temperature 1 unless log evidence is NaN."""
+
+    target: Target
+    state: Particles
+    length: Float[Tensor, "B"]
+    acceptance: Float[Tensor, "B"]
+    log_evidence: Float[Tensor, "B"]
+    origin: Int[Tensor, "B N"]
+
+
+def _temper(
     prior: Prior, amplitudes: Amplitudes, pool: Tensor, values: Tensor, steps: Tensor, n: int, generator: torch.Generator, bar: tqdm
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+) -> _Cloud:
     device = values.device
-    target = _Target.of(amplitudes, values, steps, amplitudes.split(pool[: 1 << 14].double())[0])
+    target = Target.of(amplitudes, values, steps, amplitudes.split(pool[: 1 << 14].double())[0])
     pieces = [prior.parameters(z) for z in pool.split(_CHUNK.get(device.type, 1 << 13))]
     log_likelihood = torch.stack(
         [
@@ -99,104 +135,69 @@ def _sample(
             eta, rest = (x[rows].gather(1, chosen[..., None].expand(-1, -1, x.shape[-1])) for x in (state.eta, state.rest))
         begun = target.rows(rows).particles(rest, heat[rows], eta, noisy=False)
         moved, length[rows], acceptance[rows] = _stage(target.rows(rows), begun, heat[rows], length[rows], generator)
-        state = moved if state is None else state.map(lambda x, y, rows=rows: x.index_copy(0, rows, y), moved)
+        state = moved if state is None else state.replaced(rows, moved)
         log_likelihood, effective = state.log_likelihood, _KEPT * n
         bar.set_postfix(temperature=f"{heat.min().item():.2g}")
-        bar.update(int((heat[rows] == 1).sum()))
-    return amplitudes.join(state.eta, state.rest, generator)[:, None], acceptance, log_evidence.where(heat == 1, math.nan), origin
+    return _Cloud(target, state, length, acceptance, log_evidence.where(heat == 1, math.nan), origin)
 
 
-@dataclass(frozen=True)
-class _Particles:
-    """Particles of B curves; ``score`` is their log density in (rest, noise) relative to N(0, I) of the noise."""
-
-    rest: Float[Tensor, "B N p"]
-    eta: Float[Tensor, "B N q"]
-    noise: Float[Tensor, "B N q"]
-    watched: Float[Tensor, "B N W"]
-    log_likelihood: Float[Tensor, "B N"]
-    score: Float[Tensor, "B N"]
-
-    def map(self, function: Callable[..., Tensor], *others: "_Particles") -> "_Particles":
-        return _Particles(*(function(*(getattr(x, f.name) for x in (self, *others))) for f in fields(self)))
+def _least_ess(amplitudes: Amplitudes, state: Particles, origin: Int[Tensor, "B N"], watched: Float[Tensor, "B W"]) -> Float[Tensor, "B"]:
+    """The smallest effective sample size of each curve's predictions, bulk or tail, as the gate sees it."""
+    curve = (state.eta[..., None, :] @ amplitudes.design(state.rest, watched[:, None])).squeeze(-2)
+    seen = torch.cat([curve, amplitudes.sigma(state.rest)[..., None]], -1)
+    each = (lineage_ess(x, families) for x, families in zip(seen.cpu(), origin.cpu(), strict=True))
+    return torch.tensor([min(bulk.min(), tail.min()) for bulk, tail in each], device=seen.device)
 
 
-@dataclass(frozen=True)
-class _Target:
-    """The data of B curves on shared points, the integer steps 1..100 first: on those the admissible set is tested.
+def _go_on(cloud: _Cloud, watched: Float[Tensor, "B W"], until: float, generator: torch.Generator, bar: tqdm) -> None:
+    """Sweeps at the posterior, from where the particles stand, until each curve's ESS is ``_AIM`` or the time is up.
 
-    ``observed`` is 1 at observed points and 0 elsewhere in the ``window`` around them. ``center`` and ``precision`` are the first
-    two moments of the amplitudes under the prior, a normal law that stands in for theirs in proposals.
+    Particles only ever forget their ancestors here: they are neither drawn anew nor resampled, so that the log evidence stays.
     """
-
-    amplitudes: Amplitudes
-    points: Float[Tensor, "B 1 P"]
-    observed: Float[Tensor, "B 1 O"]
-    values: Float[Tensor, "B 1 O"]
-    window: slice
-    center: Float[Tensor, "q"]
-    precision: Float[Tensor, "q q"]
-
-    @classmethod
-    def of(cls, amplitudes: Amplitudes, values: Tensor, steps: Tensor, eta: Tensor) -> "_Target":
-        grid = torch.arange(1.0, 101.0, dtype=eta.dtype, device=eta.device).expand(len(values), -1)
-        seen = ~(values.isnan() | steps.isnan())
-        values, steps = torch.where(seen, values, 0.0).to(eta), torch.where(seen, steps, 1.0).to(eta)
-        if ((steps == steps.round()) & (steps >= 1) & (steps <= 100)).all():
-            index, zero = steps.long() - 1, torch.zeros_like(grid)
-            points, observed, values = grid, zero.scatter_add(1, index, seen.to(eta)), zero.scatter_add(1, index, values)
-        else:
-            points, observed, values = (torch.cat(x, 1) for x in ((grid, steps), (0 * grid, seen.to(eta)), (0 * grid, values)))
-        flat = eta.flatten(0, -2)
-        precision = torch.linalg.inv(torch.cov(flat.T).reshape(len(flat.T), -1) + 1e-9 * torch.eye(len(flat.T)).to(eta))
-        some = observed.amax(0).nonzero()
-        window = slice(int(some.min()), int(some.max()) + 1)
-        observed, values = observed[:, None, window], values[:, None, window]
-        return cls(amplitudes, points[:, None], observed, values, window, flat.mean(0), precision)
-
-    def rows(self, rows: Tensor) -> "_Target":
-        return replace(self, points=self.points[rows], observed=self.observed[rows], values=self.values[rows])
-
-    def particles(self, rest: Tensor, heat: Tensor, given: Tensor, *, noisy: bool) -> _Particles:
-        """Particles at (rest, noise) if ``noisy``, else at (rest, eta): eta = mean + factor^-T noise, its Gaussian conditional."""
-        design, sigma, heat = self.amplitudes.design(rest, self.points), self.amplitudes.sigma(rest), heat[:, None]
-        seen, pull = design[..., self.window], (heat / sigma**2)[..., None]
-        weighted = seen * self.observed[..., None, :]
-        factor, failed = torch.linalg.cholesky_ex(pull[..., None] * (weighted @ seen.mT) + self.precision)
-        linear = pull * (weighted @ self.values[..., None]).squeeze(-1) + self.precision @ self.center
-        mean = torch.cholesky_solve(linear[..., None], factor)
-        if noisy:
-            noise, eta = given, (mean + torch.linalg.solve_triangular(factor.mT, given[..., None], upper=True)).squeeze(-1)
-        else:
-            noise, eta = (factor.mT @ (given[..., None] - mean)).squeeze(-1), given
-        curve = (eta[..., None, :] @ design).squeeze(-2)
-        misfit = (self.observed * ((self.values - curve[..., self.window]) / sigma[..., None]) ** 2).sum(-1)
-        log_likelihood = -0.5 * misfit - self.observed.sum(-1) * (torch.log(sigma) + 0.5 * math.log(2 * math.pi))
-        log_prior = self.amplitudes.log_prior(eta, rest)
-        log_volume = torch.log(torch.diagonal(factor, dim1=-2, dim2=-1)).sum(-1)
-        score = heat * log_likelihood + log_prior - log_volume + 0.5 * (noise**2).sum(-1)
-        wrong = (Prior._violation(curve[..., :100]) > 0) | (failed > 0) | score.isnan()
-        return _Particles(rest, eta, noise, curve[..., _WATCHED], log_likelihood, score.masked_fill(wrong, -math.inf))
+    amplitudes = cloud.target.amplitudes
+    ess = _least_ess(amplitudes, cloud.state, cloud.origin, watched)
+    rows = ((ess < _AIM) & ~cloud.log_evidence.isnan()).nonzero().squeeze(-1)
+    if not len(rows):
+        return
+    # A stream of its own, lest the curves that follow depend on the time spent on these.
+    seed = int(torch.randint(2**31, (1,), generator=generator, device=generator.device))
+    own, sweeps = torch.Generator(generator.device).manual_seed(seed), 0
+    while len(rows) and time.monotonic() < until:
+        target, state, length = cloud.target.rows(rows), cloud.state.rows(rows), cloud.length[rows]
+        heat, accepted = torch.ones_like(length), length
+        for _ in range(max(_AGAIN[0], round(_AGAIN[1] * sweeps))):
+            state, length, accepted = _sweep(target, state, heat, length, own)
+            sweeps += 1
+            if time.monotonic() >= until:
+                break
+        cloud.state = cloud.state.replaced(rows, state)
+        cloud.length[rows], cloud.acceptance[rows] = length, accepted
+        ess[rows] = _least_ess(amplitudes, state, cloud.origin[rows], watched[rows])
+        bar.set_postfix(sweeps=sweeps, ess=f"{ess.min().item():.0f} of {_AIM:.0f}")
+        rows = rows[ess[rows] < _AIM]
 
 
-def _stage(
-    target: _Target, state: _Particles, heat: Tensor, length: Tensor, generator: torch.Generator
-) -> tuple[_Particles, Tensor, Tensor]:
-    """Sweeps at one temperature: each half of the particles is moved along differences within the other half."""
+def _stage(target: Target, state: Particles, heat: Tensor, length: Tensor, generator: torch.Generator) -> _Moved:
+    """Sweeps at one temperature, until the curves have forgotten where they began."""
     begun, (least, most), accepted = state.watched, _SWEEPS, length
     for sweep in range(1, most + 1):
-        a, b = (state.map(lambda x, half=half: x.tensor_split(2, 1)[half]) for half in (0, 1))
-        a, _, length = _move(target, a, b, heat, length, generator)
-        b, accepted, length = _move(target, b, a, heat, length, generator)
-        state = a.map(lambda x, y: torch.cat([x, y], 1), b)
+        state, length, accepted = _sweep(target, state, heat, length, generator)
         if sweep >= least and _correlation(begun, state.watched).max() < _FORGOTTEN:
             break
     return state, length, accepted
 
 
+def _sweep(target: Target, state: Particles, heat: Tensor, length: Tensor, generator: torch.Generator) -> _Moved:
+    """One move of every particle: each half is moved along differences within the other half."""
+    a, b = (state.map(lambda x, half=half: x.tensor_split(2, 1)[half]) for half in (0, 1))
+    a, _, length = _move(target, a, b, heat, length, generator)
+    b, accepted, length = _move(target, b, a, heat, length, generator)
+    return a.map(lambda x, y: torch.cat([x, y], 1), b), length, accepted
+
+
 def _move(
-    target: _Target, state: _Particles, others: _Particles, heat: Tensor, length: Tensor, generator: torch.Generator
-) -> tuple[_Particles, Tensor, Tensor]:
+    target: Target, state: Particles, others: Particles, heat: Tensor, length: Tensor, generator: torch.Generator
+) -> tuple[Particles, Tensor, Tensor]:
     """One proposal per particle: along a difference of two others, or along one in ``rest`` with the noise partly renewed."""
     (b, n, p), q, m, like = state.rest.shape, state.noise.shape[-1], others.rest.shape[1], {"dtype": length.dtype, "device": length.device}
 
@@ -220,11 +221,12 @@ def _move(
     fresh = torch.where(uniform(1) < 0.4, 1.0, uniform(1))
     renewed = (1 - fresh**2).sqrt() * state.noise + fresh * normal(q)
     noise = torch.where(along, state.noise + shift[..., p:], renewed)
-    new = target.particles(state.rest + shift[..., :p], heat, noise, noisy=True)
     # Renewing the noise leaves N(0, I) invariant, to which the score is relative; moving it along a difference does not.
     density = torch.where(along[..., 0], 0.5 * ((state.noise**2).sum(-1) - (noise**2).sum(-1)), 0.0)
     stay = stay[..., 0]
-    accept: Bool[Tensor, "B N"] = torch.log(uniform()) < new.score - state.score + density
+    least = torch.log(uniform()) + state.score - density
+    new = target.particles(state.rest + shift[..., :p], heat, noise, noisy=True, least=least)
+    accept: Bool[Tensor, "B N"] = new.score > least
     share = (accept & ~stay).sum(1).to(length) / (~stay).sum(1).clamp(min=1)
     state = new.map(lambda x, y: torch.where(accept.reshape(b, n, *[1] * (x.dim() - 2)), x, y), state)
     return state, share, (length * torch.exp(share - _ACCEPTED)).clamp(1e-3, 3)

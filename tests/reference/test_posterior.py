@@ -293,6 +293,8 @@ class Black:
         ({"warmup": -1}, r"expected warmup as a whole number >= 0, got -1; give one"),
         ({"chains": 0}, r"expected chains as a whole number >= 1, got 0; give one"),
         ({"chains": "4"}, r"expected chains as a whole number >= 1, got '4'; give one"),
+        ({"seconds": -1}, r"expected seconds as a number >= 0, got -1; give one"),
+        ({"seconds": float("nan")}, r"expected seconds as a number >= 0, got nan; give one"),
         ({"at": [80]}, r"Expected `at` after the last observed step"),
         ({"mode": "up"}, r"Expected mode 'max' or 'min'; got 'up'"),
     ],

@@ -66,6 +66,62 @@ def test_smc_agrees_with_importance_sampling(steps, drawn):
     assert (np.abs(got - want) < 5 * np.hypot(error, want_error)).all()
 
 
+# ------------------------------------------------------------------------------------------------- going on until the gate passes
+
+SMOOTH = 0.82 - 0.5 * np.arange(1.0, 21.0) ** -0.6 + 0.02 * np.random.default_rng(0).standard_normal(20)
+POW3 = Prior("pow3", PARAMETRIC.terms[:1], PARAMETRIC.noise)  # quick, and with seed 1 short of the gate after tempering
+
+
+def until_the_gate(values=SMOOTH, **options):
+    given = {"horizon": 100, "mode": "max", "unit": (0, 1), "sampler": "smc", "draws": 250, "prior": POW3, "seed": 1}
+    return lcx.mcmc(values, **(given | options))[1]
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Says that it is 0 until it has been asked ``left`` times more, and then that it is late."""
+
+    class Clock:
+        left = 0
+
+        def monotonic(self) -> float:
+            self.left -= 1
+            return 0.0 if self.left >= 0 else np.inf
+
+    monkeypatch.setattr("lcx.reference.smc.time", clock := Clock())
+    return clock
+
+
+def test_a_smooth_curve_of_twenty_points_passes_the_gate():
+    """After tempering it has an ESS of 66 of 800. Two seconds of one core."""
+    assert until_the_gate(prior=PARAMETRIC, draws=200, seed=0).problems() == []
+
+
+def test_a_spent_budget_refuses_with_the_diagnostics():
+    with pytest.raises(lcx.NotConverged, match=r"expected a converged smc posterior, got curve 0: ESS \d+ < 400; take more") as caught:
+        until_the_gate(seconds=0)
+    info = caught.value.info
+    assert info.draws.shape == (1, 1000, 5)
+    assert np.isfinite(info.log_evidence)
+    assert 0 < min(info.ess_bulk.min(), info.ess_tail.min()) < 400
+
+
+@pytest.mark.filterwarnings("ignore:expected a converged:RuntimeWarning")
+def test_particles_go_on_from_where_they_stand_and_time_decides_nothing_but_the_end(clock):
+    """The log evidence, summed over the stages of tempering, is the same to the bit: no stage is run again. Of two curves the one
+    that had converged keeps its draws, and a run that is cut short leaves those of a run that passes as they are."""
+    known = []
+    for looks in (4, 10_000):  # the first look is for the deadline
+        clock.left = looks
+        known.append(until_the_gate([SMOOTH, 0.5 + 0.1 * SMOOTH], seed=5, strict=False))
+    cut, passed = known
+    np.testing.assert_array_equal(cut.log_evidence, passed.log_evidence)
+    assert [problem[:8] for problem in cut.problems()] == ["curve 1:"]
+    assert passed.problems() == []
+    np.testing.assert_array_equal(cut.draws[0], passed.draws[0])
+    assert (cut.draws[1] != passed.draws[1]).any()
+
+
 # ----------------------------------------------------------------------------------------------------------------- amplitudes
 
 
