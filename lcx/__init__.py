@@ -8,6 +8,8 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lcx.ahead import crossing_steps as crossing_steps
+    from lcx.ahead import prob_ahead as prob_ahead
     from lcx.curves import Curves as Curves
     from lcx.extrapolation import Extrapolation as Extrapolation
     from lcx.extrapolator import Extrapolator as Extrapolator
@@ -34,9 +36,11 @@ __all__ = [
     "NotConverged",
     "Predictive",
     "Verdict",
+    "crossing_steps",
     "load",
     "mcmc",
     "predict",
+    "prob_ahead",
     "sample_prior",
 ]
 
@@ -51,9 +55,11 @@ _FROM = {
     "NotConverged": "lcx.reference",
     "Predictive": "lcx.predictive",
     "Verdict": "lcx.stopping",
+    "crossing_steps": "lcx.ahead",
     "load": "lcx.extrapolator",
     "mcmc": "lcx.reference",
     "predict": "lcx.extrapolator",
+    "prob_ahead": "lcx.ahead",
     "sample_prior": "lcx.priors",
 }
 

@@ -157,6 +157,8 @@ class Extrapolation:
     ) -> "Axes":
         """Draws a fan chart of one curve: observed points, median, bands of 50, 80 and 95 %, and the value to beat if given.
 
+        Where the observed steps grow by about the same factor, axes are logarithmic (``lcx.plots.fan_chart``).
+
         Args:
             ax: axes to draw on; default new ones.
             curve: index of the curve in a batch.
@@ -174,7 +176,8 @@ class Extrapolation:
         seen = ~self.curves.values[curve].isnan()
         observed = (self.curves.steps[curve][seen].numpy(), self.curves.values[curve][seen].numpy())
         horizon = self.curves.horizon[curve].item()
-        return fan_chart(observed, ahead, bands, horizon=horizon, best=best, metric=metric, label=label, ax=ax)
+        more = {"horizon": horizon, "best": best, "metric": metric, "label": label, "falls": self.mode == "min"}
+        return fan_chart(observed, ahead, bands, **more, ax=ax)
 
     def overlay(self, ax: "Axes", label: str, *, curve: int = 0) -> None:
         """Draws median and edges of the bands as lines over the fan chart of another answer for the same curve.

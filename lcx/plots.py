@@ -1,7 +1,7 @@
 """Fan charts, and regret against compute. matplotlib (extra ``plot``) is loaded only when a picture is drawn."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,9 +23,13 @@ def fan_chart(
     best: float | None = None,
     metric: str = "metric",
     label: str = "",
+    falls: bool = False,
     ax: "Axes | None" = None,
 ) -> "Axes":
     """Draws observed points, then the median inside bands of 50, 80 and 95 %.
+
+    The axis of the steps is logarithmic if the observed ones are :func:`geometric`; then, if the metric ``falls``, so is the other axis,
+    unless its values are not all positive or span less than a factor of 3.
 
     Args:
         observed: steps and values of the points seen, user's units.
@@ -35,6 +39,7 @@ def fan_chart(
         best: value to beat, drawn as a dashed line if given.
         metric: label of the vertical axis.
         label: put before the entries of the legend for median and bands.
+        falls: whether smaller is better.
         ax: where to draw; default new axes.
 
     Returns:
@@ -52,14 +57,33 @@ def fan_chart(
     ax.axvline(steps[-1], color=_DARK, lw=0.7, ls=":")
     if best is not None:
         ax.axhline(best, color=_RED, lw=1.2, ls="--", label=f"to beat {best:.4g}")
-    _set_limits(ax, values, quantiles, best)
-    ax.set_xlim(min(0.0, steps[0]), horizon)
+    log_x = geometric(steps)
+    _set_limits(ax, values, quantiles, best, log=log_x and falls)
+    if log_x:
+        ax.set_xscale("log")
+        _number(ax.xaxis)
+    ax.set_xlim(steps[0] / (horizon / steps[0]) ** 0.02 if log_x else min(0.0, steps[0]), horizon)
     ax.set_xlabel("step")
     ax.set_ylabel(metric)
     ax.grid(alpha=0.25, lw=0.6)
     ax.spines[["top", "right"]].set_visible(False)
     ax.legend(frameon=False, fontsize="small", ncols=2)
     return ax
+
+
+def geometric(steps: np.ndarray) -> bool:
+    """Whether steps grow by about the same factor rather than by the same amount: sizes such as 100, 200, 500, 1000.
+
+    They do if there are three or more over a factor of 4 or more, and the gaps between their logarithms vary less than half as much, in
+    units of their mean, as the gaps between themselves.
+
+    Args:
+        steps: (n,) rising.
+    """
+    if len(steps) < 3 or steps[0] <= 0 or steps[-1] < 4 * steps[0]:
+        return False
+    even, by_factor = (np.std(gaps) / np.mean(gaps) for gaps in (np.diff(steps), np.diff(np.log(steps))))
+    return bool(by_factor < even / 2)
 
 
 def overlay(ax: "Axes", ahead: np.ndarray, quantiles: np.ndarray, label: str) -> None:
@@ -76,7 +100,8 @@ def overlay(ax: "Axes", ahead: np.ndarray, quantiles: np.ndarray, label: str) ->
     edges[0].set_label(label + "50/80/95 %")
     ax.plot(ahead, quantiles[:, 3], color=_ORANGE, lw=1.8, marker="o" if alone else None, label=label + "median")
     low, high = ax.get_ylim()
-    ax.set_ylim(min(low, np.nanmin(quantiles[:, 1])), max(high, np.nanmax(quantiles[:, 5])))
+    least = quantiles[:, 1][quantiles[:, 1] > 0] if ax.get_yscale() == "log" else quantiles[:, 1]
+    ax.set_ylim(np.nanmin([low, *least]), max(high, np.nanmax(quantiles[:, 5])))
     ax.legend(frameon=False, fontsize="small", ncols=2)
 
 
@@ -125,11 +150,31 @@ def _axes(ax: "Axes | None") -> "Axes":
     return plt.subplots(figsize=(7.2, 4.2), layout="constrained")[1] if ax is None else ax
 
 
-def _set_limits(ax: "Axes", values: np.ndarray, quantiles: np.ndarray, best: float | None) -> None:
-    # The observed points and the 80 % band decide the range: outer bands of a run that has just begun may dwarf everything.
+def _set_limits(ax: "Axes", values: np.ndarray, quantiles: np.ndarray, best: float | None, log: bool) -> None:
+    """Limits of the metric's axis; logarithmic, if ``log``, where the numbers are positive and span a factor of 3 or more."""
     extent = np.concatenate([values, quantiles[:, 1], quantiles[:, 5], [] if best is None else [best]])
+    if log and np.nanmin(extent) > 0 and np.nanmax(extent) >= 3 * np.nanmin(extent):
+        ax.set_yscale("log")
+        _number(ax.yaxis)
+        with np.errstate(divide="ignore"):  # an outer band may begin at 0
+            low, high = _limits(np.log(extent), np.log(quantiles[:, 0].clip(min=0)), np.log(quantiles[:, 6]))
+        ax.set_ylim(np.exp(low), np.exp(high))
+    else:
+        ax.set_ylim(_limits(extent, quantiles[:, 0], quantiles[:, 6]))
+
+
+def _limits(extent: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> tuple[float, float]:
+    # The observed points and the 80 % band decide the range: outer bands of a run that has just begun may dwarf everything.
     low, high = np.nanmin(extent), np.nanmax(extent)
     margin = 0.08 * (high - low) or 0.05 * max(abs(high), 1e-6)
-    widest = quantiles[:, 0].min(), quantiles[:, 6].max()
     room = 0.35 * (high - low)
-    ax.set_ylim(max(min(low - margin, widest[0]), low - room) - margin / 4, min(max(high + margin, widest[1]), high + room) + margin / 4)
+    return max(min(low - margin, lower.min()), low - room) - margin / 4, min(max(high + margin, upper.max()), high + room) + margin / 4
+
+
+def _number(axis: Any) -> None:
+    """Plain numbers at 1, 2 and 5 times powers of ten, on a logarithmic axis."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter(NullFormatter())

@@ -68,3 +68,37 @@ def test_another_answer_is_laid_over_as_lines_within_the_limits(axes):
     assert low <= above.quantile(0.1).min() < above.quantile(0.9).max() <= high
     with pytest.raises(ValueError, match="curve=1"):
         above.overlay(axes, "PFN ", curve=1)
+
+
+@pytest.mark.parametrize(
+    ("steps", "expected"),
+    [
+        ([100, 200, 500, 1000, 2000, 5000], True),
+        (2.0 ** np.arange(5, 20), True),
+        (np.exp(np.random.default_rng(0).uniform(10, 20, 30)), True),
+        (np.arange(1, 101), False),
+        (np.arange(1000, 51000, 1000), False),
+        (np.random.default_rng(0).uniform(1, 100, 40), False),
+        ([100, 200], False),
+        ([100, 110, 121, 133], False),  # the same factor, but over too small a range to matter
+    ],
+)
+def test_steps_that_grow_by_a_factor_are_told_from_even_ones(steps, expected):
+    assert lcx.plots.geometric(np.sort(np.asarray(steps, dtype=float))) is expected
+
+
+SIZES = 100.0 * 2 ** np.arange(8)
+
+
+def test_axes_are_logarithmic_where_sizes_double_and_the_error_falls(axes):
+    lcx.predict(2 * SIZES**-0.4, SIZES, horizon=10 * SIZES[-1], mode="min", bounds=(0, None), device="cpu").plot(axes)
+    assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
+    (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
+    assert (left < SIZES[0], right) == (True, 10 * SIZES[-1])
+    assert 0 < low < 2 * SIZES[-1] ** -0.4 < 2 * SIZES[0] ** -0.4 < high
+
+
+@pytest.mark.parametrize(("values", "mode"), [(1 - SIZES**-0.3, "max"), (0.5 + SIZES**-0.3, "min"), (SIZES**-0.3 - 0.2, "min")])
+def test_only_the_steps_are_logarithmic_if_the_metric_rises_hardly_falls_or_is_not_positive(axes, values, mode):
+    lcx.predict(values, SIZES, horizon=10 * SIZES[-1], mode=mode, device="cpu").plot(axes)
+    assert (axes.get_xscale(), axes.get_yscale()) == ("log", "linear")

@@ -1,9 +1,12 @@
 """The question about one curve of a log, as ``lcx predict`` and ``lcx mcmc`` ask it."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from lcx.cli.choice import best_metric, listed, metric_of, metrics_of, one_of, typed
 from lcx.cli.forecasts import Curve, curves_of, others_of
@@ -21,6 +24,7 @@ class Asked:
         run, metric, step, format: the user's choices, None for none.
         upto: points after this step are ignored.
         mode, horizon, lower, upper: the user's, None to infer them.
+        times: the horizon is so many times the last step seen of the runs asked for; None if it is not told in this way.
     """
 
     path: str
@@ -34,14 +38,20 @@ class Asked:
     horizon: float | None = None
     lower: float | None = None
     upper: float | None = None
+    times: float | None = None
     notes: list[str] = field(default_factory=list)
 
     def read(self) -> tuple[Any, list[str], list[Inferred]]:
         """The long table, the runs asked for, and the questions about their metrics, completed as far as the log tells.
 
         Raises:
-            ValueError, OSError, ImportError: the log cannot be read, or there is no such run or metric, or no point is left.
+            ValueError, OSError, ImportError: the log cannot be read, or there is no such run or metric, or no point is left; or both
+                a horizon and a multiple of the last step were given, or one that is not above 1.
         """
+        if self.times is not None and self.horizon is not None:
+            raise ValueError(f"expected one of --horizon and --times, got {self.horizon:g} and {self.times:g}; drop one")
+        if self.times is not None and not 1 < self.times < math.inf:
+            raise ValueError(f"expected --times above 1, got {self.times:g}; write 10 for up to ten times the last step")
         whole, self.notes = read_runs(self.path, self.format, self.step)
         names = list(dict.fromkeys(map(str, whole["run"])))
         runs = names if self.run is None else [one_of(self.run, names, "run")]
@@ -52,9 +62,15 @@ class Asked:
         if seen.empty:
             first = whole["step"][mine & whole["metric"].isin(metrics)].min()
             raise ValueError(f"expected points up to step {self.upto:g}, got none before step {first:g}; raise --upto")
-        told = {"mode": self.mode, "horizon": self.horizon, "lower": self.lower, "upper": self.upper}
         table.attrs = whole.attrs
-        return table, runs, [infer(table, self.path, metric, **told, whole=whole) for metric in metrics if metric in set(seen["metric"])]
+        questions = []
+        for metric in (metric for metric in metrics if metric in set(seen["metric"])):
+            told = {"mode": self.mode, "horizon": self.horizon, "lower": self.lower, "upper": self.upper}
+            if self.times is not None:
+                mine = seen[(seen["metric"] == metric) & np.isfinite(seen["value"])]
+                told["horizon"] = self.times * (mine["step"].max() if len(mine) else 1.0)
+            questions.append(infer(table, self.path, metric, **told, whole=whole))
+        return table, runs, questions
 
     def complete(self, asked: Inferred, runs: Sequence[str]) -> Inferred:
         """The question, if nothing is missing in it.
@@ -156,11 +172,24 @@ class OneCurve:
             )
         return cls(run, asked, curves[run], others_of(curves, run, asked, table.attrs.get("counter", {})), mine)
 
-    def question(self, at: str | None) -> dict[str, Any]:
-        """The arguments of ``lcx.predict`` and ``lcx.mcmc``, without others."""
+    def question(self, at: str | None, by_factor: bool = False) -> dict[str, Any]:
+        """The arguments of ``lcx.predict`` and ``lcx.mcmc``, without others.
+
+        Args:
+            at: steps to predict as the user wrote them; default those of ``lcx.predict``.
+            by_factor: by default instead ten steps, each the same multiple of the one before.
+        """
         steps, values = self.curve
-        ask = {"horizon": self.asked.horizons[self.run], "mode": self.asked.mode, "bounds": self.asked.bounds}
-        return {"values": values, "steps": steps, "at": None if at is None else _numbers(at), **ask}
+        horizon = self.asked.horizons[self.run]
+        ask = {"horizon": horizon, "mode": self.asked.mode, "bounds": self.asked.bounds}
+        chosen = _numbers(at) if at is not None else growing(float(steps[-1]), horizon) if by_factor else None
+        return {"values": values, "steps": steps, "at": chosen, **ask}
+
+
+def growing(last: float, horizon: float, count: int = 10) -> list[float]:
+    """Steps after ``last`` up to the horizon, each about the same multiple of the one before, in three significant digits but the last."""
+    inner = [float(f"{step:.3g}") for step in np.geomspace(last, horizon, count + 1)[1:-1]]
+    return [*sorted({step for step in inner if last < step < horizon}), horizon]
 
 
 def _numbers(text: str) -> list[float]:

@@ -10,6 +10,7 @@ from lcx.readers import FORMATS
 # About one curve.
 AnyLog = Annotated[str, typer.Argument(metavar="PATH", help="Log file or folder of logs; - reads standard input.")]
 Horizon = Annotated[float | None, typer.Option(help="Last step of the run. Default: as the log or settings beside it tell.")]
+Times = Annotated[float | None, typer.Option(help="Instead of --horizon: predict up to so many times the last step seen, such as 10.")]
 Mode = Annotated[str | None, typer.Option(help="max if larger is better, min if smaller is. Default: by the metric's name.")]
 OneMetric = Annotated[str | None, typer.Option("--metric", "--column", help="Metric, or a part of its name. Default: all.")]
 Run = Annotated[str | None, typer.Option(help="Run, or a part of its name. Default: all.")]

@@ -8,6 +8,7 @@ def predict(
     metric: options.OneMetric = None,
     run: options.Run = None,
     horizon: options.Horizon = None,
+    times: options.Times = None,
     mode: options.Mode = None,
     step_column: options.StepColumn = None,
     upto: options.Upto = None,
@@ -35,13 +36,14 @@ def predict(
       lcx predict runs/train/results.csv
       lcx predict runs/ --metric val_loss --horizon 100
       lcx predict curve.csv --horizon 100 --mode max --lower 0 --upper 1 --best 0.93
+      lcx predict sizes.csv --times 10
     """
     from lcx.cli.answer import form_of
     from lcx.cli.one_curve import Asked, OneCurve
     from lcx.cli.predicted import predict_many, predict_one
 
     form = form_of(as_json, as_csv)
-    asked = Asked(path, "predict", run, metric, step_column, format, upto, mode, horizon, lower, upper)
+    asked = Asked(path, "predict", run, metric, step_column, format, upto, mode, horizon, lower, upper, times)
     table, runs, questions = asked.read()
     how = {"form": form, "best": best, "alone": alone, "model": model, "device": device}
     if len(runs) == len(questions) == 1:

@@ -12,6 +12,7 @@ from lcx.cli.answer import print_answer
 from lcx.cli.choice import best_metric, listed, typed
 from lcx.cli.forecasts import Row, forecasts
 from lcx.cli.inference import Inferred, told
+from lcx.cli.lead import as_sentence, lead
 from lcx.cli.many_runs import as_columns, as_text, json_line
 from lcx.cli.one_curve import Asked, OneCurve, shown
 from lcx.extrapolator import load
@@ -30,7 +31,7 @@ def predict_one(
     lines = told([curve.asked])
     if others:
         lines.append(f"reads {len(others)} other run{'s' * (len(others) > 1)} of {shown(asked.path)} too (--alone)")
-    answer = extrapolator(**curve.question(at), others=others or None)
+    answer = extrapolator(**curve.question(at, by_factor=asked.times is not None), others=others or None)
     facts = {"run": curve.run, **curve.asked.facts(), "others": len(others)}
     print_answer(answer, curve.asked.metric, form, best=best, plot=plot, facts=facts, notes=asked.notes + curve.notes, told=lines)
 
@@ -72,13 +73,19 @@ def predict_many(
         notes.append(f"not forecast: {listed(endless)}, whose last step is not told; give it with --horizon")
     for line in [*lines, *(f"warning: {note}" for note in notes)]:
         print(line, file=sys.stderr)
-    print(_printed(rows, runs, known, form, notes, lines, best))
-
-
-def _printed(rows: list[Row], runs: Any, known: Any, form: str, notes: list[str], lines: list[str], best: float | None) -> str:
-    facts = {one.metric: one.facts() for one in known}
+    compared = asked.times is not None and len(known) == 1 and form != "csv"  # sampling paths takes half a second
+    first = lead(table, rows, known[0], extrapolator, alone=alone) if compared else None
     if form == "json":
-        return json_line({"answers": [_record(row, best) | facts[row.metric] for row in rows], "warnings": notes, "told": lines})
+        facts = {one.metric: one.facts() for one in known}
+        answers = [_record(row, best) | facts[row.metric] for row in rows]
+        print(json_line({"answers": answers, "warnings": notes, "told": lines} | ({"ahead": first} if first else {})))
+        return
+    print(_printed(rows, runs, known, form, best))
+    if first is not None:
+        print(as_sentence(first))
+
+
+def _printed(rows: list[Row], runs: Any, known: Any, form: str, best: float | None) -> str:
     if form == "csv":
         return pd.DataFrame([_record(row, best) for row in rows]).to_csv(index=False).rstrip("\n")
     names = [name for name in _COLUMNS if (name != "run" or len(runs) > 1) and (name != "metric" or len(known) > 1)]

@@ -248,3 +248,53 @@ def test_a_step_column_of_ones_own(run, tmp_path):
         read(path, step="batches")
     with pytest.raises(ValueError, match="format huggingface"):
         read(huggingface(tmp_path), step="updates")
+
+
+SIZES = 100 * 2 ** np.arange(6)
+SMALL, LARGE = 0.25 + 8 * SIZES**-0.75, 8 * SIZES**-0.4  # the large model is worse up to size 3200 and better from some 5,000 on
+
+
+def test_times_is_a_horizon_of_so_many_times_the_last_step_seen(run, tmp_path):
+    path = table(tmp_path, "sizes.csv", {"size": SIZES, "error": LARGE})
+    code, out, err = run("predict", path, "--times", "10", "--json", "--device", "cpu")
+    assert code == 0, err
+    answer = json.loads(out)
+    steps = [row["step"] for row in answer["at"]]
+    assert (answer["horizon"], steps[-1], len(steps)) == (32000, 32000, 10)
+    np.testing.assert_allclose(np.diff(np.log([3200, *steps])), np.log(10) / 10, atol=0.01)
+    mine = lcx.predict(LARGE, SIZES, horizon=32000, mode="min", bounds=(0, None), at=steps, device="cpu")
+    np.testing.assert_allclose([row["0.5"] for row in answer["at"]], mine.median, rtol=1e-5)
+    cut = json.loads(run("predict", path, "--times", "2.5", "--upto", "800", "--at", "900,2000", "--json", "--device", "cpu")[1])
+    assert (cut["horizon"], [row["step"] for row in cut["at"]]) == (2000, [900, 2000])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--times", "10", "--horizon", "9e4"], "expected one of --horizon and --times, got 90000 and 10; drop one"),
+        (["--times", "1"], "expected --times above 1, got 1; write 10 for up to ten times the last step"),
+        (["--times", "inf"], "expected --times above 1, got inf; write 10 for up to ten times the last step"),
+    ],
+)
+def test_times_that_cannot_be_meant_are_refused(run, tmp_path, options, message):
+    path = table(tmp_path, "sizes.csv", {"size": SIZES, "error": LARGE})
+    assert run("predict", path, *options, "--device", "cpu") == (2, "", f"lcx: {message}\n")
+
+
+def test_two_runs_are_compared_at_the_same_multiple_of_the_longest(run, tmp_path):
+    runs = np.repeat(["small", "large", "bad"], 6)
+    path = table(tmp_path, "sizes.csv", {"run": runs, "size": np.tile(SIZES, 3), "error": np.concatenate([SMALL, LARGE, LARGE + 0.5])})
+    code, out, err = run("predict", path, "--times", "10", "--json", "--alone", "--device", "cpu")
+    assert code == 0, err
+    answer = json.loads(out)
+    assert {row["horizon"] for row in answer["answers"]} == {32000}
+    ahead = answer["ahead"]
+    assert (ahead["run"], ahead["other"], ahead["step"]) == ("large", "small", 32000)
+    ask = {"horizon": 32000, "mode": "min", "bounds": (0, None), "at": [32000], "device": "cpu"}
+    mine = lcx.prob_ahead(lcx.predict(LARGE, SIZES, **ask), lcx.predict(SMALL, SIZES, **ask))
+    assert ahead["ahead"] == pytest.approx(mine[0], abs=1e-3)
+    assert 0.5 < ahead["crosses"] <= 1
+    assert 3200 < ahead["0.05"] <= ahead["0.5"] <= ahead["0.95"] <= 32000
+    shown = run("predict", path, "--times", "10", "--alone", "--device", "cpu")[1].splitlines()
+    assert shown[-1].startswith(f"large is ahead of small at step 32000 with probability {ahead['ahead']:.2g}; they change places before")
+    assert "ahead" not in json.loads(run("predict", path, "--horizon", "32000", "--alone", "--json", "--device", "cpu")[1])
