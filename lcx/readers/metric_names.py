@@ -5,11 +5,13 @@ The words and their kinds are in ``metric_names.json``, which the page in the br
 1. The parts of a name between slashes are asked in turn, the last first: "rollout/ep_rew_mean", then "rollout".
 2. A part is cut into words of letters and digits. A word is known as it stands; else without digits at its end ("map50"); else by a known
    word of four or more letters at its end ("valloss"); else by its pieces between small and capital letters ("AverageEpRet").
-3. A part with an unclear word tells nothing: "loss_scale", "reward_std", "neg_mean_squared_error". No further part is asked.
-4. Of several known words, a deciding one tells ("dice_loss", "top5_err"); else the last ("l1_accuracy").
+3. A part that ends like scikit-learn's scores, losses with the sign turned ("neg_mean_squared_error"), is negated: larger is better, and 0
+   is the upper limit. "neg_loss" is not, since the loss of negative examples is called so too.
+4. Else a part with an unclear word tells nothing: "loss_scale", "reward_std", "negative_accuracy". No further part is asked.
+5. Of several known words, a deciding one tells ("dice_loss", "top5_err"); else the last ("l1_accuracy").
 
->>> direction_of("metrics/mAP50-95(B)"), direction_of("valid/loss_total"), direction_of("ep_len_mean")
-('max', 'min', None)
+>>> direction_of("metrics/mAP50-95(B)"), direction_of("valid/loss_total"), direction_of("neg_log_loss"), direction_of("ep_len_mean")
+('max', 'min', 'max', None)
 """
 
 import json
@@ -33,7 +35,8 @@ def bounds_of(metric: str, values: Iterable[float]) -> Bounds:
     """Returns the limits (lower, upper) of a metric, None where there is none.
 
     They are the first range of its kind that holds all values: accuracies and the like lie in [0, 1], else in [0, 100]; losses and errors
-    have 0 below unless a value is negative; rewards have no limits, nor has a metric whose name tells nothing.
+    have 0 below unless a value is negative, negated ones 0 above unless one is positive; rewards have no limits, nor has a metric whose
+    name tells nothing.
 
     Args:
         metric: its name.
@@ -50,6 +53,8 @@ def _kind(metric: str) -> dict[str, Any] | None:
     """The kind of a metric: its direction, and the ranges it may have."""
     names = _names()
     for part in reversed(metric.split("/")):
+        if re.search(names["negated"]["name"], part.lower(), re.ASCII):
+            return names["negated"]
         words = [known for word in re.findall(r"[A-Za-z0-9]+", part) for known in _known(word)]
         if any(word in names["unclear"] for word in words):
             return None

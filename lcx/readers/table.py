@@ -22,6 +22,7 @@ RUNS = ("run", "run_id", "run_name")  # columns that name the run of a row
 FIXED_NAMES = ("metrics.csv", "results.csv", "progress.csv", "metrics.json", "scalars.json", "monitor.csv", "evaluations.npz")
 FIXED_NAMES += ("trainer_state.json", "trainer_log.jsonl", "catboost_training.json")
 FIXED_FOLDERS = ("catboost_info", "dvclive", "vis_data")
+_MOST = 5  # runs of which repeated steps are named
 _SETTINGS = "lr lrs momentum seed config hparams hyperparameters clip_range batch_size weight_decay learning_rate loss_scale pid"
 _CLOCKS = "time times timers runtime timestamp elapsed eta seconds sec secs duration per_second per_sec fps wps wpb ups ips mfu tok_s"
 _COUNTS = "step steps epoch epochs iter iters iteration iterations timesteps episodes num counters"
@@ -54,14 +55,14 @@ def long_table(
     """The table that every reader returns, from points in the order in which they were logged.
 
     Counters are not metrics and are left out. So are points at steps <= 0, which were measured before the first step. If a step was logged
-    more than once, for example after a restart, the last value is kept.
+    more than once, for example after a restart, the last value is kept, and it is said if it is another one.
 
     Args:
         frame: columns run, metric, step, value and perhaps time.
         source: where the points came from, for the error message.
         zero_based: whether 1 is added to steps that start at 0: "run", to those of that run; "log", to those of the whole log; "never".
         attrs: more about the runs, {what: {run: value}}; kept for the runs of the table.
-        line: gives the line of the log in which a point (0, 1, ...) stands. With it, values that are lost to a later one are named.
+        line: gives the line of the log in which a point (0, 1, ...) stands, for this warning; without it there is one for each run.
 
     Returns:
         run and metric (str), step (> 0) and value (may be NaN), sorted by run, metric and step. If the log has times, time in seconds:
@@ -88,10 +89,14 @@ def long_table(
         raise ValueError(f"expected metrics with a step > 0, got none in {source}; log at least one value per step")
     again = np.append((code[1:] == code[:-1]) & (step[1:] == step[:-1]), False)
     value = frame["value"].to_numpy(float)[kept]
-    if line is not None and again.any():
-        _say_lost(
-            np.flatnonzero(again), value, lambda at: f"{metrics[metric[kept[at]]]} at step {step[at]:g} in line {line(kept[at])}", source
-        )
+    if again.any():
+        lost = np.flatnonzero(again)
+        lost = lost[(value[lost] != value[lost + 1]) & ~np.isnan(value[lost] + value[lost + 1])]  # those that are not the same
+
+        def named(at: int) -> str:
+            return f"{metrics[metric[kept[at]]]} at step {step[at]:g}" + (f" in line {line(kept[at])}" if line else "")
+
+        _say_lost(lost, run[kept[lost]], runs if line is None else None, named, source)
     last = kept[~again]
     columns = {"run": pd.Series(runs, dtype=str).take(run[last]).array, "metric": pd.Series(metrics, dtype=str).take(metric[last]).array}
     table = pd.DataFrame({**columns, "step": step[~again], "value": value[~again]})
@@ -115,22 +120,25 @@ def _coded(names: Any) -> "tuple[np.ndarray, list[str]]":
     return rank[known.codes], [called[each] for each in order]
 
 
-def _say_lost(at: "np.ndarray", value: "np.ndarray", named: "Callable[[int], str]", source: object) -> None:
-    """Says which values are replaced by those after them, unless these are the same.
+def _say_lost(lost: "np.ndarray", run: "np.ndarray", runs: list[str] | None, named: "Callable[[int], str]", source: object) -> None:
+    """Says which values are replaced by those after them.
 
     Args:
-        at: positions of values that are replaced.
-        value: sorted by step.
+        lost: positions of these values.
+        run: of each of them.
+        runs: their names, for a warning for each run, of the first ones; None for one of all.
         named: describes the value at a position.
         source: the log.
     """
     import numpy as np
 
-    lost = at[(value[at] != value[at + 1]) & ~np.isnan(value[at] + value[at + 1])]
-    if len(lost):
-        shown = ", ".join(map(named, lost[:3])) + (", ..." if len(lost) > 3 else "")
-        count = "a value is" if len(lost) == 1 else f"{len(lost)} values are"
-        warnings.warn(f"{source}: {count} followed by another of the same step, which counts: {shown}", stacklevel=5)
+    several = [lost] if runs is None else [lost[run == each] for each in np.unique(run)]
+    for positions in several[:_MOST] if len(lost) else []:
+        shown = ", ".join(map(named, positions[:3].tolist())) + (", ..." if len(positions) > 3 else "")
+        count = "a value is" if len(positions) == 1 else f"{len(positions)} values are"
+        of = "" if runs is None else f" in {runs[run[lost == positions[0]][0]]}"
+        more = f"; so in {len(several) - _MOST} more runs" if positions is several[:_MOST][-1] and len(several) > _MOST else ""
+        warnings.warn(f"{source}: {count} followed by another of the same step{of}, which counts: {shown}{more}", stacklevel=5)
 
 
 def steady(counters: "pd.DataFrame", run: Any) -> str:

@@ -1,6 +1,6 @@
 """TensorBoard event files, as SummaryWriter of PyTorch and TF2 write them."""
 
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 _KEEP = {"scalars": 0, "tensors": 0, "images": 1, "audio": 1, "histograms": 1, "compressedHistograms": 1}  # 0: all of them
 
 
+_FIRST = 100  # events that tell whether a folder holds but one metric
 _TRAINING = ("train", "training")
 _OTHERS = ("validation", "valid", "val", "eval", "evaluation", "test", "testing", "dev")
 
@@ -21,7 +22,8 @@ def read(path: str | Path) -> "pd.DataFrame":
 
     Args:
         path: an event file, or the folder with the event files of the run. If it has subfolders train and validation (or eval, test, ...),
-            as Keras writes them, they are the same run, and their metrics are called "train/...", "validation/...".
+            as Keras writes them, they are the same run, and their metrics are called "train/...", "validation/...". So are the subfolders
+            "loss_a", "loss_b" that ``SummaryWriter.add_scalars("loss", {"a": ..., "b": ...})`` makes; these are "loss/a" and "loss/b".
 
     Returns:
         The table of :func:`lcx.readers.table.long_table`; time is the wall time.
@@ -35,14 +37,16 @@ def read(path: str | Path) -> "pd.DataFrame":
     path = Path(path)
     parts = _parts(path) if path.is_dir() else []
     whole = _points(path, "") if not parts or _has_events(path) else []
-    points = chain(whole, *(_points(part, f"{part.name}/") for part in parts))
+    series = {at: name for at in sorted(path.iterdir()) if (name := _series(at))} if path.is_dir() else {}
+    named = ((name, *point) for at, name in series.items() for _, *point in _points(at, ""))
+    points = chain(whole, *(_points(part, f"{part.name}/") for part in parts), named)
     frame = pd.DataFrame(points, columns=["metric", "step", "value", "time"])
     return long_table(frame.assign(run=run_name(path)), path)
 
 
 def training(folder: Path) -> Path:
     """The folder of the run to which the event files in a folder belong: itself, or that above it if this is but a part of a training."""
-    return folder.parent if folder in _parts(folder.parent) else folder
+    return folder.parent if folder in _parts(folder.parent) or _series(folder) else folder
 
 
 def _parts(folder: Path) -> list[Path]:
@@ -50,6 +54,25 @@ def _parts(folder: Path) -> list[Path]:
     found = [at for name in (*_TRAINING, *_OTHERS) if _has_events(at := folder / name)]
     trained = _has_events(folder) or any(at.name in _TRAINING for at in found)
     return found if trained and any(at.name in _OTHERS for at in found) else []
+
+
+def _series(folder: Path) -> str | None:
+    """The name of the only metric in a folder that ``add_scalars`` made beside the event files of the run; None for another folder."""
+    if "_" not in folder.name or not folder.is_dir() or not _has_events(folder) or not _has_events(folder.parent):
+        return None
+    try:
+        from google.protobuf.message import DecodeError
+        from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
+    except ImportError:
+        return None  # which is told when the logs are read
+    try:
+        events = islice(EventFileLoader(str(min(folder.glob("*tfevents*")))).Load(), _FIRST)
+        tags = {value.tag for event in events for value in event.summary.value}
+    except DecodeError:
+        return None
+    tag = tags.pop() if len(tags) == 1 else ""
+    begin = f"{tag.replace('/', '_')}_"
+    return f"{tag}/{folder.name.removeprefix(begin)}" if tag and folder.name.startswith(begin) else None
 
 
 def _has_events(folder: Path) -> bool:

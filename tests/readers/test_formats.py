@@ -165,7 +165,10 @@ def test_hugging_face_checkpoints_are_one_run(tmp_path):
 def test_tensorboard_keeps_every_scalar_of_every_file(tmp_path):
     events(tmp_path / "run", ".0", [("loss", step, 1 / (step + 1)) for step in range(11_000)])
     events(tmp_path / "run", ".1", [("loss", step, 7.0) for step in (10_998, 10_999, 11_000)] + [("acc", 5, math.nan)], start=1e6)
-    table = read(tmp_path)
+    with pytest.warns(
+        UserWarning, match=r"run: 2 values are followed by another of the same step in run, which counts: loss at step 10999, "
+    ):
+        table = read(tmp_path)
     loss = table[table["metric"] == "loss"]
     assert set(table["run"]) == {"run"}
     assert len(loss) == 11_001  # not the 10,000 that are kept by default

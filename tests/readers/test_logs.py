@@ -54,6 +54,22 @@ def test_the_folders_of_keras_callback_are_one_run(tmp_path, curve):
     assert set(read(tmp_path / "fit" / "a" / "train")["metric"]) == {"epoch_loss"}
 
 
+def test_the_folders_of_add_scalars_are_metrics_of_the_run(tmp_path, curve):
+    from torch.utils.tensorboard import SummaryWriter
+
+    with SummaryWriter(str(tmp_path / "runs" / "a")) as writer:
+        for step in (1, 2):
+            writer.add_scalar("lr", 0.1, step)
+            writer.add_scalars("Loss/all", {"train": 1 / step, "val_1": 2 / step}, step)
+    events(tmp_path / "runs" / "a" / "loss_again", ("acc", 1, 1.0))  # a run below another
+    for where in (tmp_path, tmp_path / "runs" / "a"):
+        table = read(where)
+        run = table["run"][table["metric"] == "lr"].iloc[0]
+        assert set(table["metric"][table["run"] == run]) == {"lr", "Loss/all/train", "Loss/all/val_1"}
+        assert curve(table, "Loss/all/val_1", run) == {1: 2, 2: 1}
+    assert set(read(tmp_path)["run"]) == {"runs/a", "runs/a/loss_again"}
+
+
 def test_what_a_trainer_of_hugging_face_leaves_is_one_run(tmp_path, curve):
     for name, last in (("out/checkpoint-5", 5), ("out/checkpoint-10", 10), ("out", 10), ("out/last-checkpoint", 5)):
         history = [{"loss": 10.0 - step, "step": step} for step in range(1, last + 1)]

@@ -16,9 +16,10 @@ LARGER = """accuracy eval_accuracy val_acc acc1 valAcc test/Accuracy sparse_cate
 macro_avg/f1-score AUC val_roc_auc auroc map mAP50-95 metrics/mAP50(B) metrics/mAP50-95(B) coco/bbox_mAP_50 bbox/AP75 bbox/APs mIoU
 miou iou val/iou_mean dice mean_dice eval_bleu sacrebleu rouge1 eval_rougeL rougeLsum reward episode_reward_mean rollout/ep_rew_mean
 eprewmean AverageEpRet episode_return env_runners/episode_return_mean success_rate rollout/success_rate metrics/precision(B) recall@10
-recall r2 val_r2 explained_variance loss/accuracy l1_accuracy log_likelihood spearmanr matthews_correlation"""
+recall r2 val_r2 explained_variance loss/accuracy l1_accuracy log_likelihood spearmanr matthews_correlation
+neg_mean_squared_error test_neg_log_loss val/neg_root_mean_squared_error neg_brier_score neg_mean_poisson_deviance neg_RMSE"""
 ASKED = """score val_score ep_len_mean rollout/ep_len_mean loss_scale train/reward_std StdEpRet loss_weight grad_norm entropy kl metric
-value temperature neg_mean_squared_error negative_accuracy x learning_rate lr/pg0 num_correct 0"""
+value temperature neg_loss cls/neg_error negative_accuracy neg_log_likelihood x learning_rate lr/pg0 num_correct 0"""
 
 
 @pytest.mark.parametrize(("names", "mode"), [(SMALLER, "min"), (LARGER, "max"), (ASKED, None)], ids=["smaller", "larger", "asked"])
@@ -43,6 +44,8 @@ def test_direction_by_name(names, mode):
         ("pearson", [-0.2, 0.5], (-1, 1)),
         ("ep_rew_mean", [0.2, 0.5], (None, None)),
         ("score", [0.2, 0.5], (None, None)),
+        ("neg_mean_squared_error", [-3.0, -0.5], (None, 0)),
+        ("neg_mean_squared_error", [3.0, 0.5], (None, None)),
     ],
 )
 def test_bounds_by_name_and_values(name, values, bounds):

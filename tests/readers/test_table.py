@@ -34,7 +34,8 @@ def test_points_in_any_order_become_a_sorted_table(categorical):
     frame = pd.DataFrame(points, columns=["run", "metric", "step", "value"])
     if categorical:
         frame = frame.astype({"run": "category", "metric": "category"})
-    table = long_table(frame, "log", attrs={"state": {"a": "done", "c": "gone"}})
+    with pytest.warns(UserWarning, match=r"^log: a value is followed by another of the same step in b, which counts: loss at step 2$"):
+        table = long_table(frame, "log", attrs={"state": {"a": "done", "c": "gone"}})
     expected = [("a", "loss", 1, math.nan), ("b", "acc", 1, 0.5), ("b", "loss", 1, 6), ("b", "loss", 2, 4)]
     np.testing.assert_equal([tuple(row) for row in table.itertuples(index=False)], expected)
     assert table.attrs == {"state": {"a": "done"}}
@@ -42,3 +43,14 @@ def test_points_in_any_order_become_a_sorted_table(categorical):
         UserWarning, match=r"^log: a value is followed by another of the same step, which counts: loss at step 2 in line 10$"
     ):
         long_table(frame, "log", line=lambda point: point + 10)
+
+
+def test_repeated_steps_are_said_once_per_run_and_not_where_nothing_is_lost():
+    points = [(f"run {i}", name, step, value) for i in range(8) for name in ("acc", "loss") for step, value in ((1, 1), (2, 2), (2, 2 + i))]
+    with pytest.warns(UserWarning, match="followed by another") as said:
+        table = long_table(pd.DataFrame(points, columns=["run", "metric", "step", "value"]), "log")
+    assert [str(warning.message) for warning in said] == [
+        f"log: 2 values are followed by another of the same step in run {i}, which counts: acc at step 2, loss at step 2{more}"
+        for i, more in [(1, ""), (2, ""), (3, ""), (4, ""), (5, "; so in 2 more runs")]
+    ]
+    assert list(table["value"][table["step"] == 2]) == [2 + i for i in range(8) for _ in range(2)]

@@ -5,6 +5,7 @@ import names from "lcx/metric_names";
 
 const kinds = new Map(Object.values(names.kinds).flatMap((kind) => kind.words.map((word) => [word, kind])));
 const unclear = new Set(names.unclear), known = [...kinds.keys(), ...unclear], isKnown = new Set(known);
+const negated = new RegExp(names.negated.name);
 
 /** "max" if by its name larger is better, "min" if smaller is, null if the name does not tell. */
 export const directionOf = (metric) => kindOf(metric)?.mode ?? null;
@@ -28,6 +29,7 @@ export function horizonOf(runs) {
 
 function kindOf(metric) {
   for (const part of metric.split("/").reverse()) {
+    if (negated.test(part.toLowerCase())) return names.negated;
     const words = (part.match(/[A-Za-z0-9]+/g) ?? []).flatMap(wordsIn);
     if (words.some((word) => unclear.has(word))) return null;
     const telling = words.filter((word) => kinds.has(word));

@@ -127,6 +127,9 @@ def test_what_names_and_values_say_is_what_python_says(node):
     shapes = ["{}", "val_{}", "{}/{}", "{}_{}", "{}{}", "{}@10", "{}50-95(B)", "avg{}", "{} {}.{}"]
     ways = (str.lower, str.upper, str.title)
     metrics = [draw.choice(shapes).format(*(draw.choice(ways)(draw.choice(words)) for _ in range(3))) for _ in range(3000)]
+    metrics += [
+        f"{of}neg_{name}" for of in ("", "val_", "a/", "x") for name in ("log_loss", "loss", "max_error", "Error", "größe_error", "mse")
+    ]
     metrics += [*words, "valLoss", "AverageEpRet", "mAP50-95", "episode_len_mean", "", "/", "größe", "__proto__", "constructor"]
     values = [draw.choice(([0.1, 0.9], [0, 1], [3.0, 97.5], [2, 130], [-0.5, 0.5], [-3, 0.2], [None, 0.5], [None])) for _ in metrics]
     code = """
