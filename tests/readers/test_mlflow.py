@@ -49,7 +49,7 @@ def store(root):
     return root
 
 
-@pytest.mark.filterwarnings("ignore:.*followed by another of the same step in .*fox")
+@pytest.mark.filterwarnings("ignore:.*followed by another of the same step in .*(fox|owl)")
 def test_the_folder_needs_no_mlflow(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "mlflow", None)
     table = read(store(tmp_path / "mlruns"))
@@ -62,7 +62,7 @@ def test_the_folder_needs_no_mlflow(tmp_path, monkeypatch):
     assert table.attrs["horizon"] == {"Default/fox": 10, "Default/owl": 500}
 
 
-@pytest.mark.filterwarnings("ignore:.*followed by another of the same step in .*fox")
+@pytest.mark.filterwarnings("ignore:.*followed by another of the same step in .*(fox|owl)")
 def test_each_of_its_folders_will_do(tmp_path):
     root = store(tmp_path / "work" / "mlruns")
     assert {recognise(folder) for folder in (root, root / "0", root / "0" / "aaa")} == {"mlflow"}
@@ -79,7 +79,7 @@ def test_each_of_its_folders_will_do(tmp_path):
     assert set(read(root)["run"]) == {"0/fox", "0/owl", "7/fox"}
 
 
-@pytest.mark.filterwarnings("ignore:.*followed by another of the same step in .*fox")
+@pytest.mark.filterwarnings("ignore:.*followed by another of the same step in .*(fox|owl)")
 def test_a_line_that_is_being_written_waits_and_a_broken_one_is_named(tmp_path):
     root = store(tmp_path / "mlruns") / "0" / "aaa"
     file = root / "metrics" / "acc"
