@@ -1,11 +1,14 @@
-// Text of a training log -> curves. CSV (commas, semicolons, tabs), plain numbers, JSON, or a trainer_state.json.
+// Text of a training log -> curves. CSV (commas, semicolons, tabs), plain numbers, JSON, a trainer_state.json, or the lines that a training prints.
 // Follows the Python readers (lcx/readers): the same step columns, zero-based counters raised by 1, the last of repeated steps kept.
+
+import { fromLines, isLog } from "lcx/lines";
 
 export const COUNTERS = ["step", "steps", "global_step", "_step", "iteration", "iterations", "iter", "epoch", "epochs", "tokens", "samples", "size"];
 const TIMES = ["time", "wall_time", "wall time", "timestamp", "_timestamp", "elapsed", "_runtime"];
 const NO_METRICS = new Set([...COUNTERS, ...TIMES, "trainer/global_step", "train/global_step", "train/epoch"]);
 const SPEED = /(_runtime|_per_second|_compilation_time)$/;
 const MOST_CHARACTERS = 2e7;
+const TELLING = 1 << 16; // letters at the beginning and at the end that tell whether lines are a log
 const MOST_CURVES = 2000;
 
 /** A problem with the input, in three parts: what was expected, what came, what to do. */
@@ -25,8 +28,23 @@ export function parse(text, name) {
   const clean = text.replace(/^\uFEFF/, "").trim();
   if (clean.includes("\0")) throw new InputError(`Expected text; got binary data in ${name}. Export the log as CSV.`);
   if (!/[^\s",;]/.test(clean)) throw new InputError(`Expected CSV, JSON or plain numbers; got nothing in ${name}. Paste or drop a log.`);
-  const log = /^[[{]/.test(clean) ? fromJson(clean, name) : fromTable(clean, name);
+  const log = fromText(clean, name);
   return { curves: tidy(log.curves, name, log.zeroBased), horizon: log.horizon ?? null };
+}
+
+/** A table if a column counts the steps, and JSON if it is such; else printed lines if they are a log; else a table, or what is wrong with it. */
+function fromText(text, name) {
+  const printed = () => isLog(text.slice(0, TELLING)) || isLog(text.slice(-TELLING));
+  if (/^[[{]/.test(text)) {
+    try {
+      return fromJson(text, name);
+    } catch (error) {
+      if (error instanceof InputError && printed()) return fromLines(text, name);
+      throw error;
+    }
+  }
+  const header = text.split(/[\r\n]/, 1)[0].split(/[,;\t|]/).map((cell) => cell.trim().replace(/^"(.*)"$/, "$1").toLowerCase());
+  return !header.some((cell) => COUNTERS.includes(cell)) && printed() ? fromLines(text, name) : fromTable(text, name);
 }
 
 /** Rows of cells, quotes removed; `""` inside quotes is one quote. */

@@ -2,6 +2,7 @@
 
 import json
 import random
+import runpy
 import shutil
 import subprocess
 from pathlib import Path
@@ -10,9 +11,10 @@ import numpy as np
 import pytest
 
 from lcx.export.onnx import feed
-from lcx.readers import metric_names
+from lcx.readers import metric_names, read
 from lcx.readers.metric_names import bounds_of, direction_of
 
+LOGS = runpy.run_path(str(Path(__file__).parents[2] / "readers" / "test_text_log.py"))["LOGS"]
 NODE = shutil.which("node")
 NAMES = Path(metric_names.__file__).with_suffix(".json")
 SOURCES = Path(__file__).parents[3] / "lcx" / "export" / "page"
@@ -35,9 +37,9 @@ def node(tmp_path_factory):
     folder = tmp_path_factory.mktemp("modules")
     (folder / "onnxruntime.mjs").write_text(RUNTIME)
     (folder / "metric_names.mjs").write_text(f"export default {NAMES.read_text()}")
-    for name in ("table", "share", "forecast", "infer"):
+    for name in ("table", "lines", "share", "forecast", "infer"):
         text = (SOURCES / f"{name}.js").read_text()
-        for other in ("table", "onnxruntime", "metric_names"):
+        for other in ("table", "lines", "onnxruntime", "metric_names"):
             text = text.replace(f'"lcx/{other}"', f'"./{other}.mjs"')
         (folder / f"{name}.mjs").write_text(text)
 
@@ -76,6 +78,30 @@ def test_logs_are_read_as_programs_write_them(node):
     }
     for text, log in zip(cases, node(READ, list(cases)), strict=True):
         assert {curve["metric"]: (curve["steps"], curve["values"]) for curve in log["curves"]} == cases[text], text
+
+
+def test_printed_lines_are_read_as_python_reads_them(node, tmp_path):
+    cases = {name: text for name, (text, *_) in LOGS.items()}
+    cases["zero to total"] = "".join(f"step:{step}/20 val_loss:{4 - step / 10}\n" for step in (0, 10, 20))
+    cases["below its source"] = "# step 2: loss=0.5\n" + "".join(f"x{i} = {i}\n" for i in range(9000)) + LOGS["modded-nanogpt"][0]
+    cases["half a line"] = LOGS["nanogpt"][0] + "step 4: train lo"
+    cases["a summary"] = "epoch 1 loss 2.5 max_epochs 8\nepoch 2 loss 2.25 max_epochs 8\nfinal score 0.5\n"
+    for (name, text), log in zip(cases.items(), node(READ, list(cases.values())), strict=True):
+        (tmp_path / "run.log").write_text(text, newline="")
+        table = read(tmp_path / "run.log", "text")
+        assert log["horizon"] == table.attrs.get("horizon", {}).get("run.log"), name
+        points = {metric: (list(of["step"]), list(of["value"])) for metric, of in table[np.isfinite(table["value"])].groupby("metric")}
+        got = {curve["metric"]: (curve["steps"], curve["values"]) for curve in log["curves"]}
+        assert got.keys() == points.keys(), name
+        for metric, told in points.items():
+            np.testing.assert_allclose(got[metric], told, rtol=1e-12, err_msg=f"{name}: {metric}")
+
+
+def test_tables_and_prose_are_no_printed_lines(node):
+    texts = ["no log at all\n", "Step 1/9 : FROM x\nStep 2/9 : RUN y\n", "[1, 2"]
+    first, *others = node(READ, ["step,loss,note\n1,3,step 1 acc 2\n2,2,step 2 acc 3\n", *texts])
+    assert [curve["metric"] for curve in first["curves"]] == ["loss"]
+    assert all(answer.startswith("Expected") for answer in others)
 
 
 def test_broken_json_is_refused(node):
@@ -174,8 +200,8 @@ def test_long_runs_are_read_as_averages_as_in_python(node):
     console.log(JSON.stringify(JSON.parse(readFileSync(0, "utf8")).map(([steps, values]) => readable({ steps, values }))));
     """
     asked = [[steps.tolist(), values.tolist()] for steps, values in runs]
-    for (steps, values), read in zip(runs, node(code, asked), strict=True):
+    for (steps, values), reduced in zip(runs, node(code, asked), strict=True):
         given = feed(values, steps, horizon=10, mode="max")
         for name in ("values", "steps"):
-            np.testing.assert_allclose(read[name], given[name][0], rtol=1e-9, atol=1e-9)
-        assert read["noise"] == pytest.approx(given["noise"][0], rel=1e-5)
+            np.testing.assert_allclose(reduced[name], given[name][0], rtol=1e-9, atol=1e-9)
+        assert reduced["noise"] == pytest.approx(given["noise"][0], rel=1e-5)
