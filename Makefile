@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: demo test test-integrations page test-page check test-slow test-oldest test-wheel test-docs docs bench bench-speed bench-mcmc bench-real curves pretrain wheel clean
+.PHONY: demo test test-integrations page test-page check test-slow test-mutants test-oldest test-wheel test-docs docs bench bench-speed bench-mcmc bench-real curves pretrain wheel clean
 
 demo: .venv/installed  ## extrapolate a real curve: a table and demo.png
 	$(BIN)/lcx predict examples/digits_accuracy.csv --upto 30 --horizon 100 --mode max --lower 0 --upper 1 --best 0.93 --plot demo.png
@@ -25,8 +25,12 @@ check: .venv/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 
-test-slow: .venv/installed-dev  ## everything that takes minutes: hours in all
-	$(BIN)/pytest -m slow --ignore tests/test_wheel.py
+test-slow: .venv/installed-dev  ## the tests that take minutes, but for those that other targets here run
+	$(BIN)/pytest -m slow --durations=20 $(addprefix --ignore=tests/,test_wheel.py test_docs.py export integrations)
+
+test-mutants: .venv/installed-dev  ## small faults in FOLDER=lcx/stopping, say, that its own tests should notice; interruptible (ARGS="--mutants 40")
+	$(BIN)/pip install -q -c .ci/constraints.txt -e '.[mutants]'
+	$(BIN)/python benchmarks/faults/mutants.py $(FOLDER) $(ARGS)
 
 test-oldest: .venv-oldest/installed  ## the core on the oldest torch supported
 	.venv-oldest/bin/python -c "import torch; assert torch.__version__.startswith('$(OLDEST)'), torch.__version__"

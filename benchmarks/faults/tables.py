@@ -1,4 +1,4 @@
-"""benchmarks/RELIABILITY.md from results/faults.json and results/faults_scoring.json."""
+"""benchmarks/RELIABILITY.md from what is stored in results/."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ asked for, a damaged file taken for a whole one, a point or curve lost or counte
 def page() -> str:
     """The page from what is stored."""
     found = read_result("faults/faults") or {}
-    parts = [HEAD.rstrip(), *(section(found[name]) for name, section in SECTIONS.items() if name in found)]
+    parts = [HEAD.rstrip(), _commands(), *_mutants(), *(section(found[name]) for name, section in SECTIONS.items() if name in found)]
     scoring = read_result("faults/faults_scoring")
     parts += [_scoring(scoring)] if scoring else []
     return "\n\n".join(parts) + "\n"
@@ -31,6 +31,41 @@ def _origin(part: dict[str, Any]) -> str:
 
 def _table(head: list[str], rows: list[list[Any]]) -> str:
     return "\n".join(markdown.table(markdown.line(head), rows))
+
+
+def _commands() -> str:
+    """What each command of the tests proves, and what it takes, from results/commands.json, which is written by hand."""
+    stored = read_result("faults/commands") or {"commands": {}}
+    rows = [[f"`{name}`", what["proves"], what["time"], what["measured"]] for name, what in stored["commands"].items()]
+    return f"## Tests\n\n{_table(['command', 'proves', 'time on two idle cores', 'measured'], rows)}"
+
+
+def _mutants() -> list[str]:
+    """Of small faults in each folder, the share that its own tests notice; nothing before any was tried."""
+    stored = {folder: row for folder, row in (read_result("faults/mutants") or {}).items() if row["tried"]}
+    if not stored:
+        return []
+    reasons = read_result("faults/harmless_mutants") or {}
+    rows = []
+    for folder, row in sorted(stored.items()):
+        counted = row["tried"] - row["harmless"]
+        low, high = (f"{100 * x:.0f}" for x in row["interval"])
+        share = f"{100 * row['caught'] / max(counted, 1):.0f} % ({low} to {high})"
+        rows.append(
+            [f"`{folder}`", row["population"], row["tried"], row["harmless"], f"{row['caught']} of {counted}", share, row["commit"]]
+        )
+    text = """## Small faults that the tests of the same folder notice
+
+mutmut changes one operator, comparison, constant, argument or branch of a function; the fast tests of the folder that reach this function
+should then fail. Of all such changes (population) a random sample is tried; those that change nothing but a text or an error that is
+raised are left out, and mutmut leaves functions under decorators alone. Harmless are survivors that change nothing anyone relies on, for a
+reason below the table. `lcx` is the front door: curves, scores, extrapolator, extrapolation. In brackets the 95 % interval (Clopper and
+Pearson)."""
+    head = ["folder", "population", "tried", "harmless", "noticed", "share", "commit"]
+    last = max(stored.values(), key=lambda row: row["date"])
+    told = [f"- `{file}`, {change.replace(chr(10), '; ')}: {why}" for file, known in reasons.items() for change, why in known.items()]
+    origin = f"{last['date']}, {last['device']}: `make test-mutants FOLDER=lcx/stopping`, say"
+    return [f"{text}\n\n{_table(head, rows)}\n\n{origin}", *(["Harmless:\n\n" + "\n".join(told)] if told else [])]
 
 
 def _fuzz(part: dict[str, Any]) -> str:

@@ -78,9 +78,9 @@ def test_quantiles_against_brentq():
     check(4000, seed=0)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", range(1, 11))
-def test_a_million_quantiles_against_brentq(seed):
+@pytest.mark.slow  # 4 x 60 s
+@pytest.mark.parametrize("seed", range(1, 5))
+def test_hundreds_of_thousands_of_quantiles_against_brentq(seed):
     check(100_000, seed)
 
 
