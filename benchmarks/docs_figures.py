@@ -5,6 +5,7 @@ import re
 from benchmarks.markdown import table, with_interval
 from benchmarks.provenance import known_result, source
 from benchmarks.scale.tables import ranks_table
+from benchmarks.scaling_laws import tables as scaling_laws
 
 
 def with_figures(page: str) -> str:
@@ -16,8 +17,9 @@ def with_figures(page: str) -> str:
         "mcmc": against_mcmc,
         "ranks": ranks,
         "cost": cost,
+        "scaling laws": scaling_laws.on_page,
     }
-    marked = re.compile(r"<!-- (real curves|early stopping|calibration|mcmc|ranks|cost) -->\n.*?<!-- end -->", re.DOTALL)
+    marked = re.compile(r"<!-- (real curves|early stopping|calibration|mcmc|ranks|cost|scaling laws) -->\n.*?<!-- end -->", re.DOTALL)
     return marked.sub(lambda mark: "\n".join([f"<!-- {mark[1]} -->", *found[mark[1]](), "<!-- end -->"]), page)
 
 

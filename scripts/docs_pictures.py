@@ -1,8 +1,8 @@
 """Draws the pictures of docs/: ``python scripts/docs_pictures.py [NAME ...] [--data DIR]``.
 
-start, prior, cutoffs, other_runs, pfn_and_mcmc: from the shipped models and examples. calibration, coverage: from benchmarks/.
-report: the head of ``lcx report examples/sweep.jsonl``, by headless Chromium. failures: of each source in DIR (benchmarks/curves.py)
-the one of 80 curves that the default model gets most wrong, seen up to 40 %; only with ``--data``.
+start, prior, cutoffs, other_runs, pfn_and_mcmc: from the shipped models and examples. scaling: from classifiers trained for it.
+calibration, coverage: from benchmarks/. report: the head of ``lcx report examples/sweep.jsonl``, by headless Chromium. failures: of each
+source in DIR (benchmarks/curves.py) the one of 80 curves that the default model gets most wrong, seen up to 40 %; only with ``--data``.
 """
 
 import argparse
@@ -17,6 +17,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from sklearn.datasets import load_digits
+from sklearn.model_selection import ShuffleSplit, learning_curve
+from sklearn.naive_bayes import MultinomialNB
+from sklearn.neighbors import KNeighborsClassifier
 
 import lcx
 from benchmarks.curves import load_all
@@ -93,6 +97,23 @@ def other_runs() -> Figure:
         if legend := ax.get_legend():
             legend.remove()
     axes[-1].legend(*axes[0].get_legend_handles_labels(), fontsize=8, loc="upper right")
+    return figure
+
+
+def scaling() -> Figure:
+    """Errors of two classifiers of digits on up to 80 examples, as docs/scaling-laws.md measures them, forecast to 800, and what came."""
+    sizes = np.array([20, 24, 28, 34, 40, 48, 57, 68, 80, 113, 160, 226, 320, 453, 640, 800])
+    folds = ShuffleSplit(20, test_size=500, random_state=0)
+    figure, axes = plt.subplots(1, 2, figsize=(11, 3.8), layout="constrained")
+    classifiers = {"nearest neighbours": KNeighborsClassifier(5), "naive Bayes": MultinomialNB()}
+    for ax, (name, classifier) in zip(axes, classifiers.items(), strict=True):
+        found: Any = learning_curve(classifier, *load_digits(return_X_y=True), train_sizes=sizes, cv=folds)
+        error, seen = 1 - found[2].mean(1), sizes <= 80
+        ask: Any = {"horizon": 800, "mode": "min", "bounds": (0, None), "at": np.geomspace(82, 800, 60), "device": "cpu"}
+        lcx.predict(error[seen], sizes[seen], **ask).plot(ax, metric="error")
+        ax.plot(sizes[~seen], error[~seen], ".-", color=RED, lw=1, label="what came")
+        ax.set(title=name, xlabel="training examples")
+        ax.legend(frameon=False, fontsize="small", loc="lower left")
     return figure
 
 
@@ -174,7 +195,7 @@ def report(path: Path) -> None:
         subprocess.run(["chromium", *shot, page.as_uri()], check=True, capture_output=True)
 
 
-PICTURES = {draw.__name__: draw for draw in (start, prior, cutoffs, other_runs, pfn_and_mcmc, calibration, coverage)}
+PICTURES = {draw.__name__: draw for draw in (start, prior, cutoffs, other_runs, scaling, pfn_and_mcmc, calibration, coverage)}
 
 
 def main() -> None:

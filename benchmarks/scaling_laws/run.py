@@ -44,7 +44,8 @@ def main() -> None:
         methods[name] = partial(ask_law, LAWS[name]), {}
     for name in options.model:
         model = lcx.load(name, "cpu")
-        methods[f"lcx {Path(name).name}"] = partial(ask_model, model), {"weights": digest_of_weights(name)}
+        for way, ask in {"": ask_model, ", log loss": ask_in_logs}.items():
+            methods[f"lcx {Path(name).name}{way}"] = partial(ask, model), {"weights": digest_of_weights(name)}
     for name, (ask, about) in methods.items():
         found = {**provenance(), **about, "curves": measure(name, ask, curves)}
         write_result(NAME, {"methods": {**(read_result(NAME) or {"methods": {}})["methods"], name: found}})
@@ -74,6 +75,13 @@ def ask_model(model: lcx.Extrapolator, curve: Scaling) -> Answer:
     ahead, later = curve.later_steps, curve.later_values
     answer = model(curve.values, curve.steps, horizon=ahead[-1], mode="min", at=ahead, bounds=(0, None))
     return np.log(answer.median), answer.log_prob(later) + np.log(later), np.abs(answer.cdf(later) - 0.5) <= LEVEL / 2
+
+
+def ask_in_logs(model: lcx.Extrapolator, curve: Scaling) -> Answer:
+    """A model's answer about the logarithm of the loss."""
+    later = np.log(curve.later_values)
+    answer = model(np.log(curve.values), curve.steps, horizon=curve.later_steps[-1], mode="min", at=curve.later_steps)
+    return answer.median, answer.log_prob(later), np.abs(answer.cdf(later) - 0.5) <= LEVEL / 2
 
 
 def score(answer: Answer, curve: Scaling) -> dict[str, float]:
