@@ -29,7 +29,6 @@ test-slow: .venv/installed-dev  ## the tests that take minutes, but for those th
 	$(BIN)/pytest -m slow --durations=20 $(addprefix --ignore=tests/,test_wheel.py test_docs.py export integrations)
 
 test-mutants: .venv/installed-dev  ## small faults in FOLDER=lcx/stopping, say, that its own tests should notice; interruptible (ARGS="--mutants 40")
-	$(BIN)/pip install -q -c .ci/constraints.txt -e '.[mutants]'
 	$(BIN)/python benchmarks/faults/mutants.py $(FOLDER) $(ARGS)
 
 test-oldest: .venv-oldest/installed  ## the core on the oldest torch supported

@@ -1,154 +1,207 @@
 """Small faults put into the code of one folder, and whether its own tests notice: ``make test-mutants FOLDER=lcx/stopping``.
 
-mutmut makes the faults (another operator, comparison, constant, argument, branch) and runs the tests that reach the changed function, in
-forks of one process. A random sample of them is tried; those that change nothing but a text or an error that is raised are not counted,
-and functions under decorators are left alone by mutmut. Interrupt it at any time: the same command goes on. What survives is printed and
-stored with its difference; a reason why one does not matter is written by hand into results/harmless_mutants.json.
+A random sample of the faults of benchmarks/faults/changes.py is tried. The folder's fast tests run once, to see which of them reach which
+function; then, in a fork for each fault, the function's code is exchanged and those tests are run, the quickest first, until one fails.
+Nothing is written but the verdicts, so it may be interrupted at any time, and the same command goes on. What survives is printed and stored
+with its difference; a reason why one does not matter is written by hand into results/harmless_mutants.json.
+
+Why no package: benchmarks/LOG.md, "Small faults".
 """
 
 import argparse
 import ast
-import copy
-import difflib
+import gc
+import hashlib
 import json
 import os
 import random
-import subprocess
+import resource
 import sys
+import time
 from pathlib import Path
-from typing import Any, NamedTuple
+from types import CodeType, FrameType, FunctionType
+from typing import Any
 
+import pytest
 from scipy.stats import beta
+from tqdm import tqdm
 
+from benchmarks.faults.changes import Change, changes, with_function
 from benchmarks.provenance import ROOT, provenance, read_result, write_result
+from lcx.files import write_text
 
 # The front door's modules, whose tests lie beside the folders.
-FRONT = {f"lcx/{x}.py": x.replace("extrapolation", "extrapolator") for x in ("curves", "scores", "extrapolator", "extrapolation")}
-LINKED = ("lcx", "tests", "models", "examples", "scripts", "benchmarks", "docs", "README.md", "pyproject.toml")
-CAUGHT = {"killed", "timeout", "segfault", "suspicious"}
-
-
-class Change(NamedTuple):
-    """A function before and after a fault was put into it."""
-
-    file: str
-    before: ast.FunctionDef
-    after: ast.FunctionDef
-
-    def __str__(self) -> str:
-        before, after = ([x for part in node.body for x in ast.unparse(part).splitlines()] for node in (self.before, self.after))
-        return "\n".join(f"{line[0]} {line[1:].strip()}" for line in difflib.ndiff(before, after) if line[0] in "+-")
+FRONT = ("curves", "scores", "extrapolator", "extrapolation")
+OPTIONS = ["-q", "-x", "-p", "no:cacheprovider"]
 
 
 def main() -> None:
-    """Tries a sample of a folder's mutants and stores the score."""
+    """Tries a sample of a folder's faults and stores the score."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", help="lcx/stopping, say; lcx for the modules at the front door")
     parser.add_argument("--mutants", type=int, default=40, help="so many, drawn at random")
     parser.add_argument("--seed", type=int, default=0, help="of the draw")
     parser.add_argument("--again", action="store_true", help="try anew those that survived, as after a new test")
     options = parser.parse_args()
-    folder = options.folder.strip("/")
-    files = list(FRONT) if folder == "lcx" else sorted(str(x.relative_to(ROOT)) for x in (ROOT / folder).rglob("*.py"))
-    tests = sorted({f"tests/test_{x}.py" for x in FRONT.values()}) if folder == "lcx" else [folder.replace("lcx", "tests", 1)]
-    work = prepared(folder, files, tests)
-    os.chdir(work)  # whence mutmut reads its settings
-    changes = {name: change for file in files for name, change in mutants(file).items()}
-    chosen = random.Random(options.seed).sample(sorted(changes), min(options.mutants, len(changes)))
-    known = verdicts(work)
-    pending = [name for name in chosen if name not in known or (options.again and known[name] not in CAUGHT)]
-    print(f"{folder}: {len(changes)} mutants, {len(chosen)} drawn, {len(pending)} to try")
-    if pending:
-        environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | {"OMP_NUM_THREADS": "1"}
-        command = [str(Path(sys.executable).parent / "mutmut"), "run", "--max-children", "1", *pending]
-        subprocess.run(command, cwd=work, env=environment, check=False)
     os.chdir(ROOT)
-    store(folder, options, len(changes), {name: (changes[name], verdicts(work).get(name)) for name in chosen})
+    folder = options.folder.strip("/")
+    files = [f"lcx/{x}.py" for x in FRONT] if folder == "lcx" else sorted(str(x.relative_to(ROOT)) for x in (ROOT / folder).rglob("*.py"))
+    tests = [f"tests/test_{x}.py" for x in FRONT[:3]] if folder == "lcx" else [folder.replace("lcx", "tests", 1)]
+    everything = [change for file in files for change in changes(file, ROOT)]
+    chosen = random.Random(options.seed).sample(everything, min(options.mutants, len(everything)))
+    store = Store(ROOT / "runs" / "mutants" / f"{folder.replace('/', '-')}.json")
+    pending = [x for x in chosen if (known := store.verdicts.get(key(x))) is None or (options.again and known == "survived")]
+    print(f"{folder}: {len(everything)} faults, {len(chosen)} drawn, {len(pending)} to try")
+    try:
+        if pending:
+            reached, seconds = reach(tests, files)
+            for change in tqdm(pending):
+                chosen_tests = sorted(reached.get(f"{change.file}:{change.function}", ()), key=lambda test: seconds[test])
+                store.add(key(change), verdict(change, chosen_tests, sum(seconds[test] for test in chosen_tests)))
+    finally:
+        report(folder, len(everything), [(change, store.verdicts.get(key(change))) for change in chosen])
 
 
-def prepared(folder: str, files: list[str], tests: list[str]) -> Path:
-    """A folder in which mutmut works, with its settings and the verdicts so far."""
-    work = ROOT / "runs" / "mutants" / folder.replace("/", "-")
-    work.mkdir(parents=True, exist_ok=True)
-    for name in LINKED:
-        if not (work / name).is_symlink():
-            (work / name).symlink_to(ROOT / name)
-
-    def lines(items: Any) -> str:
-        return "".join(f"\n    {x}" for x in items)
-
-    also = lines(x for x in LINKED if x not in ("lcx", "pyproject.toml"))
-    (work / "setup.cfg").write_text(
-        f"[mutmut]\nsource_paths =\n    lcx/\nonly_mutate ={lines(files)}\nalso_copy ={also}\n"
-        f"pytest_add_cli_args_test_selection ={lines(tests)}\ntrack_dependencies = false\nuse_git_change_detection = false\n"
-        "timeout_multiplier = 4.0\ntimeout_constant = 10.0\n"
-    )
-    return work
+def key(change: Change) -> str:
+    """A name of a fault that changes with the function."""
+    told = change.file + change.function + ast.dump(change.before) + ast.dump(change.after)
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
-def mutants(file: str) -> dict[str, Change]:
-    """Every mutant of a file by mutmut's name, without those that change texts and raised errors alone."""
-    from mutmut.mutation.file_mutation import mutate_file_contents
-    from mutmut.utils.format_utils import get_mutant_name
+class Store:
+    """Verdicts on disk, each written as it comes."""
 
-    made = mutate_file_contents(file, Path(file).read_text())
-    functions = {node.name: node for node in ast.walk(ast.parse(made.code)) if isinstance(node, ast.FunctionDef)}
-    found, bare = {}, {name: _bare(node) for name, node in functions.items() if "__mutmut_" in name}
-    for name in made.mutant_names:
-        original = name.partition("__mutmut_")[0] + "__mutmut_orig"
-        if bare[original] != bare[name]:
-            found[get_mutant_name(Path(file), name)] = Change(file, functions[original], functions[name])
-    return found
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.verdicts: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
 
-
-class _WithoutTexts(ast.NodeTransformer):
-    def visit_Constant(self, node: ast.Constant) -> ast.AST:
-        return ast.Constant("") if isinstance(node.value, str) else node
-
-    def visit_Raise(self, node: ast.Raise) -> ast.AST:
-        return ast.Pass()
+    def add(self, name: str, verdict: str) -> None:
+        """One more."""
+        self.verdicts[name] = verdict
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        write_text(json.dumps(self.verdicts, indent=0), self.path)
 
 
-def _bare(function: ast.FunctionDef) -> list[str]:
-    return [ast.dump(_WithoutTexts().visit(copy.deepcopy(part))) for part in (function.args, *function.body)]
+class Reach:
+    """Plugin of pytest: which functions of some files each test calls, and the CPU seconds it takes.
+
+    What a fixture calls counts for every test of the file, since the fixture may be shared.
+    """
+
+    def __init__(self, files: list[str]) -> None:
+        self.names = {str(ROOT / file): file for file in files}
+        self.now: set[str] = set()
+        self.seconds: dict[str, float] = {}
+        self.called: dict[str, set[str]] = {}
+        self.shared: dict[str, set[str]] = {}
+
+    def trace(self, frame: FrameType, event: str, argument: Any) -> None:
+        """Notes a call; what it defines inside of itself counts as itself."""
+        file = self.names.get(frame.f_code.co_filename)
+        if file is not None:
+            self.now.add(f"{file}:{frame.f_code.co_qualname.partition('.<locals>')[0]}")
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_runtest_protocol(self, item: Any) -> Any:
+        """Times a test."""
+        begun = time.process_time()
+        sys.settrace(self.trace)
+        yield
+        sys.settrace(None)
+        self.seconds[item.nodeid] = time.process_time() - begun
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_runtest_setup(self, item: Any) -> Any:
+        """What fixtures call."""
+        self.now = self.shared.setdefault(item.nodeid.partition("::")[0], set())
+        yield
+        self.now = self.called.setdefault(item.nodeid, set())
+
+    def tests(self) -> dict[str, list[str]]:
+        """Tests by the function they reach."""
+        found: dict[str, list[str]] = {}
+        for test, called in self.called.items():
+            for function in called | self.shared[test.partition("::")[0]]:
+                found.setdefault(function, []).append(test)
+        return found
 
 
-def verdicts(work: Path) -> dict[str, str]:
-    """What became of each mutant that was tried."""
-    from mutmut.stats import status_by_exit_code
+def reach(tests: list[str], files: list[str]) -> tuple[dict[str, list[str]], dict[str, float]]:
+    """Runs the tests without a fault, in this process, so that forks find everything loaded."""
+    watcher = Reach(files)
+    if code := pytest.main([*OPTIONS, *tests], plugins=[watcher]):
+        raise SystemExit(f"expected tests that pass without a fault, got exit code {code}; mend them first")
+    return watcher.tests(), watcher.seconds
 
-    metas = [json.loads(path.read_text())["exit_code_by_key"] for path in (work / "mutants").rglob("*.meta")]
-    return {name: status_by_exit_code[code] for meta in metas for name, code in meta.items() if code not in (None, 2)}
+
+def verdict(change: Change, tests: list[str], seconds: float) -> str:
+    """Whether the fault is noticed, survived, or left out, since the function's code cannot be exchanged."""
+    if not tests:
+        return "survived"
+    sys.stdout.flush()
+    child = os.fork()
+    if not child:
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nothing, 1)
+        os.dup2(nothing, 2)
+        limit = int(10 + 4 * seconds)
+        resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 5))  # an endless loop is a fault that is noticed
+        exchanged = exchange(change)
+        os._exit(int(pytest.main([*OPTIONS, *tests])) if exchanged else 99)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    return {0: "survived", 99: "left out"}.get(code, "noticed")
 
 
-def store(folder: str, options: argparse.Namespace, population: int, tried: dict[str, tuple[Change, str | None]]) -> None:
+def exchange(change: Change) -> bool:
+    """Gives the function that is loaded the code with the fault; whether that was possible."""
+    path = str(ROOT / change.file)
+    code = _code(compile(with_function(change, ROOT), path, "exec"), change.function)
+    loaded = [
+        x
+        for x in gc.get_objects()
+        if isinstance(x, FunctionType) and x.__code__.co_filename == path and x.__code__.co_qualname == change.function
+    ]
+    same = [x for x in loaded if x.__code__.co_freevars == code.co_freevars]
+    for function in same:
+        function.__code__ = code
+    return bool(same)
+
+
+def _code(code: CodeType, name: str) -> CodeType:
+    """The code of a function inside of that of its module."""
+    inner = {x.co_qualname: x for x in code.co_consts if isinstance(x, CodeType)}
+    if name in inner:
+        return inner[name]
+    return _code(next(x for qualified, x in inner.items() if name.startswith(f"{qualified}.")), name)
+
+
+def report(folder: str, population: int, tried: list[tuple[Change, str | None]]) -> None:
     """Writes the folder's row and prints the survivors."""
     reasons = read_result("faults/harmless_mutants") or {}
-    done = {name: (change, verdict) for name, (change, verdict) in tried.items() if verdict is not None}
-    survivors = [(change.file, str(change)) for change, verdict in done.values() if verdict not in CAUGHT]
-    harmless = [(file, change) for file, change in survivors if change in reasons.get(file, {})]
-    left = [change for change in survivors if change not in harmless]
+    done = [(change, found) for change, found in tried if found in ("noticed", "survived")]
+    survivors = [(change.file, change.lines) for change, found in done if found == "survived"]
+    harmless = [(file, lines) for file, lines in survivors if lines in reasons.get(file, {})]
+    left = [pair for pair in survivors if pair not in harmless]
     counted = len(done) - len(harmless)
     row = {
         **provenance(),
         "population": population,
-        "drawn": len(tried),
         "tried": len(done),
         "harmless": len(harmless),
-        "caught": counted - len(left),
+        "noticed": counted - len(left),
         "interval": interval(counted - len(left), counted),
-        "survivors": [{"file": file, "change": change} for file, change in left],
+        "survivors": [{"file": file, "change": lines} for file, lines in left],
     }
-    for file, change in left:
-        print(f"survived in {file}:\n{change}")
-    print(f"{folder}: {row['caught']} of {counted} caught, 95 % interval {row['interval']}; {len(tried) - len(done)} not tried yet")
+    for file, lines in left:
+        print(f"survived in {file}:\n{lines}")
+    print(f"{folder}: {row['noticed']} of {counted} noticed, 95 % interval {row['interval']}; {len(tried) - len(done)} not tried")
     write_result("faults/mutants", {**(read_result("faults/mutants") or {}), folder: row})
 
 
-def interval(caught: int, of: int) -> list[float]:
+def interval(noticed: int, of: int) -> list[float]:
     """Clopper and Pearson's 95 % interval of a share."""
-    low = beta.ppf(0.025, caught, of - caught + 1) if caught else 0.0
-    high = beta.ppf(0.975, caught + 1, of - caught) if caught < of else 1.0
+    low = beta.ppf(0.025, noticed, of - noticed + 1) if noticed else 0.0
+    high = beta.ppf(0.975, noticed + 1, of - noticed) if noticed < of else 1.0
     return [round(float(x), 3) for x in (low, high)]
 
 

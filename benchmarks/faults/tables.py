@@ -50,17 +50,16 @@ def _mutants() -> list[str]:
     for folder, row in sorted(stored.items()):
         counted = row["tried"] - row["harmless"]
         low, high = (f"{100 * x:.0f}" for x in row["interval"])
-        share = f"{100 * row['caught'] / max(counted, 1):.0f} % ({low} to {high})"
+        share = f"{100 * row['noticed'] / max(counted, 1):.0f} % ({low} to {high})"
         rows.append(
-            [f"`{folder}`", row["population"], row["tried"], row["harmless"], f"{row['caught']} of {counted}", share, row["commit"]]
+            [f"`{folder}`", row["population"], row["tried"], row["harmless"], f"{row['noticed']} of {counted}", share, row["commit"]]
         )
     text = """## Small faults that the tests of the same folder notice
 
-mutmut changes one operator, comparison, constant, argument or branch of a function; the fast tests of the folder that reach this function
-should then fail. Of all such changes (population) a random sample is tried; those that change nothing but a text or an error that is
-raised are left out, and mutmut leaves functions under decorators alone. Harmless are survivors that change nothing anyone relies on, for a
-reason below the table. `lcx` is the front door: curves, scores, extrapolator, extrapolation. In brackets the 95 % interval (Clopper and
-Pearson)."""
+One operator, comparison, constant, argument or result of a function is changed; the fast tests of the folder should then fail. Of all such
+faults (population) a random sample is tried. Texts, errors that are raised, defaults of arguments and constants of modules are left alone.
+Harmless are survivors that change nothing anyone relies on, for a reason below the table. `lcx` is the front door: curves, scores,
+extrapolator, extrapolation. In brackets the 95 % interval (Clopper and Pearson)."""
     head = ["folder", "population", "tried", "harmless", "noticed", "share", "commit"]
     last = max(stored.values(), key=lambda row: row["date"])
     told = [f"- `{file}`, {change.replace(chr(10), '; ')}: {why}" for file, known in reasons.items() for change, why in known.items()]

@@ -13,7 +13,7 @@ import pytest
 from lcx.extrapolator import models_folder
 from lcx.pfn.checkpoint import load
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
 from golden import golden  # noqa: E402
 
