@@ -13,6 +13,8 @@ from torch import Tensor
 
 from lcx.priors.parametric import Prior, Uniform
 
+_EDGE = 1 - 1e-6  # of the range of an amplitude; at its end the prior density is 0
+
 
 class Amplitudes:
     """The coordinates (eta, rest) of a prior; ``rest`` are latents, N(0, 1) under the prior, that of sigma last.
@@ -58,6 +60,14 @@ class Amplitudes:
             total = total + torch.where(least < high, torch.log(mass.clamp(min=1e-300)), -math.inf)
         return total
 
+    def within(self, eta: Float[Tensor, "*batch q"]) -> tuple[Float[Tensor, "*batch q"], Float[Tensor, "*batch"]]:
+        """eta mirrored at 0 where it may not be negative, moved to the nearest that a weight explains; and how far that was."""
+        ranges = [(self.ranges[i], self.ranges[weight][1]) for weight, linear in self.terms for i in linear]
+        low, high = eta.new_tensor([(low * weight, high * weight) for (low, high), weight in ranges]).unbind(-1)
+        eta = torch.where(low == 0, eta.abs(), eta)
+        near = torch.minimum(torch.maximum(eta, low * _EDGE), high * _EDGE)
+        return near, (eta - near).abs().sum(-1)
+
     def design(self, rest: Float[Tensor, "*batch p"], t: Float[Tensor, "*#batch T"]) -> Float[Tensor, "*batch q T"]:
         """The curves of unit amplitudes: f = eta @ design."""
         theta = {i: self.laws[i](rest[..., k])[..., None, None] for k, i in enumerate(self.rest)}
@@ -97,6 +107,6 @@ class Amplitudes:
         """The smallest weight w for which every eta / w lies within its law; inf where there is none."""
         (linear,) = (linear for w, linear in self.terms if w == weight)
         low, high = eta.new_tensor([self.ranges[i] for i in linear]).unbind(-1)
-        needed = torch.where(eta >= 0, eta / high, eta / low)  # low = 0: eta / 0 is -inf for eta < 0
-        needed = torch.where(needed >= 0, needed, math.inf).amax(-1)
+        # Where low = 0 no weight will do; a division by 0 would turn gradients into NaN.
+        needed = torch.where(eta >= 0, eta / high, eta / low.clamp(max=-1e-300)).amax(-1)
         return needed.clamp(min=max(self.ranges[weight][0], 1e-12))

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-_FAMILIES = 30  # of fewer, the spread between families says too little: their number stands for the ESS
+FAMILIES = 30  # of fewer, the spread between families says too little: their number stands for the ESS
 _RHAT, ENOUGH, _DIVERGENT = 1.01, 400, 0.01  # gates: Vehtari et al., Bayesian Analysis 16 (2021), Section 4; divergences ours
 
 
@@ -133,7 +133,7 @@ def lineage_ess(x: Float[Tensor, "N W"], origin: Int[Tensor, "N"]) -> tuple[np.n
     def ess(y: Tensor) -> np.ndarray:
         y = y - y.mean(0)
         sums = y.new_zeros(len(families), y.shape[1]).index_add(0, member, y)
-        most = len(y) if len(families) >= _FAMILIES else len(families)
+        most = len(y) if len(families) >= FAMILIES else len(families)
         return (len(y) * (y**2).sum(0) / (sums**2).sum(0)).clamp(max=most).numpy()
 
     place = x.argsort(0).argsort(0).double()

@@ -86,27 +86,49 @@ class Target:
         Those whose score is not above ``least`` get -inf without a look at the rest of their curve.
         """
         design, sigma, heat = self.amplitudes.design(rest, self.points[..., self.window]), self.amplitudes.sigma(rest), heat[:, None]
-        pull = (heat / sigma**2)[..., None]
-        weighted = design * self.observed[..., None, :]
-        factor, failed = torch.linalg.cholesky_ex(pull[..., None] * (weighted @ design.mT) + self.precision)
-        linear = pull * (weighted @ self.values[..., None]).squeeze(-1) + self.precision @ self.center
-        mean = torch.cholesky_solve(linear[..., None], factor)
+        mean, factor, failed = self._conditional(design, sigma, heat)
         if noisy:
             noise, eta = given, (mean + torch.linalg.solve_triangular(factor.mT, given[..., None], upper=True)).squeeze(-1)
         else:
             noise, eta = (factor.mT @ (given[..., None] - mean)).squeeze(-1), given
         curve = (eta[..., None, :] @ design).squeeze(-2)
-        misfit = (self.observed * ((self.values - curve) / sigma[..., None]) ** 2).sum(-1)
-        log_likelihood = -0.5 * misfit - self.observed.sum(-1) * (torch.log(sigma) + 0.5 * math.log(2 * math.pi))
+        log_likelihood = self._log_likelihood(curve, sigma)
         log_prior = self.amplitudes.log_prior(eta, rest)
-        log_volume = torch.log(torch.diagonal(factor, dim1=-2, dim2=-1)).sum(-1)
-        score = heat * log_likelihood + log_prior - log_volume + 0.5 * (noise**2).sum(-1)
+        score = heat * log_likelihood + log_prior - _log_volume(factor) + 0.5 * (noise**2).sum(-1)
         some = (failed == 0) & (score > (-math.inf if least is None else least))  # NaN is above nothing
         score, watched = score.masked_fill(~some, -math.inf), score.new_zeros(*score.shape, len(WATCHED))
         whole = self._whole(curve[some], eta[some], rest[some], some.nonzero()[:, 0])
         score[some] = score[some].masked_fill(Prior._violation(whole) > 0, -math.inf)
         watched[some] = whole[:, WATCHED]
         return Particles(rest, eta, noise, watched, log_likelihood, score)
+
+    def log_density(self, rest: Float[Tensor, "B N p"], noise: Float[Tensor, "B N q"], penalty: float) -> tuple[Tensor, Tensor, Tensor]:
+        """Log posterior density of (rest, noise) up to a constant, with gradients everywhere; eta; and whether it is admissible.
+
+        Amplitudes that may not be negative are mirrored at 0, which halves the density and leaves the law of eta as it is. Beyond
+        the other limits of their laws, and for curves outside the admissible set, the density falls by ``penalty`` nats per unit.
+        """
+        design, sigma = self.amplitudes.design(rest, self.points), self.amplitudes.sigma(rest)
+        mean, factor, _ = self._conditional(design[..., self.window], sigma, torch.ones_like(sigma))
+        eta = (mean + torch.linalg.solve_triangular(factor.mT, noise[..., None], upper=True)).squeeze(-1)
+        eta, beyond = self.amplitudes.within(eta)
+        curve = (eta[..., None, :] @ design).squeeze(-2)
+        inside = curve[..., :100]
+        outside = torch.relu(-inside).amax(-1) + torch.relu(inside - 1).amax(-1) + torch.relu(inside[..., 0] - inside[..., -1]) + beyond
+        density = self._log_likelihood(curve[..., self.window], sigma) + self.amplitudes.log_prior(eta, rest) - _log_volume(factor)
+        return density - penalty * outside, eta, outside == 0
+
+    def _conditional(self, design: Tensor, sigma: Tensor, heat: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Mean (..., q, 1) and Cholesky factor of the precision of eta given ``rest``, and where there is none."""
+        pull = (heat / sigma**2)[..., None]
+        weighted = design * self.observed[..., None, :]
+        factor, failed = torch.linalg.cholesky_ex(pull[..., None] * (weighted @ design.mT) + self.precision)
+        linear = pull * (weighted @ self.values[..., None]).squeeze(-1) + self.precision @ self.center
+        return torch.cholesky_solve(linear[..., None], factor), factor, failed
+
+    def _log_likelihood(self, curve: Tensor, sigma: Tensor) -> Tensor:
+        misfit = (self.observed * ((self.values - curve) / sigma[..., None]) ** 2).sum(-1)
+        return -0.5 * misfit - self.observed.sum(-1) * (torch.log(sigma) + 0.5 * math.log(2 * math.pi))
 
     def _whole(
         self, seen: Float[Tensor, "K O"], eta: Float[Tensor, "K q"], rest: Float[Tensor, "K p"], row: Int[Tensor, "K"]
@@ -116,3 +138,7 @@ class Target:
         points = torch.cat([self.points[..., :start], self.points[..., stop:]], -1).squeeze(1)[row]
         before, after = (eta[:, None] @ self.amplitudes.design(rest, points)).squeeze(1).tensor_split([start], -1)
         return torch.cat([before, seen, after], -1)[:, :100]
+
+
+def _log_volume(factor: Tensor) -> Tensor:
+    return torch.log(torch.diagonal(factor, dim1=-2, dim2=-1)).sum(-1)
