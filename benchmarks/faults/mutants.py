@@ -32,7 +32,7 @@ from lcx.files import write_text
 
 # The front door's modules, whose tests lie beside the folders.
 FRONT = ("curves", "scores", "extrapolator", "extrapolation")
-OPTIONS = ["-q", "-x", "-p", "no:cacheprovider"]
+OPTIONS = ["-q", "-x", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning"]  # of what is loaded already
 
 
 def main() -> None:

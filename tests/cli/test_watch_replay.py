@@ -90,7 +90,7 @@ def to_optuna(folder, runs):
     return folder / "journal.log"
 
 
-SLOW = [pytest.param(writer, marks=pytest.mark.slow) for writer in (to_tensorboard, to_optuna)]  # their packages load slowly
+SLOW = [pytest.param(writer, marks=pytest.mark.slow) for writer in (to_tensorboard, to_optuna)]  # 8 s and 3 s: their packages load slowly
 
 
 @pytest.mark.parametrize("writer", [to_csv_files, to_jsonl, to_huggingface, *SLOW])

@@ -132,6 +132,7 @@ def test_gaps_of_an_uneven_grid_vary_and_its_ends_stay():
     steps = drawn(uneven=1, n=50).steps
     gaps = steps.diff(dim=1)
     assert 0.5 < (gaps.std(1) / gaps.mean(1)).median() < 1.5
+    assert (gaps.amin(1) / gaps.amax(1)).median() == pytest.approx(1 / 400, rel=0.2)
     assert close(steps[:, -1], 100.0)
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 import torch
 from scipy import stats
 
@@ -38,6 +39,18 @@ def test_latents_of_two_runs_of_a_study_are_correlated_as_said_and_those_of_two_
         assert abs(r - mean * (1 if key in ("kind", "grid", "bounds") else 1 - LIKENESS.unrelated)) < 5 / 4000**0.5, name
     apart = torch.corrcoef(torch.stack([z[:-1, 0].flatten(), z[1:, 0].flatten()]))[0, 1]
     assert abs(apart) < 5 / z[:-1, 0].numel() ** 0.5
+
+
+@pytest.mark.parametrize("unrelated", [0.4, 1.0])
+def test_runs_of_unrelated_studies_have_grid_bounds_and_kind_in_common_and_nothing_else(unrelated):
+    """Correlations over 4,000 pairs at 5 standard errors, some ninety: false alarm 1e-4."""
+    z = draw_study(PRIOR, 4000, 2, torch.Generator().manual_seed(0), replace(LIKENESS, unrelated=unrelated, looseness=0.0))[0]
+    z = z.view(4000, 2, -1)
+    group = {name: key for key, names in GROUPS.items() for name in names}
+    keys = ["kind"] * (z.shape[2] - len(PRIOR.laws)) + [group[name] for name in PRIOR.laws]
+    for i, key in enumerate(keys):
+        related = 1.0 if key in ("kind", "grid", "bounds") else 1 - unrelated
+        assert abs(torch.corrcoef(z[:, :, i].T)[0, 1].item() - related * getattr(LIKENESS, key)) < 5 / 4000**0.5, i
 
 
 def test_starts_and_rises_differ_more_in_some_studies_than_in_others():

@@ -40,7 +40,7 @@ def test_a_study_of_the_package(tmp_path, curve):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.slow
+@pytest.mark.slow  # 2 s
 def test_storages_that_the_package_wrote(tmp_path):
     storages = pytest.importorskip("optuna").storages
     a_study(f"sqlite:///{tmp_path}/study.db")

@@ -308,7 +308,7 @@ def test_the_command_writes_the_page_or_nothing(run, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["logs", "page.html"]
 
 
-@pytest.mark.slow
+@pytest.mark.slow  # 2 s, where there is a browser
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="no chromium")
 def test_a_browser_shows_it_without_a_message(shown, tmp_path):
     """A script in a name would run here; the console says what the page was denied."""
@@ -321,7 +321,7 @@ def test_a_browser_shows_it_without_a_message(shown, tmp_path):
     assert Page(done.stdout).column("verdict") == parsed.column("verdict")
 
 
-@pytest.mark.slow
+@pytest.mark.slow  # 1 s, where there is a browser
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="no chromium")
 def test_a_click_sorts_the_table(shown, tmp_path):
     """With a click written into the page, whose policy would not let it run."""

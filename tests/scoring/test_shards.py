@@ -207,7 +207,7 @@ def test_the_command(source, expected, tmp_path, monkeypatch, capsys):
     assert "expected a column 'horizon'" in shown.err
 
 
-@pytest.mark.slow
+@pytest.mark.slow  # 12 s
 def test_two_workers_make_what_one_makes_and_a_dead_one_is_told(source, scorer, expected, tmp_path):
     assert run(source, tmp_path / "two", scorer, workers=2) == Summary(rows=COUNT, errors=1, parts=7, found=0, missing=0)
     check(tmp_path / "two", expected)
@@ -220,7 +220,7 @@ def test_two_workers_make_what_one_makes_and_a_dead_one_is_told(source, scorer, 
         run(broken, tmp_path / "broken", scorer, workers=2)
 
 
-@pytest.mark.slow
+@pytest.mark.slow  # 40 s
 def test_killed_at_random_moments_nothing_is_lost_or_made_twice(tmp_path):
     """A short version of benchmarks/faults/kills_of_scoring.py: kill -9 at 3 moments."""
     from benchmarks.faults.kills_of_scoring import trials

@@ -478,7 +478,7 @@ def test_without_a_distributed_world_the_verdict_is_one_s_own():
     assert decide_on_rank_zero(verdict) is verdict
 
 
-@pytest.mark.slow
+@pytest.mark.slow  # 5 s
 def test_two_processes_get_the_verdict_of_rank_zero(tmp_path):
     code = (
         "import sys, torch.distributed as dist\n"
