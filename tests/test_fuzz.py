@@ -13,9 +13,7 @@ MANY = settings(FEW, max_examples=1000, derandomize=False)
 settings.register_profile("few", FEW)
 settings.register_profile("many", MANY)
 
-profiles = pytest.mark.parametrize(
-    "profile", ["few", pytest.param("many", marks=pytest.mark.slow)]
-)  # 45 s a door
+profiles = pytest.mark.parametrize("profile", ["few", pytest.param("many", marks=pytest.mark.slow)])  # 45 s a door
 
 
 @profiles
