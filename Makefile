@@ -17,7 +17,7 @@ test-integrations: .venv-integrations/installed  ## the adapters in real trainin
 
 page: lcx/export/page/lcx.html  ## the browser page as one file, lcx/export/page/lcx.html, which wheels built afterwards carry; needs npm
 
-test-page: .venv-page/installed lcx/export/page/lcx.html  ## ONNX against torch, and the page in headless Chromium (Debian: apt-get install chromium)
+test-page: .venv-page/installed .venv-page/axe.min.js lcx/export/page/lcx.html  ## ONNX against torch, and page and report in headless Chromium (Debian: apt-get install chromium)
 	.venv-page/bin/pytest -m '' tests/export
 
 check: .venv/installed-dev
@@ -109,6 +109,11 @@ clean:
 	test -x .venv-page/bin/python || $(PYTHON) -m venv .venv-page
 	.venv-page/bin/pip install -q -c .ci/constraints.txt torch
 	.venv-page/bin/pip install -q -c .ci/constraints.txt -e '.[dev,onnx]' 'playwright>=1.50'
+	touch $@
+
+AXE := axe-core-4.14.1
+.venv-page/axe.min.js: .venv-page/installed
+	cd .venv-page && npm pack --silent $(subst core-,core@,$(AXE)) && tar -xzf $(AXE).tgz --strip-components=1 package/axe.min.js
 	touch $@
 
 PAGE_SOURCES := $(filter-out %/lcx.html,$(wildcard lcx/export/page/*)) scripts/page.py $(wildcard lcx/export/*.py) $(wildcard models/general/*) lcx/readers/metric_names.json

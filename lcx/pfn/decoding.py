@@ -24,7 +24,7 @@ _CPU_CHUNK = 1 << 11  # the same on a CPU, in whose cache activations of this si
 def decode(
     model: PFN, read: Tokens | GeneralTokens, last: Int[Tensor, "B #P"], ahead: Float[Tensor, "B P"], others: Others | None = None
 ) -> Predictive:
-    """Predictives in model units, batch shape (B, P), float32 on the CPU, computed a chunk of curves at a time.
+    """Predictives in model units, batch shape (B, P), float32 on the CPU, computed a chunk of curves of about the same length at a time.
 
     Args:
         model: the network.
@@ -35,18 +35,38 @@ def decode(
     """
     mind_forks()
     device = model.head.weight.device
-    size = max(1, (_CPU_CHUNK if device.type == "cpu" else _CHUNK) // max(read.values.shape[1], ahead.shape[1]))
-    laws = []
-    for at in range(0, len(last), size):
-        rows = slice(at, at + size)
-        values, steps, tokens, queries = (x[rows].to(device) for x in (read.values, read.steps, last, ahead))
+    laws, parts = [], _parts(last.amax(1) + 1, ahead.shape[1], _CPU_CHUNK if device.type == "cpu" else _CHUNK)
+    for rows, length in parts:
+        values, steps = (x[rows, :length].to(device) for x in (read.values, read.steps))
+        tokens, queries = last[rows].to(device), ahead[rows].to(device)
         only = tokens[:, 0] if tokens.shape[1] == 1 else None
         context = model.encode(values, steps, frame=_frame(read, rows, device), only=only)
         law = model.decode(context, tokens, queries, None if others is None else others.rows(rows).to(device))
         scale = law.scale if read.noise is None else torch.hypot(law.scale, read.noise[rows].to(device).gather(1, tokens)[..., None])
         laws.append((law.logits, law.loc, scale))
-    logits, loc, scale = (x[0].cpu() if len(x) == 1 else torch.cat([part.cpu() for part in x]) for x in zip(*laws, strict=True))
+    back = None if len(parts) == 1 else torch.cat([rows for rows, _ in parts]).argsort()
+    logits, loc, scale = (x[0].cpu() if back is None else torch.cat([part.cpu() for part in x])[back] for x in zip(*laws, strict=True))
     return Predictive(logits, loc, scale)
+
+
+def _parts(lengths: Int[Tensor, "B"], queries: int, most: int) -> list[tuple[Any, int]]:
+    """The rows of each pass and the longest of their curves, the longest of all first, so that short ones need no padding.
+
+    Args:
+        lengths: tokens of each curve that are read.
+        queries: of each curve.
+        most: tokens or queries of a pass, unless one curve has more.
+    """
+    longest = int(lengths.max())
+    if len(lengths) * max(longest, queries) <= most or len(lengths) == 1:
+        return [(slice(None), longest)]
+    order, parts = lengths.argsort(descending=True, stable=True), []
+    while len(order):
+        longest = int(lengths[order[0]])
+        size = max(1, most // max(longest, queries))
+        parts.append((order[:size], longest))
+        order = order[size:]
+    return parts
 
 
 @torch.inference_mode()

@@ -84,3 +84,20 @@ def test_a_law_in_model_units_becomes_the_same_law_in_the_users():
     y = torch.tensor([[0.3]])
     inner = law.log_prob(y).item() - np.log(-slope)
     assert users.log_prob(worst + slope * y.double()).item() == pytest.approx(inner, rel=1e-5)
+
+
+def test_curves_of_many_lengths_are_read_each_as_if_alone_and_hardly_padded(general, monkeypatch):
+    lengths = np.random.default_rng(5).permutation(np.r_[np.arange(3, 43), 500, 400])
+    curves = [0.9 - 0.6 * np.arange(1, n + 1) ** -0.7 + 0.01 * np.sin(np.arange(n)) for n in lengths]
+    packed, _ = as_curves(curves, horizon=600)
+    read, ahead = GeneralTokens(packed, mode="max", bounds=NO_BOUNDS), torch.full((len(curves), 1), 100.0)
+    encode, tokens = general.encode, []
+    monkeypatch.setattr(general, "encode", lambda values, *rest, **more: (tokens.append(values.numel()), encode(values, *rest, **more))[1])
+    last = (read.counts - 1)[:, None]
+    law = decode(general, read, last, ahead)
+    assert sum(tokens) < 2.5 * lengths.sum()
+    for i in (0, 7, int(lengths.argmax()), int(lengths.argmin())):
+        packed, _ = as_curves([curves[i]], horizon=600)
+        alone = decode(general, GeneralTokens(packed, mode="max", bounds=NO_BOUNDS), last[i : i + 1] * 0 + lengths[i] - 1, ahead[:1])
+        for whole, one in zip((law.logits, law.loc, law.scale), (alone.logits, alone.loc, alone.scale), strict=True):
+            torch.testing.assert_close(whole[i], one[0], rtol=1e-4, atol=1e-5)

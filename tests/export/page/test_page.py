@@ -18,7 +18,7 @@ from lcx.cli.page import PAGE
 from lcx.export.onnx import LEVELS
 from lcx.stopping.rules import never_better, spare_incumbent
 
-sync_api = pytest.importorskip("playwright.sync_api")
+pytest.importorskip("playwright.sync_api")
 CHROMIUM = shutil.which("chromium")
 EXAMPLES = Path(__file__).parents[3] / "examples"
 pytestmark = [
@@ -35,14 +35,6 @@ PREDICT = """async ({text, metric, asked}) => {
   });
   return predict(runs, asked);
 }"""
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with sync_api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield started
-        started.close()
 
 
 @pytest.fixture
