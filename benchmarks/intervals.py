@@ -28,6 +28,13 @@ def mean_of_groups(values: Sequence[np.ndarray], times: int = 2000, seed: int = 
     return with_limits(float(np.mean([x.mean() for x in values])), np.mean(drawn, 0))
 
 
+def ratio_of_groups(values: Sequence[np.ndarray], of: Sequence[np.ndarray], times: int = 2000, seed: int = SEED) -> list[float]:
+    """Mean of ``values`` over groups of means, in units of that of ``of``, and its 95 % bootstrap interval: the same members for both."""
+    chosen = resamples(map(len, values), times, seed)
+    above, below = (np.mean([x[i].mean(1) for x, i in zip(each, chosen, strict=True)], 0) for each in (values, of))
+    return with_limits(float(np.mean([x.mean() for x in values]) / np.mean([x.mean() for x in of])), above / below)
+
+
 def spread(values: Any) -> dict[str, Any]:
     """Median and quartiles over the rounds of a timing, four significant digits."""
     low, median, high = (float(f"{x:.4g}") for x in np.percentile(values, [25, 50, 75]))

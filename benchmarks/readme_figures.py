@@ -6,15 +6,24 @@ from benchmarks.markdown import table
 from benchmarks.provenance import command, known_result
 from benchmarks.studies.summary import CUTS, overall
 
+STUDIES = ("studies/general-unseen", "studies/general-0.1-unseen", "studies/empirical-unseen")
+OTHERS = ("stopping/early_stop", "mcmc/pfn_vs_mcmc", "synthetic/calibration", "synthetic/log_score", "speed/forecast")
+
 
 def figures() -> str:
     """The ten main figures out of benchmarks/, each with its command, date, commit and device."""
-    studies = ("studies/general-unseen", "studies/general-0.1-unseen", "studies/empirical-unseen")
-    names = ("stopping/early_stop", "mcmc/pfn_vs_mcmc", "synthetic/calibration", "synthetic/log_score", "speed/forecast")
-    found = {name.partition("/")[2]: known_result(name) for name in (*studies, *names)}
-    return "\n".join(
-        table("| | lcx | beside it | measured by |", [*forecasts(found), *stopping(found), *reference(found), time(found["forecast"])])
-    )
+    found = recorded()
+    return "\n".join(table("| | lcx | beside it | measured by |", rows(found)))
+
+
+def recorded() -> dict[str, dict]:
+    """The stored results that the figures are read from, by the name of their files."""
+    return {name.partition("/")[2]: known_result(name) for name in (*STUDIES, *OTHERS)}
+
+
+def rows(found: dict[str, dict]) -> list[list[str]]:
+    """A row per figure: what it is, lcx's, what is beside it, how it was measured."""
+    return [*forecasts(found), *stopping(found), *reference(found), time(found["forecast"])]
 
 
 def _row(what: str, ours: str, theirs: str, result: dict) -> list[str]:

@@ -11,10 +11,10 @@ import pytest
 from benchmarks.curves import CUTOFFS, RealCurve, bounds_of, load_all, load_source
 from benchmarks.forecasts import tables
 from benchmarks.forecasts.baselines import FAMILIES, RIVALS, best_fit, ensemble, ets, fit, last_value, random_walk, theta
-from benchmarks.forecasts.peers import deephyper
 from benchmarks.forecasts.real_curves import ask_rival
 from benchmarks.forecasts.summary import summary
 from benchmarks.intervals import mean_of_groups
+from benchmarks.peers.deephyper import deephyper
 from benchmarks.scores import METRICS, ask_model, score
 
 FREE = (None, None)

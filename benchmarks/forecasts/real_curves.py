@@ -22,8 +22,8 @@ import lcx
 from benchmarks.curves import CUTOFFS, RealCurve, load_all
 from benchmarks.forecasts import pictures, tables
 from benchmarks.forecasts.baselines import RIVALS, Rival
-from benchmarks.forecasts.peers import deephyper
 from benchmarks.forecasts.summary import summary
+from benchmarks.peers.deephyper import deephyper
 from benchmarks.provenance import provenance, results_of, write_result
 from benchmarks.scores import ask_model, question, rounded, score
 from lcx.curves import as_curves

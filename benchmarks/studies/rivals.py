@@ -13,8 +13,8 @@ Source: ours, after kernel density estimation. Chosen on 24 curves of each of 7 
 import numpy as np
 
 from benchmarks.curves import RealCurve
+from benchmarks.peers.gaussian_process import gaussian_process
 from benchmarks.studies.ask import Law, Rival
-from benchmarks.studies.gaussian_process import gaussian_process
 from benchmarks.studies.questions import Run
 
 GP = "gaussian-process"

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.curves import CUTOFFS
-from benchmarks.intervals import mean_of_groups, resamples, with_limits
+from benchmarks.intervals import mean_of_groups, ratio_of_groups
 
 CUTS = tuple(f"{100 * share:.0f}" for share in CUTOFFS)
 RESAMPLES = 2000
@@ -35,10 +35,7 @@ def overall(result: Stored, setting: str, cut: str) -> dict[str, Any]:
 def change(result: Stored, setting: str, cut: str) -> list[float]:
     """Mean CRPS over sources relative to that without others, less 1, and its 95 % interval: the same targets drawn for both."""
     told, alone = (list(cells(result, each, cut).values()) for each in (setting, "0"))
-    chosen = resamples(map(len, told), RESAMPLES)
-    drawn = [np.mean([x[i].mean(1) for x, i in zip(each, chosen, strict=True)], 0) for each in (told, alone)]
-    ratio = np.mean([x.mean() for x in told]) / np.mean([x.mean() for x in alone])
-    return with_limits(float(ratio - 1), drawn[0] / drawn[1] - 1)
+    return [x - 1 for x in ratio_of_groups(told, alone, RESAMPLES)]
 
 
 def changes(result: Stored, setting: str, cut: str) -> dict[str, float]:

@@ -6,6 +6,7 @@ P3. Each curve's score under its own true mean and sigma is the control variate.
 
 import argparse
 import time
+from typing import Any
 
 import lcx
 from benchmarks.provenance import provenance, write_result
@@ -26,11 +27,7 @@ def main() -> None:
     options = parser.parse_args()
     extrapolator = lcx.load(options.model)
     begun = time.monotonic()
-    scores = validate(extrapolator.model, PRIORS[extrapolator.about["prior"]], options.curves, seed=SEED)
-    table = {
-        str(cutoff): {"log_score": mean, "standard_error": error, "P3": P3[str(cutoff)], "met": mean >= P3[str(cutoff)]}
-        for cutoff, (mean, error) in scores.items()
-    }
+    table = scores_of(extrapolator, options.curves)
     write_result(
         f"synthetic/log_score_{options.model}" if options.model != "parametric" else "synthetic/log_score",
         {
@@ -44,6 +41,15 @@ def main() -> None:
     )
     for cutoff, row in table.items():
         print(f"{cutoff:>3} %  {row['log_score']:.4f} ± {row['standard_error']:.4f}   P3 {row['P3']}   {'met' if row['met'] else 'MISSED'}")
+
+
+def scores_of(extrapolator: lcx.Extrapolator, curves: int) -> dict[str, dict[str, Any]]:
+    """Mean log score with its standard error, per cut-off, and P3's."""
+    scores = validate(extrapolator.model, PRIORS[extrapolator.about["prior"]], curves, seed=SEED)
+    return {
+        str(cutoff): {"log_score": mean, "standard_error": error, "P3": P3[str(cutoff)], "met": mean >= P3[str(cutoff)]}
+        for cutoff, (mean, error) in scores.items()
+    }
 
 
 def training_cost(extrapolator: lcx.Extrapolator) -> dict[str, float | str]:

@@ -9,6 +9,7 @@ Needs ``pip install lcx[peers]``. A fit takes seconds, so few curves are asked f
 """
 
 import warnings
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -21,24 +22,54 @@ FARTHEST = 10.0  # values are clipped so many units from the target's last one: 
 ROUNDS = 40  # of L-BFGS
 
 
-def gaussian_process(curve: RealCurve, cut: int, others: list[Run]) -> Law:
-    """See the top of this file."""
-    grid, seen = grid_of(curve, cut)
+@dataclass(frozen=True)
+class Laid:
+    """A target and its others on one grid of G steps, the target first.
+
+    Attributes:
+        grid: the steps, (G,), the last seen at place ``seen``.
+        y: values (runs, G) less the target's last one, in units of the runs' median range; NaN where not known.
+    """
+
+    curve: RealCurve
+    cut: int
+    grid: np.ndarray
+    seen: int
+    y: np.ndarray
+    unit: float
+
+    @property
+    def time(self) -> np.ndarray:
+        """Logarithms of the grid's steps, 0 at the horizon."""
+        return np.log(self.grid / self.grid[-1])
+
+    def law(self, mean: np.ndarray, sd: np.ndarray) -> Law:
+        """A normal law at the target's later steps from mean and sd on the grid."""
+        ahead = np.log(self.curve.steps[self.cut :] / self.grid[-1])
+        loc, scale = (np.interp(ahead, self.time, x)[:, None] for x in (mean, sd))
+        return Law(np.ones_like(loc), self.curve.values[self.cut - 1] + self.unit * loc, self.unit * scale)
+
+
+def laid_out(curve: RealCurve, cut: int, others: list[Run], points: int = GRID) -> Laid:
+    """Reads all runs off on a grid of at most so many points."""
+    grid, seen = grid_of(curve, cut, points)
     last = curve.values[cut - 1]
     values = np.stack([read_off(run, grid) for run in [(curve.steps[:cut], curve.values[:cut]), *others]])
     unit = np.nanmedian(np.nanmax(values, 1) - np.nanmin(values, 1)) or np.ptp(curve.values[:cut]) or max(abs(last), 1.0)
-    y = np.clip((values - last) / unit, -FARTHEST, FARTHEST)
-    features = np.stack([np.clip(fill(row)[[0, seen // 2, seen]], -FARTHEST, FARTHEST) for row in y])
-    mean, sd = fitted(features / np.maximum(features.std(0), 1e-3), np.log(grid / grid[-1]), y)
-    ahead = np.log(curve.steps[cut:] / grid[-1])
-    loc, scale = (np.interp(ahead, np.log(grid / grid[-1]), x)[:, None] for x in (mean, sd))
-    return Law(np.ones_like(loc), last + unit * loc, unit * scale)
+    return Laid(curve, cut, grid, seen, np.clip((values - last) / unit, -FARTHEST, FARTHEST), unit)
 
 
-def grid_of(curve: RealCurve, cut: int) -> tuple[np.ndarray, int]:
-    """At most ``GRID`` of the target's steps, the last seen and the horizon among them, and the place of the last seen."""
-    ahead = min(len(curve.steps) - cut, GRID // 2)
-    before = np.unique(np.linspace(0, cut - 1, min(cut, GRID - ahead)).round().astype(int))
+def gaussian_process(curve: RealCurve, cut: int, others: list[Run]) -> Law:
+    """See the top of this file."""
+    laid = laid_out(curve, cut, others)
+    features = np.stack([np.clip(fill(row)[[0, laid.seen // 2, laid.seen]], -FARTHEST, FARTHEST) for row in laid.y])
+    return laid.law(*fitted(features / np.maximum(features.std(0), 1e-3), laid.time, laid.y))
+
+
+def grid_of(curve: RealCurve, cut: int, points: int) -> tuple[np.ndarray, int]:
+    """At most so many of the target's steps, the last seen and the horizon among them, and the place of the last seen."""
+    ahead = min(len(curve.steps) - cut, points // 2)
+    before = np.unique(np.linspace(0, cut - 1, min(cut, points - ahead)).round().astype(int))
     after = np.unique(np.linspace(cut, len(curve.steps) - 1, ahead).round().astype(int))
     return curve.steps[np.concatenate([before, after])], len(before) - 1
 
