@@ -34,7 +34,7 @@ class Peer:
 
     answers: dict[str, Rival]
     setting: str = ALONE
-    curves: int = 12
+    curves: int = 6
     least: int = 2
     sources: tuple[str, ...] = ("",)
     half: str = ""
@@ -61,6 +61,6 @@ PEERS = {
     "fracast": Peer({"fracast": alone(fracast)}, least=LEAST, packages=("fracast",)),
     "deephyper": Peer({"DeepHyper": alone(deephyper), "LCModelStopper": alone(stopper)}, curves=1, least=4, packages=DEEPHYPER),
     "increments": Peer({"others' increments": empirical}, TOLD),
-    "empirical-gp": Peer({"BoTorch empirical GP": empirical_gp}, TOLD, 8, sources=GRIDS, packages=BOTORCH),
-    "latent-kronecker-gp": Peer({"BoTorch latent Kronecker GP": gaussian_process}, TOLD, 3, packages=BOTORCH),
+    "empirical-gp": Peer({"BoTorch empirical GP": empirical_gp}, TOLD, 4, sources=GRIDS, packages=BOTORCH),
+    "latent-kronecker-gp": Peer({"BoTorch latent Kronecker GP": gaussian_process}, TOLD, 2, packages=BOTORCH),
 }
