@@ -34,7 +34,7 @@ class Peer:
 
     answers: dict[str, Rival]
     setting: str = ALONE
-    curves: int = 6
+    curves: int = 4
     least: int = 2
     sources: tuple[str, ...] = ("",)
     half: str = ""
@@ -59,8 +59,8 @@ LEAST_SQUARES = {name: alone(baselines.RIVALS[name]) for name in ("pow3", "pow4"
 PEERS = {
     "least-squares": Peer(LEAST_SQUARES, half="pow3"),
     "fracast": Peer({"fracast": alone(fracast)}, least=LEAST, packages=("fracast",)),
-    "deephyper": Peer({"DeepHyper": alone(deephyper), "LCModelStopper": alone(stopper)}, curves=1, least=4, packages=DEEPHYPER),
     "increments": Peer({"others' increments": empirical}, TOLD),
-    "empirical-gp": Peer({"BoTorch empirical GP": empirical_gp}, TOLD, 4, sources=GRIDS, packages=BOTORCH),
-    "latent-kronecker-gp": Peer({"BoTorch latent Kronecker GP": gaussian_process}, TOLD, 2, packages=BOTORCH),
+    "empirical-gp": Peer({"BoTorch empirical GP": empirical_gp}, TOLD, 2, sources=GRIDS, packages=BOTORCH),
+    "latent-kronecker-gp": Peer({"BoTorch latent Kronecker GP": gaussian_process}, TOLD, 1, packages=BOTORCH),
+    "deephyper": Peer({"DeepHyper": alone(deephyper), "LCModelStopper": alone(stopper)}, curves=1, least=4, packages=DEEPHYPER),
 }
