@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: demo test test-integrations page test-page check test-slow test-mutants test-oldest test-wheel test-docs docs bench bench-speed bench-mcmc bench-real curves pretrain wheel clean
+.PHONY: demo test test-integrations page test-page check test-slow test-mutants test-oldest test-wheel test-docs docs bench bench-small bench-speed bench-mcmc bench-real curves pretrain wheel clean
 
 demo: .venv/installed  ## extrapolate a real curve: a table and demo.png
 	$(BIN)/lcx predict examples/digits_accuracy.csv --upto 30 --horizon 100 --mode max --lower 0 --upper 1 --best 0.93 --plot demo.png
@@ -51,6 +51,9 @@ bench: .venv/installed-dev  ## every figure of benchmarks/README.md, about 15 mi
 	$(BIN)/python benchmarks/synthetic/calibration.py
 	$(BIN)/python benchmarks/speed/speed.py
 	$(BIN)/python benchmarks/tables.py
+
+bench-small: .venv/installed-dev  ## the README's figures measured again here, as far as five minutes go; with DATA=folder three more
+	$(BIN)/python benchmarks/small.py $(if $(DATA),--data $(DATA))
 
 bench-speed: .venv/installed-dev  ## what a forecast takes, all in, by what is asked, about 10 minutes on two idle cores
 	$(BIN)/python benchmarks/speed/forecast.py

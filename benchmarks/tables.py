@@ -12,6 +12,7 @@ from benchmarks.faults import tables as faults
 from benchmarks.forecasts import tables as forecasts
 from benchmarks.markdown import table
 from benchmarks.mcmc import tables as mcmc
+from benchmarks.peers import tables as peers
 from benchmarks.provenance import BENCHMARKS, ROOT
 from benchmarks.scale import tables as scale
 from benchmarks.scaling_laws import tables as scaling_laws
@@ -29,6 +30,7 @@ SECTIONS = (
     forecasts.leave_out,
     scaling_laws.scaling_laws,
     studies.studies,
+    peers.peers,
     stopping.early_stop,
     synthetic.beside_parametric,
     synthetic.prior_fit,
