@@ -59,10 +59,10 @@ def fan_chart(
         ax.axhline(best, color=_RED, lw=1.2, ls="--", label=f"to beat {best:.4g}")
     log_x = geometric(steps)
     _set_limits(ax, values, quantiles, best, log=log_x and falls)
+    ax.set_xlim(steps[0] / (horizon / steps[0]) ** 0.02 if log_x else min(0.0, steps[0]), horizon)
     if log_x:
         ax.set_xscale("log")
         _number(ax.xaxis)
-    ax.set_xlim(steps[0] / (horizon / steps[0]) ** 0.02 if log_x else min(0.0, steps[0]), horizon)
     ax.set_xlabel("step")
     ax.set_ylabel(metric)
     ax.grid(alpha=0.25, lw=0.6)
@@ -155,10 +155,10 @@ def _set_limits(ax: "Axes", values: np.ndarray, quantiles: np.ndarray, best: flo
     extent = np.concatenate([values, quantiles[:, 1], quantiles[:, 5], [] if best is None else [best]])
     if log and np.nanmin(extent) > 0 and np.nanmax(extent) >= 3 * np.nanmin(extent):
         ax.set_yscale("log")
-        _number(ax.yaxis)
         with np.errstate(divide="ignore"):  # an outer band may begin at 0
             low, high = _limits(np.log(extent), np.log(quantiles[:, 0].clip(min=0)), np.log(quantiles[:, 6]))
         ax.set_ylim(np.exp(low), np.exp(high))
+        _number(ax.yaxis)
     else:
         ax.set_ylim(_limits(extent, quantiles[:, 0], quantiles[:, 6]))
 
@@ -172,9 +172,10 @@ def _limits(extent: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> tuple[f
 
 
 def _number(axis: Any) -> None:
-    """Plain numbers at 1, 2 and 5 times powers of ten, on a logarithmic axis."""
+    """Plain numbers on a logarithmic axis: at powers of ten, and if there are few of these, at 2 and 5 times them too."""
     from matplotlib.ticker import LogLocator, NullFormatter
 
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    low, high = axis.get_view_interval()
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 1e3 * low else (1,)))
     axis.set_major_formatter("{x:g}")
     axis.set_minor_formatter(NullFormatter())

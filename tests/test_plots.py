@@ -98,6 +98,14 @@ def test_axes_are_logarithmic_where_sizes_double_and_the_error_falls(axes):
     assert 0 < low < 2 * SIZES[-1] ** -0.4 < 2 * SIZES[0] ** -0.4 < high
 
 
+def test_numbers_on_a_logarithmic_axis_leave_room_for_each_other(axes):
+    for decades, ticks in ((1.5, [20, 50, 100, 200, 500]), (6, 10.0 ** np.arange(1, 9))):
+        sizes = np.geomspace(10**1.1, 10 ** (1.1 + decades), 12)
+        lcx.predict(sizes**-0.4, sizes, horizon=2 * sizes[-1], mode="min", device="cpu").plot(axes)
+        shown = [x for x in axes.get_xticks() if axes.get_xlim()[0] <= x <= axes.get_xlim()[1]]
+        np.testing.assert_allclose(shown, [x for x in ticks if x <= 2 * sizes[-1]])
+
+
 @pytest.mark.parametrize(("values", "mode"), [(1 - SIZES**-0.3, "max"), (0.5 + SIZES**-0.3, "min"), (SIZES**-0.3 - 0.2, "min")])
 def test_only_the_steps_are_logarithmic_if_the_metric_rises_hardly_falls_or_is_not_positive(axes, values, mode):
     lcx.predict(values, SIZES, horizon=10 * SIZES[-1], mode=mode, device="cpu").plot(axes)
