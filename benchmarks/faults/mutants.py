@@ -16,6 +16,7 @@ import json
 import os
 import random
 import resource
+import signal
 import sys
 import time
 from pathlib import Path
@@ -146,6 +147,7 @@ def verdict(change: Change, tests: list[str], seconds: float) -> str:
         os.dup2(nothing, 2)
         limit = int(10 + 4 * seconds)
         resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 5))  # an endless loop is a fault that is noticed
+        signal.alarm(6 * limit)  # and so are threads that wait for one another
         exchanged = exchange(change)
         os._exit(int(pytest.main([*OPTIONS, *tests])) if exchanged else 99)
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

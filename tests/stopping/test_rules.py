@@ -93,6 +93,8 @@ def feed(target, values, run, **options):
         (not_worth_it(0.0001), made([0.4, 0.5]), 0.7, False, normal_cdf(-2)),
         (not_worth_it(0.0001, cost=10), made([0.4, 0.5]), 0.7, True, normal_cdf(-2)),
         (not_worth_it(9.0), made([0.4, 0.5]), -math.inf, False, 1.0),
+        (not_worth_it(0.0), made([0.4, 0.5]), math.inf, True, 0.0),
+        (not_worth_it(0.0), made([0.4, 0.5], mode="min"), -math.inf, True, 0.0),
         (not_worth_it(9.0), made([0.4, 0.5]), math.nan, False, math.nan),
         (reaches(0.7, 0.05), made([0.4, 0.5]), -math.inf, True, normal_cdf(-2)),
         (reaches(0.7, 0.05), made([0.4, 0.6]), 0.99, False, normal_cdf(-1)),
