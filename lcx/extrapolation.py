@@ -114,6 +114,10 @@ class Extrapolation:
         below = self.cdf(best)
         return 1 - below if self.mode == "max" else below
 
+    def expected_improvement(self, best: Any) -> np.ndarray:
+        """E[how much better than ``best`` the observation is, or 0] at each step, user's unit, (\\*S, A); see :meth:`prob_better`."""
+        return self._evaluate(lambda p, y: p.excess(y, self.mode == "max"), 0, best)
+
     @cached_property
     def known_chances(self) -> dict[float, np.ndarray]:
         """Answers of :meth:`prob_better` by the value to beat, filled in by whoever has asked for many curves at once."""

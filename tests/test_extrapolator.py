@@ -99,6 +99,14 @@ def test_prob_better_follows_the_mode_and_quantiles_rise_in_either():
         assert (np.diff(answer.quantile([0.1, 0.5, 0.9]), axis=-1) > 0).all()
 
 
+def test_expected_improvement_follows_the_mode():
+    up, down = predict(), predict(1 - RISING, mode="min")
+    np.testing.assert_allclose(up.expected_improvement(0.05), up.mean - 0.05, rtol=1e-3)  # it is sure to be better
+    np.testing.assert_allclose(down.expected_improvement(0.95), 0.95 - down.mean, rtol=1e-3)
+    np.testing.assert_allclose(up.expected_improvement(0.8), np.maximum(up.sample(4000) - 0.8, 0).mean(0), rtol=0.15)  # 6 standard errors
+    assert predict([RISING, RISING]).expected_improvement(0.8).shape == (2, 70)
+
+
 def test_the_predictive_puts_no_mass_outside_the_bounds():
     high = 1 - 0.05 * np.arange(1, 11) ** -1.0
     answer = predict(high)

@@ -6,13 +6,17 @@ spent; a method may stop a run, which is never resumed (successive halving, Hype
 Means are over tasks, intervals are 95 % bootstrap intervals over tasks drawn within families, since tasks of one family
 resemble each other.
 
-Every cut-off of every run is predicted once and kept in runs/early_stop/, by a hash of the model's weights and of the task, so that the
-command may be interrupted, and run again with other rules at the price of the simulation alone. ``--model`` names the models, the
-default one first. Results go to benchmarks/stopping/results/early_stop.json, pictures beside it.
+Every cut-off of every run is predicted once and kept in runs/early_stop/, by a hash of the model's weights and of the task. So is what
+was replayed of a task, by the commit, so that the command may be interrupted and goes on. ``--model`` names the models, the default one
+first. Results go to benchmarks/stopping/results/early_stop.json, pictures beside it. With ``--hparams DIR`` the further tasks are
+replayed instead, for half of the budget, since tuning studies are small: results/early_stop_studies.json.
 """
 
 import argparse
 import hashlib
+import json
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +27,10 @@ from tqdm.auto import tqdm
 from benchmarks.intervals import resamples, with_limits
 from benchmarks.provenance import ROOT, digest_of_weights, provenance, results_of, write_result
 from benchmarks.stopping import pictures, rate, tables
-from benchmarks.stopping.peers import optuna_pruners
-from benchmarks.stopping.tasks import family, tasks
+from benchmarks.stopping.peers import peers
+from benchmarks.stopping.tasks import family, studies, tasks
 from lcx.extrapolator import load
-from lcx.files import write_atomically
+from lcx.files import write_atomically, write_text
 from lcx.replay.chances import Chances, forecast
 from lcx.replay.comparison import Comparison, compare
 from lcx.replay.methods import (
@@ -41,13 +45,12 @@ from lcx.replay.methods import (
     patience,
     predicted,
     studied,
-    studied_freeze_thaw,
     successive_halving,
     top_after_first,
 )
 from lcx.replay.task import Task
 
-ORDERS, BUDGET = 40, 20  # of each task; in horizons
+ORDERS, BUDGET, SMALL = 40, 20, 10  # of each task; in horizons, and those of the further tasks
 KEPT = ROOT / "runs" / "early_stop"
 RESAMPLES, SEED = 10_000, 0
 SHOWN_RULES = ("0.05", "freeze-thaw", "study 0.05", "study freeze-thaw")  # lines of the pictures
@@ -73,13 +76,13 @@ def label(model: str) -> str:
 def rules(model: str) -> dict[str, Method]:
     """The rules that ask a model, by name."""
     limits: dict[str, Method] = {f"lcx:{label(model)} {delta:g}": predicted(delta) for delta in (0.05, 0.01, 0.001)}
-    return limits | {f"lcx:{label(model)} led": led(), f"lcx:{label(model)} freeze-thaw": freeze_thaw()}
+    return limits | {f"lcx:{label(model)} led": led(), f"lcx:{label(model)} freeze-thaw": freeze_thaw(model=model, others=False)}
 
 
 def study_rules(model: str) -> dict[str, Method]:
     """The same with forecasts that read the study."""
     limits: dict[str, Method] = {f"lcx:{label(model)} study {delta:g}": studied(delta, model) for delta in (0.05, 0.01)}
-    return limits | {f"lcx:{label(model)} study freeze-thaw": studied_freeze_thaw(model=model)}
+    return limits | {f"lcx:{label(model)} study freeze-thaw": freeze_thaw(model=model)}
 
 
 def main() -> None:
@@ -90,27 +93,45 @@ def main() -> None:
     parser.add_argument("--runs", type=int, help="most runs per task, drawn at random; default all. For trying things out")
     parser.add_argument("--note", default="", help="what the table says of the models, such as what they were trained on")
     parser.add_argument("--orders", type=int, default=ORDERS, help=f"of the runs of each task; default {ORDERS}")
+    parser.add_argument("--hparams", type=Path, help="folder of .npz files of hyperparameters, for the further tasks")
+    parser.add_argument("--workers", type=int, default=1, help="processes; default 1")
     options = parser.parse_args()
-    found = tasks(options.data, options.runs)
-    results: dict[str, Any] = {}
-    for name, task in tqdm(found.items(), desc="tasks", unit="task"):
-        results[name] = replayed(name, task, options.model, options.orders)
-    about = provenance()
+    about, more = provenance(), options.hparams is not None
+    found = studies(options.data, options.hparams, options.runs) if more else tasks(options.data, options.runs)
+    budget = SMALL if more else BUDGET
+    results = all_replayed(found, options.model, options.orders, budget, f"{about['commit']}-{options.runs or 'all'}", options.workers)
     methods = list(next(iter(results.values()))["methods"])
     means = {method: over_tasks({name: one["methods"][method] for name, one in results.items()}) for method in methods}
-    told = rate.held_out({name: (task, kept(name, task, options.model[0])) for name, task in found.items()})
-    cost, in_study = rate.cost(options.model), rate.in_study(found, options.model[0])
-    settings = {"orders": options.orders, "budget": BUDGET, "models": {model: digest(model) for model in options.model}}
-    settings |= {"note": options.note, "mean": means, "false_stops": told, "in_study": in_study, "cost": cost}
+    settings: dict[str, Any] = {"orders": options.orders, "budget": budget, "models": {model: digest(model) for model in options.model}}
+    settings |= {"note": options.note, "mean": means}
+    if more:
+        write_result("stopping/early_stop_studies", {**about, **settings, "tasks": results}, indent=None)
+        print(tables.early_stop_studies())
+        return
+    settings["false_stops"] = rate.held_out({name: (task, kept(name, task, options.model[0])) for name, task in found.items()})
+    settings |= {"in_study": rate.in_study(found, options.model[0]), "cost": rate.cost(options.model)}
     write_result("stopping/early_stop", {**about, **settings, "tasks": results}, indent=None)
     pictures.draw(results, [f"lcx:{label(options.model[0])} {rule}" for rule in SHOWN_RULES], results_of("stopping"))
     print(tables.early_stop())
 
 
-def replayed(name: str, task: Task, models: list[str], orders: int) -> dict[str, Any]:
+def all_replayed(found: dict[str, Task], models: list[str], orders: int, budget: int, key: str, workers: int) -> dict[str, Any]:
+    """All methods on all tasks, by name; what was done by the same commit is read."""
+    folder = KEPT / f"{key}-{orders}-{budget}-{'-'.join(map(digest, models))}"
+    paths = {name: folder / f"{name.replace('/', '__')}.json" for name in found}
+    left = [name for name, path in paths.items() if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    with ProcessPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        work = pool.map(partial(replayed, models=models, orders=orders, horizons=budget), left, [found[name] for name in left])
+        for name, row in zip(left, tqdm(work, desc="tasks", unit="task", total=len(left)), strict=True):
+            write_text(json.dumps(row), paths[name])
+    return {name: json.loads(path.read_text()) for name, path in paths.items()}
+
+
+def replayed(name: str, task: Task, models: list[str], orders: int, horizons: int) -> dict[str, Any]:
     """All methods on one task."""
-    budget = BUDGET * float(np.median(task.horizon))
-    compared = compare(task, RIVALS | optuna_pruners(), orders=orders, seed=SEED, budget=budget)
+    budget = horizons * float(np.median(task.horizon))
+    compared = compare(task, RIVALS | peers(models[0]), orders=orders, seed=SEED, budget=budget)
     for model in models:
         compared |= compare(task, rules(model), orders=orders, seed=SEED, budget=budget, chances=kept(name, task, model))
         if load(model, "cpu").reads_others:

@@ -8,6 +8,11 @@ training began. Nothing else is: diverging, constant and crashed runs are part o
   self-tuning rules, which have three times the budget, are left out; a run may end early, having reached its target.
 * nasbench_nlp_wikitext2_val_loss: 1 task of 172 architectures, 50 epochs.
 * arlbench_sobol_return: one task per environment, 10 evaluations; a step is one of them.
+
+Further tasks (``studies``), chosen later and never looked at while a rule was made:
+
+* deepobs_test_loss: one task per problem, 135 runs of three optimizers.
+* algoperf_*, once more, by tuning study: one task per submission and workload with 20 runs or more.
 """
 
 import json
@@ -27,8 +32,19 @@ ALGOPERF = {
     "librispeech_conformer_layernorm": 42,
     "librispeech_deepspeech": 38,
 }
+DEEPOBS = {  # epochs
+    "cifar100_allcnnc": 350,
+    "cifar10_3c3d": 100,
+    "fmnist_2c2d": 100,
+    "fmnist_vae": 100,
+    "mnist_vae": 50,
+    "quadratic_deep": 100,
+    "svhn_wrn164": 160,
+    "tolstoi_char_rnn": 200,
+}
 HORIZONS = {"taskset_text_valid_loss": 50, "nasbench_nlp_wikitext2_val_loss": 50, "arlbench_sobol_return": 10}
 SOURCES = (*HORIZONS, "algoperf_valid_loss", "algoperf_valid_score", "algoperf_valid_wer")
+LEAST = 20  # runs of a tuning study
 OVERTIME = 1.15  # of the budget: some runs end a few evaluations late, those of three times the budget far beyond
 
 
@@ -41,27 +57,47 @@ def tasks(folder: Path, most: int | None = None, seed: int = 0) -> dict[str, Tas
     return {name: task for source in SOURCES for name, task in _tasks(folder / f"{source}.npz", most, seed).items()}
 
 
+def studies(folder: Path, hparams: Path, most: int | None = None, seed: int = 0) -> dict[str, Task]:
+    """The further tasks by name.
+
+    Args:
+        folder: of .npz and .json files of learning curves.
+        hparams: of .npz files beside them, whose column ``study`` names the tuning study of each run.
+        most: runs per task, drawn at random.
+        seed: of that.
+    """
+    found = _tasks(folder / "deepobs_test_loss.npz", most, seed)
+    for source in SOURCES[-3:]:
+        with np.load(hparams / f"{source}.npz", allow_pickle=False) as data:
+            study = np.array([str(name).split("/")[-2] for name in data["study"]])
+        found |= {name: task for name, task in _tasks(folder / f"{source}.npz", most, seed, study).items() if len(task) >= LEAST}
+    return found
+
+
 def family(name: str) -> str:
     """The family of a task, the part of its source's name before the metric: tasks of one family resemble each other."""
     return name.split("/")[0].split("_")[0]
 
 
-def _tasks(path: Path, most: int | None, seed: int) -> dict[str, Task]:
+def _tasks(path: Path, most: int | None, seed: int, study: np.ndarray | None = None) -> dict[str, Task]:
     source, about = path.stem, json.loads(path.with_suffix(".json").read_text())
     with np.load(path, allow_pickle=False) as data:
         values, groups = data["values"].astype(float), data["group"]
     if not source.startswith(("nasbench", "arlbench")):
         values = values[:, 1:]
     found = {}
-    for group in np.unique(groups):
-        horizon = HORIZONS.get(source) or ALGOPERF[group]
-        runs = (groups == group).nonzero()[0]
+    own = np.zeros(len(groups), dtype=str) if study is None else study
+    for group, name in sorted(set(zip(groups.tolist(), own.tolist(), strict=True))):
+        horizon = HORIZONS.get(source) or ALGOPERF.get(group) or DEEPOBS[group]
+        runs = ((groups == group) & (own == name)).nonzero()[0]
         ends = np.where(np.isfinite(values[runs]), np.arange(1, values.shape[1] + 1), 1).max(1)
         runs, ends = runs[ends <= OVERTIME * horizon], ends[ends <= OVERTIME * horizon]
+        if not len(runs):
+            continue
         if most is not None and len(runs) > most:
             chosen = np.sort(np.random.default_rng(seed).choice(len(runs), most, replace=False))
             runs, ends = runs[chosen], ends[chosen]
-        short = str(group).removeprefix("FixedTextRNNClassification_imdb_")
+        short = "/".join(filter(None, (str(group).removeprefix("FixedTextRNNClassification_imdb_"), name)))
         found[f"{source}/{short}"] = as_task(
             values[runs][:, : ends.max()],
             mode=about["direction"],

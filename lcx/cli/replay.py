@@ -62,12 +62,13 @@ def replay(
     about = {"mode": question.mode, "horizon": horizon, "bounds": question.bounds}
     task, more = finished_runs(table, question.metric, **about, unfinished=unfinished)
     bars, how = sys.stderr.isatty(), {"min_points": min_points, "confirm": confirm}
-    asks = model if not alone and load(model, "cpu").reads_others else forecast(task, model, progress=bars)
+    chances = None if not alone and load(model, "cpu").reads_others else forecast(task, model, progress=bars)
     found = None
     if rate is not None:
-        limit = delta_in_study(task, asks, rate, min_points=min_points) if isinstance(asks, str) else delta_for(task, asks, rate, **how)
+        in_study = chances is None
+        limit = delta_in_study(task, model, rate, min_points=min_points) if in_study else delta_for(task, chances, rate, **how)
         found = (rate, *limit)
-    recorded, shuffled = compare(task, asks, _limits(deltas, found), waits, orders=orders, seed=seed, progress=bars, **how)
+    recorded, shuffled = compare(task, model, chances, _limits(deltas, found), waits, orders=orders, seed=seed, progress=bars, **how)
     asked = {"metric": question.metric, **how, "orders": orders, "seed": seed, **question.facts()}
     print_answer(task, asked, recorded, shuffled, found, told=told([question]), warnings=notes + more, plot=plot, as_json=as_json)
 

@@ -20,7 +20,6 @@ from lcx.replay import (
     predicted,
     speed_up,
     studied,
-    studied_freeze_thaw,
     top_after_first,
     unit_of_regret,
 )
@@ -32,7 +31,8 @@ REFERENCE, PAUSING = "no stopping", "lcx freeze-thaw"
 
 def compare(
     task: Task,
-    asked: Chances | str,
+    model: str,
+    chances: Chances | None,
     deltas: list[float],
     waits: list[int],
     *,
@@ -46,7 +46,8 @@ def compare(
 
     Args:
         task: the finished runs.
-        asked: the model's predictions of each run alone; or the model, whose forecasts then read the runs seen by then.
+        model: name or folder of the model.
+        chances: its predictions of each run alone; None: its forecasts read the runs seen by then.
         deltas: limits of the lcx rule.
         waits: points of patience.
         min_points: of a run before the first verdict of the lcx rule.
@@ -55,12 +56,11 @@ def compare(
         seed: of the shuffling.
         progress: show a bar.
     """
-    own, chances, how = dict[str, Method](), None, (min_points, confirm)
-    if isinstance(asked, str):
-        own |= {f"lcx {x:g}": studied(x, asked, *how) for x in deltas} | {PAUSING: studied_freeze_thaw(model=asked)}
+    if chances is None:
+        own: dict[str, Method] = {f"lcx {x:g}": studied(x, model, min_points, confirm) for x in deltas}
     else:
-        rules = {f"lcx {x:g}": predicted(x, min_points=min_points, confirm=confirm) for x in deltas}
-        own, chances = own | rules | {PAUSING: freeze_thaw()}, asked
+        own = {f"lcx {x:g}": predicted(x, min_points=min_points, confirm=confirm) for x in deltas}
+    own[PAUSING] = freeze_thaw(model=model, others=chances is None)
     methods, rng = _methods(len(task), waits) | own, np.random.default_rng(seed)
     recorded = _compare(task, methods, [range(len(task))], chances)
     shuffles = [rng.permutation(len(task)).tolist() for _ in range(orders)]

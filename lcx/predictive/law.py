@@ -130,6 +130,17 @@ class Predictive:
             pairs = pairs + w * absolute(self.loc - m, torch.hypot(self.scale, s))
         return (weight * (absolute(y[..., None] - self.loc, self.scale) - 0.5 * pairs)).sum(-1)
 
+    def excess(self, y: Float[Tensor, "*#out"], above: bool) -> Float[Tensor, "*out"]:
+        """Gives E[max(Y - y, 0)] if ``above``, else E[max(y - Y, 0)], user's unit; in closed form without warp or bounds.
+
+        That is the integral of the tail beyond y. Source: expected improvement of a normal, Jones et al. 1998, J. Global Optim. 13.
+        """
+        if self.warp is not None or self._edges() is not None:
+            return integral(self._on_u(), self.warp, y, lambda x, d: -(d < 0).to(d) if above else (d > 0).to(d))
+        z = (y[..., None] - self.loc) / (self.scale if above else -self.scale)
+        density, tail = torch.exp(-0.5 * z.square()) / math.sqrt(2 * math.pi), 0.5 * torch.erfc(z * math.sqrt(0.5))
+        return (torch.softmax(self.logits, -1) * self.scale * (density - z * tail)).sum(-1)
+
     def sample(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n *batch"]:
         """Draws n independent y per point: from the mixture, then by quantiles anew what falls outside the bounds."""
         like = {"generator": generator, "dtype": self.loc.dtype, "device": self.loc.device}

@@ -17,7 +17,6 @@ from lcx.replay.methods import (
     patience,
     predicted,
     studied,
-    studied_freeze_thaw,
     successive_halving,
     top_after_first,
 )
@@ -52,7 +51,6 @@ __all__ = [
     "speed_up",
     "standard_methods",
     "studied",
-    "studied_freeze_thaw",
     "successive_halving",
     "task_from_table",
     "top_after_first",

@@ -7,8 +7,9 @@
 
 A *method* (``lcx.replay.methods``) decides which run to train next and how far. It sees only what has been trained so far. Methods:
 ``no_stopping()``, ``patience(k)``, ``median_rule()``, ``first_points(share)``, ``asha(eta)``, ``successive_halving(eta)``,
-``hyperband(eta)``, ``top_after_first(k)``. Methods that use the predictions of a model, and so need ``chances``: ``predicted(delta, ...)``,
-``lcx.replay.led(...)`` and ``lcx.replay.freeze_thaw(delta)``. ``standard_methods()`` is a dictionary of those worth a table. Runs are
+``hyperband(eta)``, ``top_after_first(k)``. Methods that use the predictions of a model, and so need ``chances``: ``predicted(delta, ...)``
+and ``lcx.replay.led(...)``. Methods whose forecasts depend on what was seen, and so ask a model themselves: ``lcx.replay.studied(delta)``
+and ``lcx.replay.freeze_thaw(delta)``. ``standard_methods()`` is a dictionary of those worth a table. Runs are
 trained one at a time. A stopped run is never resumed. ``successive_halving``, ``hyperband``, ``top_after_first`` and ``freeze_thaw``
 pause runs and resume them at no cost, which favours them; with these, a run that is never resumed counts as stopped.
 
@@ -26,6 +27,7 @@ steps that no stopping takes to reach the final regret of the method, divided by
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
@@ -51,8 +53,8 @@ from lcx.replay.task import Task
 GRID = 1000  # number of costs at which regret is computed
 
 
-def standard_methods() -> dict[str, Method]:
-    """The methods worth a table, by name; the first is no stopping."""
+def standard_methods(model: str | Path = "default") -> dict[str, Method]:
+    """The methods worth a table, by name; the first is no stopping. ``model`` is that of the chances: freeze-thaw asks it by itself."""
     return {
         "no stopping": no_stopping(),
         **{f"patience {k}": patience(k) for k in (1, 5, 10, 20)},
@@ -62,7 +64,7 @@ def standard_methods() -> dict[str, Method]:
         "Hyperband": hyperband(),
         **{f"top {k} after 1": top_after_first(k) for k in (1, 10)},
         **{f"lcx {delta:g}": predicted(delta) for delta in (0.05, 0.01, 0.001)},
-        "lcx freeze-thaw": freeze_thaw(),
+        "lcx freeze-thaw": freeze_thaw(model=model, others=False),
     }
 
 

@@ -3,8 +3,8 @@
 On two turns out of three, the run goes on that has the highest chance of beating the best value so far, divided by the steps it still
 needs. A new run takes part in this comparison: its chance to be the best of n + 1 runs is 1 / (n + 1), and it is assumed to need as many
 steps as the runs begun have taken on average; a share of that counts. These turns finish runs that are nearly done, and begin many runs
-while few are known. On every third turn, which is called patient, the run with the highest chance goes on, however far its end. EVERY,
-STRETCH and SHARE were chosen on tasks of the early-stopping benchmark.
+while few are known. On every third turn, which is called patient, the run goes on whose expected improvement over the best value is
+largest, however far its end and however small its chance. EVERY, STRETCH and SHARE were chosen on tasks of the early-stopping benchmark.
 
 Source: pausing by predicted curves is Swersky, Snoek and Adams, "Freeze-Thaw Bayesian Optimization", 2014, arXiv 1406.3896; the two
 kinds of turns and the comparison are ours.
@@ -38,12 +38,13 @@ class Turn(NamedTuple):
 
 
 def is_patient(turn: int) -> bool:
-    """Whether this turn, counted from 0, chooses by the chance alone."""
+    """Whether this turn, counted from 0, chooses by the expected improvement alone."""
     return turn % EVERY == EVERY - 1
 
 
 def choose(
     chance: Float[np.ndarray, "n"],
+    gain: Float[np.ndarray, "n"],
     left: Float[np.ndarray, "n"],
     spent: float,
     *,
@@ -57,9 +58,10 @@ def choose(
     Args:
         chance: (n,) the largest P(better than the best value so far, also of the run itself) over the later steps of each run; NaN if not
             known: such a run goes first.
+        gain: (n,) the largest expected improvement over that value at one of these steps, user's unit; NaN where the chance is.
         left: (n,) remaining steps of each run up to its horizon, user's unit; 0 for a run that must not go on.
         spent: steps taken by all runs together.
-        patient: whether to choose by the chance alone, else by the chance per remaining step, with a new run in the comparison.
+        patient: whether to choose by the expected improvement, else by the chance per remaining step, with a new run in the comparison.
         more: whether there are new runs to begin.
         delta: runs with at most this chance are not continued.
         share: of the promise of a new run, that it counts for.
@@ -68,13 +70,20 @@ def choose(
     open_ = (left > 0) & (known > delta)
     if not open_.any():
         return n if more else None
-    worth = np.where(open_, known if patient else known / np.where(open_, left, 1.0), -1.0)
+    worth = np.where(open_, np.where(np.isnan(gain), math.inf, gain) if patient else known / np.where(open_, left, 1.0), -1.0)
     top = int(worth.argmax())
     return n if more and not patient and worth[top] < share * n / (n + 1) / spent else top
 
 
 def told(
-    i: int, names: list[Any], at: Float[np.ndarray, "n"], chance: Float[np.ndarray, "n"], best: float, horizon: float, patient: bool
+    i: int,
+    names: list[Any],
+    at: Float[np.ndarray, "n"],
+    chance: Float[np.ndarray, "n"],
+    gain: Float[np.ndarray, "n"],
+    best: float,
+    horizon: float,
+    patient: bool,
 ) -> Turn:
     """The choice ``i`` of :func:`choose`, with its reason in words; ``at`` are the last steps of the runs."""
     n = len(names)
@@ -83,7 +92,8 @@ def told(
         return Turn(True, None, math.nan, said)
     if math.isnan(chance[i]):
         said = "nothing is known of it yet"
+    elif patient:
+        said = f"the expected improvement over {best:.6g} is {gain[i]:.3g}, the largest of {n} runs"
     else:
-        per = "the highest chance" if patient else f"the most for its {horizon - at[i]:.3g} steps left"
-        said = f"P(better than {best:.6g}) is {chance[i]:.2g}, {per} of {n} runs"
+        said = f"P(better than {best:.6g}) is {chance[i]:.2g}, the most for its {horizon - at[i]:.3g} steps left of {n} runs"
     return Turn(False, names[i], float(min(horizon, STRETCH * at[i])), said)

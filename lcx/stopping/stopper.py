@@ -131,7 +131,7 @@ class EarlyStopper:
         """Which run to train next, or that a new one should begin; for runs that can be paused and resumed (``lcx.stopping.freeze_thaw``).
 
         Train the run as far as the answer says, give its reports to :meth:`update`, and ask again. The choice rests on each run's chance to
-        beat the best value of all runs, from its first value on; ``rule`` is not used. Runs at their horizon, and runs stopped by
+        beat the best value of all runs, and by how much; ``rule`` is not used. Runs at their horizon, and runs stopped by
         ``stop_on_divergence``, are never chosen. None: no run has a chance above ``delta``, and there is no new run to begin.
 
         Args:
@@ -145,16 +145,16 @@ class EarlyStopper:
         with self._lock:
             names, known = list(self._runs), list(self._runs.values())
             gone |= {name for name, run in self._runs.items() if run.lost >= (self.stop_on_divergence or math.inf)}
-            at, chance = np.array([run.steps[-1] for run in known]), np.full(len(known), np.nan)
+            at, (chance, gain) = np.array([run.steps[-1] for run in known]), np.full((2, len(known)), np.nan)
             ends = np.array([run.horizon or self.horizon for run in known])
             left = np.where([name in gone for name in names], 0.0, np.maximum(ends - at, 0.0))
             best = (max if self.mode == "max" else min)((run.best(self.mode) for run in known), default=math.nan)
             asked = [i for i, run in enumerate(known) if left[i] > 0 and run.read]
-            if asked:
-                chance[asked] = np.nanmax(self._predict([known[i] for i in asked]).prob_better(best), axis=1)
+            if asked and (answer := self._predict([known[i] for i in asked])):
+                chance[asked], gain[asked] = (np.nanmax(x, 1) for x in (answer.prob_better(best), answer.expected_improvement(best)))
             patient, self._turns = is_patient(self._turns), self._turns + 1
-        i = choose(chance, left, float(at.sum()), patient=patient, more=more, delta=self.delta)
-        return None if i is None else told(i, names, at, chance, best, ends[i] if i < len(ends) else self.horizon, patient)
+        i = choose(chance, gain, left, float(at.sum()), patient=patient, more=more, delta=self.delta)
+        return None if i is None else told(i, names, at, chance, gain, best, ends[i] if i < len(ends) else self.horizon, patient)
 
     def predicted_value(self, run: Any = None) -> float:
         """The metric at the horizon, user's unit: the predicted median, or the last value there; to report to a sampler for a stopped run.

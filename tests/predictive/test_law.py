@@ -210,6 +210,22 @@ def test_crps_against_quadrature_of_its_definition(law):
         assert ((law.crps(y) - reference).abs() <= 1e-6 * law.variance.sqrt()).all()
 
 
+@every_law
+def test_excess_against_quadrature_of_the_density(law):
+    lower, upper = limits(law)
+    for y in (law.mean, law.icdf(0.01), law.icdf(0.999), torch.full((5,), 0.55).double()):
+        y = y.clamp(lower, upper)
+        for above, sign in ((True, 1), (False, -1)):
+            reference = integrate(law, lambda x, y=y, s=sign: (s * (x - y)).clamp(min=0) * law.log_prob(x).exp(), y)
+            assert ((law.excess(y, above) - reference).abs() <= 1e-6 * law.variance.sqrt()).all()
+        torch.testing.assert_close(law.excess(y, True) - law.excess(y, False), law.mean - y, rtol=0, atol=1e-6)
+
+
+def test_excess_far_out_keeps_its_digits():
+    law = Predictive(tensor([0.0]), tensor([0.0]), tensor([1.0]))  # phi(30) - 30 Q(30) is about phi(30) / 30²
+    assert law.excess(tensor(30.0), True).item() == pytest.approx(stats.norm.pdf(30) / 900 * (1 - 3 / 900), rel=1e-4)
+
+
 def test_crps_against_scoringrules():
     law, y = LAWS["free, plain"], tensor([0.3, -2.0, 0.55, 7.0, 0.50003])
     mixture = scoringrules.crps_mixnorm(y.numpy(), LOC.numpy(), SCALE.numpy(), WEIGHTS.numpy())

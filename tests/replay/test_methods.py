@@ -23,7 +23,6 @@ from lcx.replay.methods import (
     patience,
     predicted,
     studied,
-    studied_freeze_thaw,
     successive_halving,
     top_after_first,
 )
@@ -34,7 +33,7 @@ from lcx.stopping.leading import below_leader
 
 RISING = [0.1, 0.2, 0.3, 0.4]
 METHODS = {**standard_methods(), "one rung": first_points(0.25), "own": predicted(0.2, own=True, confirm=2), "end": predicted(0.1, "end")}
-METHODS |= {"led": led(0.8, 0.5), "freeze-thaw": freeze_thaw(0.3)}
+METHODS |= {"led": led(0.8, 0.5)}
 
 
 def trained(task, method, **options):
@@ -359,7 +358,7 @@ def test_runs_are_stopped_where_the_early_stopper_does(method, others):
     curves = [0.95 - 0.6 * np.arange(1, 13) ** -0.7, 0.6 - 0.3 * np.arange(1, 13) ** -0.7, 0.5 - 0.3 * np.arange(1, 13) ** -0.7]
     task = as_task(curves, mode="max", horizon=12, bounds=(0, 1))
     outcome = replay(task, method, chances=forecast(task))
-    stopper, points = lcx.EarlyStopper(12, "max", bounds=(0, 1), others=others), []
+    stopper, points = lcx.EarlyStopper(12, "max", bounds=(0, 1), others=False), []
     for run, values in enumerate(curves):
         verdicts = (stopper.update(step, value, run=run).stop for step, value in enumerate(values, 1))
         points.append(next((step for step, stop in enumerate(verdicts, 1) if stop), 12))
@@ -396,40 +395,43 @@ def test_led_goes_by_the_worst_moment_of_the_leader_against_the_runner_up():
     [
         ([], [], 0.0, False, True, 0),  # nothing begun
         ([], [], 0.0, False, False, None),
-        ([0.3, 0.4], [2.0, 9.0], 40.0, True, True, 1),  # the highest chance
+        ([0.3, 0.4], [2.0, 9.0], 40.0, True, True, 0),  # the largest gain
         ([0.3, 0.4], [2.0, 9.0], 40.0, False, True, 0),  # the most per step, 0.15 against 1/3 over 20 steps a run
         ([0.3, 0.4], [20.0, 90.0], 4.0, False, True, 2),  # 0.015 against 1/3 over 2: a new one
         ([0.3, 0.4], [20.0, 90.0], 4.0, False, False, 0),  # if there is one
-        ([0.3, 0.4], [20.0, 90.0], 4.0, True, True, 1),  # a patient turn begins none
-        ([0.3, 0.4], [2.0, 0.0], 40.0, True, True, 0),  # what is over is left alone
+        ([0.3, 0.4], [20.0, 90.0], 4.0, True, True, 0),  # a patient turn begins none, and goes by the gain
+        ([0.03, 0.4], [20.0, 90.0], 4.0, True, True, 1),  # of those above the limit
+        ([0.3, 0.4], [0.0, 2.0], 40.0, True, True, 1),  # what is over is left alone
         ([0.3, math.nan], [2.0, 90.0], 400.0, True, True, 1),  # of what nothing is known comes first
         ([0.05, 0.04], [2.0, 9.0], 40.0, True, True, 2),  # nothing is above the limit
         ([0.05, 0.04], [2.0, 9.0], 40.0, True, False, None),
     ],
 )
-def test_freeze_thaw_chooses_by_chance_and_by_chance_per_step(chance, left, spent, patient, more, chosen):
-    given = np.array(chance), np.array(left), spent
+def test_freeze_thaw_chooses_by_chance_per_step_and_by_expected_improvement(chance, left, spent, patient, more, chosen):
+    gain = np.where(np.isnan(chance), math.nan, [9.0, 3.0][: len(chance)])
+    given = np.array(chance), gain, np.array(left), spent
     assert choose(*given, patient=patient, more=more, delta=0.05) == chosen
 
 
 def test_freeze_thaw_goes_back_to_a_run_it_left():
-    curves = [[0.2, 0.3, 0.4, 0.5, 0.9], [0.1, 0.6, 0.6, 0.6, 0.6], [0.1] * 5]
-    chances = spoken(task := as_task(curves, mode="max"), [[0.3, 0.4, 0.4, 0.4], [0.9, 0.1, 0.02, 0.02], [0.01] * 4])
-    legs = list(freeze_thaw(share=1.0)(task, [0, 1, 2], chances=chances))
-    # Begin 0, then 1 (1/2 after 1 step a run, against 0.3 over 4); 1 has the highest chance; begin 2 (1/3 after 1.5); 0 by chance per
-    # step, by chance, by chance per step; at last 1, until its chance of 0.02 is too small.
-    assert [(leg.run, leg.points) for leg in legs] == [(0, 1), (1, 1), (1, 2), (2, 1), (0, 2), (0, 4), (0, 5), (1, 4)]
+    class spoken_to(freeze_thaw):
+        def _ask(self, model, task, run, points, best):
+            return [[0.3, 0.4, 0.4, 0.4], [0.9, 0.1, 0.02, 0.02], [0.01] * 4][run][points[run] - 1], [2.0, 3.0, 9.0][run]
+
+    task = as_task([[0.2, 0.3, 0.4, 0.5, 0.9], [0.1, 0.6, 0.6, 0.6, 0.6], [0.1] * 5], mode="max")
+    legs = list(spoken_to(share=1.0)(task, [0, 1, 2]))
+    # Begin 0, then 1 (1/2 after 1 step a run, against 0.3 over 4); 1 has the larger gain; begin 2 (1/3 after 1.5); 0 by chance per step;
+    # 1 by gain, for the chance of 2 is too small; 0 by chance per step, to its end; 1 is left at a chance of 0.02.
+    assert [(leg.run, leg.points) for leg in legs] == [(0, 1), (1, 1), (1, 2), (2, 1), (0, 2), (1, 4), (0, 4), (0, 5)]
     assert math.isnan(legs[0].chance)
-    assert legs[2].chance == pytest.approx(0.9)
-    with pytest.raises(ValueError, match="expected chances"):
-        replay(task, freeze_thaw())
+    assert legs[2].chance == 0.9
 
 
 def test_next_run_of_an_early_stopper_is_the_replay_s_freeze_thaw():
     t = np.arange(1, 13)
     curves = [0.62 - 0.3 * t**-0.7, 0.9 - 0.6 * t**-0.7, 0.8 - 0.7 * t**-0.9, 0.35 + 0.0 * t, 0.85 - 0.5 * t**-0.7]
     task = as_task(curves, mode="max", horizon=12, bounds=(0, 1))
-    legs = [(leg.run, leg.points) for leg in freeze_thaw()(task, range(5), chances=forecast(task, targets=np.unique(curves)))]
+    legs = [(leg.run, leg.points) for leg in freeze_thaw(others=False)(task, range(5))]
     stopper, points, done = lcx.EarlyStopper(12, "max", bounds=(0, 1), others=False), [0] * 5, []
     while turn := stopper.next_run(more=0 in points):
         run = points.index(0) if turn.new else turn.run
@@ -444,7 +446,7 @@ def test_next_run_of_an_early_stopper_is_the_replay_s_freeze_thaw():
     assert len({run for run, _ in done[:5]}) > 1
 
 
-@pytest.mark.parametrize("method", [studied(0.3), studied_freeze_thaw(0.01)], ids=["studied", "freeze-thaw"])
+@pytest.mark.parametrize("method", [studied(0.3), freeze_thaw(0.01)], ids=["studied", "freeze-thaw"])
 def test_what_had_not_been_trained_by_then_changes_no_decision(method):
     generator, t = np.random.default_rng(0), np.arange(1, 13)
     curves = generator.uniform(0.5, 0.9, (6, 1)) - 0.5 * t ** -generator.uniform(0.5, 1, (6, 1)) + 0.01 * generator.normal(size=(6, 12))

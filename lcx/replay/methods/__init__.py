@@ -1,8 +1,9 @@
 """Methods of early stopping to replay."""
 
-from lcx.replay.methods.by_chance import freeze_thaw, led, predicted
-from lcx.replay.methods.by_study import studied, studied_freeze_thaw
+from lcx.replay.methods.by_chance import led, predicted
+from lcx.replay.methods.by_study import studied
 from lcx.replay.methods.legs import Leg, Method, Order
+from lcx.replay.methods.pausing import freeze_thaw
 from lcx.replay.methods.plain import asha, first_points, hyperband, median_rule, no_stopping, patience, successive_halving, top_after_first
 
 __all__ = [
@@ -19,7 +20,6 @@ __all__ = [
     "patience",
     "predicted",
     "studied",
-    "studied_freeze_thaw",
     "successive_halving",
     "top_after_first",
 ]

@@ -1,9 +1,8 @@
 """Methods that decide by the predictions of a model; they need ``chances``."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool
@@ -11,7 +10,6 @@ from jaxtyping import Bool
 from lcx.replay.chances import Chances
 from lcx.replay.methods.legs import Leg, Order
 from lcx.replay.task import Task
-from lcx.stopping import freeze_thaw as turns
 from lcx.stopping.leading import MOST, SHARE, limits_of
 
 
@@ -95,63 +93,6 @@ class led:
             finished += points == count
             leading = sorted([*leading, (float(peaks[points - 1]), points, run)], reverse=True)[:2]
             yield Leg(run, points, chance)
-
-
-@dataclass(frozen=True)
-class freeze_thaw:
-    """Pauses and resumes runs as :mod:`lcx.stopping.freeze_thaw` says, at no cost. A new run is trained to its first point.
-
-    Attributes:
-        delta: a paused run is not resumed if its chance of beating the best is at most this.
-        share: as in :func:`lcx.stopping.freeze_thaw.choose`.
-    """
-
-    delta: float = 0.05
-    share: float = turns.SHARE
-
-    def __call__(self, task: Task, order: Order, *, chances: Chances | None = None, **_: object) -> Iterator[Leg]:
-        """Gives the legs."""
-        if chances is None:
-            raise ValueError("expected chances for a method that predicts, got None; make them with lcx.replay.forecast(task)")
-        return thawed(
-            self, task, order, lambda run, points, best: float(chances.at(np.array([run]), np.array([points[run]]), task.sign * best)[0])
-        )
-
-
-def thawed(method: Any, task: Task, order: Order, chance_of: Callable[[int, dict[int, int], float], float]) -> Iterator[Leg]:
-    """The legs of freeze-thaw.
-
-    The chance of a run is worked out anew whenever the choice would fall on it, so that the run chosen is one whose chance is up to date.
-
-    Args:
-        method: with delta and share.
-        task: the finished runs.
-        order: in which runs begin.
-        chance_of: P(better than a gain) of a run, given the points seen of all runs begun.
-    """
-    points, chance, spent, best, turn = dict[int, int](), dict[int, float](), 0.0, -math.inf, 0
-    while True:
-        begun, fresh = list(points), set[int]()
-        seen = np.array([points[run] for run in begun], dtype=int)
-        at, over = task.steps[begun, seen - 1], seen >= task.counts[begun]
-        left = np.where(over, 0.0, np.maximum(task.horizon[begun] - at, 1e-9))
-        i = None
-        while i is None:
-            told = np.array([chance[run] for run in begun])
-            given = {"patient": turns.is_patient(turn), "more": len(begun) < len(order), "delta": method.delta, "share": method.share}
-            i = turns.choose(told, left, spent, **given)
-            if i is None:
-                return
-            if i < len(begun) and begun[i] not in fresh:
-                fresh.add(begun[i])
-                chance[begun[i]], i = chance_of(begun[i], points, best), None
-        run, before = (int(order[len(begun)]), 0.0) if i == len(begun) else (begun[i], float(at[i]))
-        reached = 1 + np.searchsorted(task.steps[run, : task.counts[run]], turns.STRETCH * before)
-        points[run] = 1 if i == len(begun) else int(min(task.counts[run], reached))
-        spent += float(task.steps[run, points[run] - 1]) - before
-        best = max(best, float(task.peaks[run, points[run] - 1]))
-        yield Leg(run, points[run], chance.get(run, math.nan))
-        chance[run], turn = math.nan, turn + 1  # NaN goes first, until it is asked
 
 
 def in_a_row(agreed: Bool[np.ndarray, "L"], k: int) -> Bool[np.ndarray, "L"]:

@@ -14,11 +14,10 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from lcx.extrapolator import Extrapolator, load
-from lcx.replay.methods.by_chance import in_a_row, thawed
+from lcx.replay.methods.by_chance import in_a_row
 from lcx.replay.methods.legs import Leg, Order
 from lcx.replay.task import Task
 from lcx.stopping.false_stops import AHEAD, READ, spaced
-from lcx.stopping.freeze_thaw import SHARE
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ class studied:
             seen, told = count, math.nan
             if points and count > self.min_points:
                 cuts = spaced(self.min_points, count - 1)
-                chance = _chances(model, task, run, cuts, best, _known(task, points))
+                chance = _chances(model, task, run, cuts, best, known_of(task, points))
                 stop = in_a_row((chance <= self.delta) & (task.peaks[run, cuts - 1] < best), self.confirm)
                 if stop.any():
                     seen, told = int(cuts[stop.argmax()]), float(chance[stop.argmax()])
@@ -54,32 +53,7 @@ class studied:
             yield Leg(run, seen, told)
 
 
-@dataclass(frozen=True)
-class studied_freeze_thaw:
-    """The same as :class:`freeze_thaw`, by forecasts that read all other runs.
-
-    Attributes:
-        delta, share: as in :class:`freeze_thaw`.
-        model: as in :class:`studied`.
-    """
-
-    delta: float = 0.05
-    model: str | Path = "default"
-    share: float = SHARE
-
-    def __call__(self, task: Task, order: Order, **_: object) -> Iterator[Leg]:
-        """Gives the legs."""
-        model = load(self.model, "cpu")
-
-        def chance_of(run: int, points: dict[int, int], best: float) -> float:
-            seen = task.steps[run, points[run] - 1]
-            further = {other: n for other, n in points.items() if other != run and task.steps[other, n - 1] > seen}
-            return float(_chances(model, task, run, np.array([points[run]]), best, _known(task, further))[0])
-
-        return thawed(self, task, order, chance_of)
-
-
-def _known(task: Task, points: dict[int, int]) -> list[tuple[Any, Any]]:
+def known_of(task: Task, points: dict[int, int]) -> list[tuple[Any, Any]]:
     """What was seen of the runs that have a value, the last ones of many."""
     some = [(run, n) for run, n in points.items() if np.isfinite(task.peaks[run, n - 1])][-READ:]
     return [(task.steps[run, :n], task.values[run, :n]) for run, n in some]

@@ -1,0 +1,80 @@
+"""Freeze-thaw: a method that pauses and resumes runs at no cost."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lcx.extrapolator import Extrapolator, load
+from lcx.replay.methods.by_study import known_of
+from lcx.replay.methods.legs import Leg, Order
+from lcx.replay.task import Task
+from lcx.stopping import freeze_thaw as turns
+from lcx.stopping.false_stops import AHEAD
+
+
+@dataclass(frozen=True)
+class freeze_thaw:
+    """Pauses and resumes runs as :mod:`lcx.stopping.freeze_thaw` says, at no cost. A new run is trained to its first point.
+
+    What a forecast reads depends on the order of the runs and on what was paused, so this method asks the model itself. A run is asked
+    about anew whenever the choice would fall on it, so that what is known of the run chosen is up to date.
+
+    Attributes:
+        delta: a paused run is not resumed if its chance of beating the best is at most this.
+        share: as in :func:`lcx.stopping.freeze_thaw.choose`.
+        model: name of a shipped model, or the folder of a model.
+        others: whether forecasts read the other runs as far as they had been trained by then; a model without a reader does not.
+    """
+
+    delta: float = 0.05
+    share: float = turns.SHARE
+    model: str | Path = "default"
+    others: bool = True
+
+    def __call__(self, task: Task, order: Order, **_: object) -> Iterator[Leg]:
+        """Gives the legs."""
+        model = load(self.model, "cpu")
+        points, told, spent, best, turn = dict[int, int](), dict[int, tuple[float, float]](), 0.0, -math.inf, 0
+        while True:
+            begun, fresh = list(points), set[int]()
+            seen = np.array([points[run] for run in begun], dtype=int)
+            at, over = task.steps[begun, seen - 1], seen >= task.counts[begun]
+            left = np.where(over, 0.0, np.maximum(task.horizon[begun] - at, 1e-9))
+            given = {"patient": turns.is_patient(turn), "more": len(begun) < len(order), "delta": self.delta, "share": self.share}
+            i = None
+            while i is None:
+                chance, gain = np.array([told[run] for run in begun]).reshape(-1, 2).T
+                i = turns.choose(chance, gain, left, spent, **given)
+                if i is None:
+                    return
+                if i < len(begun) and begun[i] not in fresh:
+                    fresh.add(begun[i])
+                    told[begun[i]], i = self._ask(model, task, begun[i], points, best), None
+            run, before = (int(order[len(begun)]), 0.0) if i == len(begun) else (begun[i], float(at[i]))
+            reached = 1 + np.searchsorted(task.steps[run, : task.counts[run]], turns.STRETCH * before)
+            points[run] = 1 if i == len(begun) else int(min(task.counts[run], reached))
+            spent += float(task.steps[run, points[run] - 1]) - before
+            best = max(best, float(task.peaks[run, points[run] - 1]))
+            yield Leg(run, points[run], told.get(run, (math.nan,))[0])
+            told[run], turn = (math.nan, math.nan), turn + 1  # NaN goes first, until it is asked
+
+    def _ask(self, model: Extrapolator, task: Task, run: int, points: dict[int, int], best: float) -> tuple[float, float]:
+        """The largest P(better than the gain ``best``) and the largest expected improvement over the later steps of a run."""
+        n = points[run]
+        if not math.isfinite(task.peaks[run, n - 1]):
+            return 0.0, 0.0
+        step, horizon = float(task.steps[run, n - 1]), float(task.horizon[run])
+        further = {other: k for other, k in points.items() if other != run and task.steps[other, k - 1] > step}
+        answer = model(
+            task.values[run, :n],
+            task.steps[run, :n],
+            horizon=horizon,
+            mode=task.mode,
+            bounds=task.bounds,
+            at=np.union1d(step + (horizon - step) * np.arange(1, AHEAD) / AHEAD, horizon),
+            others=known_of(task, further) if self.others and model.reads_others else None,
+        )
+        return float(answer.prob_better(task.sign * best).max()), float(answer.expected_improvement(task.sign * best).max())
