@@ -3,8 +3,9 @@
 On two turns out of three, the run goes on that has the highest chance of beating the best value so far, divided by the steps it still
 needs. A new run takes part in this comparison: its chance to be the best of n + 1 runs is 1 / (n + 1), and it is assumed to need as many
 steps as the runs begun have taken on average; a share of that counts. These turns finish runs that are nearly done, and begin many runs
-while few are known. On every third turn, which is called patient, the run goes on whose expected improvement over the best value is
-largest, however far its end and however small its chance. EVERY, STRETCH and SHARE were chosen on tasks of the early-stopping benchmark.
+while few are known. Every third turn is patient: however far its end, the run goes on whose expected improvement over the best value is
+largest, and the next time the run whose chance is highest. The first finds a run that may become far better, the second one that is
+nearly as good. TURNS, STRETCH and SHARE were chosen on tasks of the early-stopping benchmark.
 
 Source: pausing by predicted curves is Swersky, Snoek and Adams, "Freeze-Thaw Bayesian Optimization", 2014, arXiv 1406.3896; the two
 kinds of turns and the comparison are ours.
@@ -16,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-EVERY = 3  # one turn in this many is patient
+TURNS = ("rate", "rate", "gain", "rate", "rate", "chance")  # what the choice goes by, turn after turn
 SHARE = 0.5  # of what a new run promises
 STRETCH = 2  # a run goes on to this many times its last step, so that the run changes seldom
 
@@ -37,9 +38,9 @@ class Turn(NamedTuple):
     reason: str
 
 
-def is_patient(turn: int) -> bool:
-    """Whether this turn, counted from 0, chooses by the expected improvement alone."""
-    return turn % EVERY == EVERY - 1
+def goal(turn: int) -> str:
+    """What a turn, counted from 0, goes by: "rate", the chance per step left; "gain", the expected improvement; "chance"."""
+    return TURNS[turn % len(TURNS)]
 
 
 def choose(
@@ -48,7 +49,7 @@ def choose(
     left: Float[np.ndarray, "n"],
     spent: float,
     *,
-    patient: bool,
+    by: str,
     more: bool,
     delta: float,
     share: float = SHARE,
@@ -61,7 +62,7 @@ def choose(
         gain: (n,) the largest expected improvement over that value at one of these steps, user's unit; NaN where the chance is.
         left: (n,) remaining steps of each run up to its horizon, user's unit; 0 for a run that must not go on.
         spent: steps taken by all runs together.
-        patient: whether to choose by the expected improvement, else by the chance per remaining step, with a new run in the comparison.
+        by: as :func:`goal` says; by "rate" a new run is in the comparison.
         more: whether there are new runs to begin.
         delta: runs with at most this chance are not continued.
         share: of the promise of a new run, that it counts for.
@@ -70,9 +71,10 @@ def choose(
     open_ = (left > 0) & (known > delta)
     if not open_.any():
         return n if more else None
-    worth = np.where(open_, np.where(np.isnan(gain), math.inf, gain) if patient else known / np.where(open_, left, 1.0), -1.0)
+    worth = {"rate": known / np.where(open_, left, 1.0), "gain": np.where(np.isnan(gain), math.inf, gain), "chance": known}[by]
+    worth = np.where(open_, worth, -1.0)
     top = int(worth.argmax())
-    return n if more and not patient and worth[top] < share * n / (n + 1) / spent else top
+    return n if more and by == "rate" and worth[top] < share * n / (n + 1) / spent else top
 
 
 def told(
@@ -83,7 +85,7 @@ def told(
     gain: Float[np.ndarray, "n"],
     best: float,
     horizon: float,
-    patient: bool,
+    by: str,
 ) -> Turn:
     """The choice ``i`` of :func:`choose`, with its reason in words; ``at`` are the last steps of the runs."""
     n = len(names)
@@ -92,8 +94,9 @@ def told(
         return Turn(True, None, math.nan, said)
     if math.isnan(chance[i]):
         said = "nothing is known of it yet"
-    elif patient:
+    elif by == "gain":
         said = f"the expected improvement over {best:.6g} is {gain[i]:.3g}, the largest of {n} runs"
     else:
-        said = f"P(better than {best:.6g}) is {chance[i]:.2g}, the most for its {horizon - at[i]:.3g} steps left of {n} runs"
+        per = "the highest chance" if by == "chance" else f"the most for its {horizon - at[i]:.3g} steps left"
+        said = f"P(better than {best:.6g}) is {chance[i]:.2g}, {per} of {n} runs"
     return Turn(False, names[i], float(min(horizon, STRETCH * at[i])), said)

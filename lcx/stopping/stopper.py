@@ -12,7 +12,7 @@ import numpy as np
 from lcx.extrapolation import Extrapolation
 from lcx.extrapolator import load
 from lcx.stopping.apart import one_by_one
-from lcx.stopping.freeze_thaw import Turn, choose, is_patient, told
+from lcx.stopping.freeze_thaw import Turn, choose, goal, told
 from lcx.stopping.intake import Reports, as_bounds, as_count, as_horizon, as_number, as_rule, as_run, as_step, as_value
 from lcx.stopping.notices import Notices
 from lcx.stopping.rules import Rule, Verdict, never_better, spare_incumbent, unasked
@@ -152,9 +152,9 @@ class EarlyStopper:
             asked = [i for i, run in enumerate(known) if left[i] > 0 and run.read]
             if asked and (answer := self._predict([known[i] for i in asked])):
                 chance[asked], gain[asked] = (np.nanmax(x, 1) for x in (answer.prob_better(best), answer.expected_improvement(best)))
-            patient, self._turns = is_patient(self._turns), self._turns + 1
-        i = choose(chance, gain, left, float(at.sum()), patient=patient, more=more, delta=self.delta)
-        return None if i is None else told(i, names, at, chance, gain, best, ends[i] if i < len(ends) else self.horizon, patient)
+            by, self._turns = goal(self._turns), self._turns + 1
+        i = choose(chance, gain, left, float(at.sum()), by=by, more=more, delta=self.delta)
+        return None if i is None else told(i, names, at, chance, gain, best, ends[i] if i < len(ends) else self.horizon, by)
 
     def predicted_value(self, run: Any = None) -> float:
         """The metric at the horizon, user's unit: the predicted median, or the last value there; to report to a sampler for a stopped run.

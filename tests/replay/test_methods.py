@@ -391,26 +391,28 @@ def test_led_goes_by_the_worst_moment_of_the_leader_against_the_runner_up():
 
 
 @pytest.mark.parametrize(
-    ("chance", "left", "spent", "patient", "more", "chosen"),
+    ("chance", "left", "spent", "by", "more", "chosen"),
     [
-        ([], [], 0.0, False, True, 0),  # nothing begun
-        ([], [], 0.0, False, False, None),
-        ([0.3, 0.4], [2.0, 9.0], 40.0, True, True, 0),  # the largest gain
-        ([0.3, 0.4], [2.0, 9.0], 40.0, False, True, 0),  # the most per step, 0.15 against 1/3 over 20 steps a run
-        ([0.3, 0.4], [20.0, 90.0], 4.0, False, True, 2),  # 0.015 against 1/3 over 2: a new one
-        ([0.3, 0.4], [20.0, 90.0], 4.0, False, False, 0),  # if there is one
-        ([0.3, 0.4], [20.0, 90.0], 4.0, True, True, 0),  # a patient turn begins none, and goes by the gain
-        ([0.03, 0.4], [20.0, 90.0], 4.0, True, True, 1),  # of those above the limit
-        ([0.3, 0.4], [0.0, 2.0], 40.0, True, True, 1),  # what is over is left alone
-        ([0.3, math.nan], [2.0, 90.0], 400.0, True, True, 1),  # of what nothing is known comes first
-        ([0.05, 0.04], [2.0, 9.0], 40.0, True, True, 2),  # nothing is above the limit
-        ([0.05, 0.04], [2.0, 9.0], 40.0, True, False, None),
+        ([], [], 0.0, "rate", True, 0),  # nothing begun
+        ([], [], 0.0, "rate", False, None),
+        ([0.3, 0.4], [2.0, 9.0], 40.0, "chance", True, 1),  # the highest chance
+        ([0.3, 0.4], [2.0, 9.0], 40.0, "gain", True, 0),  # the largest gain
+        ([0.3, 0.4], [2.0, 9.0], 40.0, "rate", True, 0),  # the most per step, 0.15 against 1/3 over 20 steps a run
+        ([0.3, 0.4], [20.0, 90.0], 4.0, "rate", True, 2),  # 0.015 against 1/3 over 2: a new one
+        ([0.3, 0.4], [20.0, 90.0], 4.0, "rate", False, 0),  # if there is one
+        ([0.3, 0.4], [20.0, 90.0], 4.0, "gain", True, 0),  # a patient turn begins none
+        ([0.3, 0.4], [20.0, 90.0], 4.0, "chance", True, 1),
+        ([0.03, 0.4], [20.0, 90.0], 4.0, "gain", True, 1),  # what is below the limit is left alone
+        ([0.3, 0.4], [0.0, 2.0], 40.0, "gain", True, 1),  # and what is over
+        ([0.3, math.nan], [2.0, 90.0], 400.0, "chance", True, 1),  # of what nothing is known comes first
+        ([0.3, math.nan], [2.0, 90.0], 400.0, "gain", True, 1),
+        ([0.05, 0.04], [2.0, 9.0], 40.0, "chance", True, 2),  # nothing is above the limit
+        ([0.05, 0.04], [2.0, 9.0], 40.0, "chance", False, None),
     ],
 )
-def test_freeze_thaw_chooses_by_chance_per_step_and_by_expected_improvement(chance, left, spent, patient, more, chosen):
+def test_freeze_thaw_chooses_by_chance_per_step_by_gain_and_by_chance(chance, left, spent, by, more, chosen):
     gain = np.where(np.isnan(chance), math.nan, [9.0, 3.0][: len(chance)])
-    given = np.array(chance), gain, np.array(left), spent
-    assert choose(*given, patient=patient, more=more, delta=0.05) == chosen
+    assert choose(np.array(chance), gain, np.array(left), spent, by=by, more=more, delta=0.05) == chosen
 
 
 def test_freeze_thaw_goes_back_to_a_run_it_left():
@@ -420,9 +422,9 @@ def test_freeze_thaw_goes_back_to_a_run_it_left():
 
     task = as_task([[0.2, 0.3, 0.4, 0.5, 0.9], [0.1, 0.6, 0.6, 0.6, 0.6], [0.1] * 5], mode="max")
     legs = list(spoken_to(share=1.0)(task, [0, 1, 2]))
-    # Begin 0, then 1 (1/2 after 1 step a run, against 0.3 over 4); 1 has the larger gain; begin 2 (1/3 after 1.5); 0 by chance per step;
-    # 1 by gain, for the chance of 2 is too small; 0 by chance per step, to its end; 1 is left at a chance of 0.02.
-    assert [(leg.run, leg.points) for leg in legs] == [(0, 1), (1, 1), (1, 2), (2, 1), (0, 2), (1, 4), (0, 4), (0, 5)]
+    # Begin 0, then 1 (1/2 after 1 step a run, against 0.3 over 4); 1 has the larger gain; begin 2 (1/3 after 1.5); 0 by chance per step,
+    # by chance, by chance per step; at last 1, until its chance of 0.02 is too small.
+    assert [(leg.run, leg.points) for leg in legs] == [(0, 1), (1, 1), (1, 2), (2, 1), (0, 2), (0, 4), (0, 5), (1, 4)]
     assert math.isnan(legs[0].chance)
     assert legs[2].chance == 0.9
 

@@ -43,7 +43,7 @@ class freeze_thaw:
             seen = np.array([points[run] for run in begun], dtype=int)
             at, over = task.steps[begun, seen - 1], seen >= task.counts[begun]
             left = np.where(over, 0.0, np.maximum(task.horizon[begun] - at, 1e-9))
-            given = {"patient": turns.is_patient(turn), "more": len(begun) < len(order), "delta": self.delta, "share": self.share}
+            given = {"by": turns.goal(turn), "more": len(begun) < len(order), "delta": self.delta, "share": self.share}
             i = None
             while i is None:
                 chance, gain = np.array([told[run] for run in begun]).reshape(-1, 2).T
