@@ -74,10 +74,12 @@ def early_stopping() -> list[str]:
         "top 10 after 1",
         "Optuna MedianPruner",
         "Optuna HyperbandPruner",
+        "Ray Tune ASHAScheduler",
+        "Syne Tune ASHA",
+        "ifBO's acquisition on lcx:general",
         "lcx:general 0.05",
         "lcx:general freeze-thaw",
         "lcx:general study 0.05",
-        "lcx:general study 0.01",
         "lcx:general study freeze-thaw",
     )
 
