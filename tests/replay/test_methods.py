@@ -28,7 +28,6 @@ from lcx.replay.methods import (
 )
 from lcx.replay.outcome import replay
 from lcx.replay.task import Task, as_task, task_from_table
-from lcx.stopping.freeze_thaw import choose
 from lcx.stopping.leading import below_leader
 
 RISING = [0.1, 0.2, 0.3, 0.4]
@@ -388,31 +387,6 @@ def test_led_goes_by_the_worst_moment_of_the_leader_against_the_runner_up():
     assert trained(task, led(0.5, 0.5, min_points=1), chances=chances) == [5, 5, 4, 2, 1]
     with pytest.raises(ValueError, match="expected chances"):
         replay(task, led())
-
-
-@pytest.mark.parametrize(
-    ("chance", "left", "spent", "by", "more", "chosen"),
-    [
-        ([], [], 0.0, "rate", True, 0),  # nothing begun
-        ([], [], 0.0, "rate", False, None),
-        ([0.3, 0.4], [2.0, 9.0], 40.0, "chance", True, 1),  # the highest chance
-        ([0.3, 0.4], [2.0, 9.0], 40.0, "gain", True, 0),  # the largest gain
-        ([0.3, 0.4], [2.0, 9.0], 40.0, "rate", True, 0),  # the most per step, 0.15 against 1/3 over 20 steps a run
-        ([0.3, 0.4], [20.0, 90.0], 4.0, "rate", True, 2),  # 0.015 against 1/3 over 2: a new one
-        ([0.3, 0.4], [20.0, 90.0], 4.0, "rate", False, 0),  # if there is one
-        ([0.3, 0.4], [20.0, 90.0], 4.0, "gain", True, 0),  # a patient turn begins none
-        ([0.3, 0.4], [20.0, 90.0], 4.0, "chance", True, 1),
-        ([0.03, 0.4], [20.0, 90.0], 4.0, "gain", True, 1),  # what is below the limit is left alone
-        ([0.3, 0.4], [0.0, 2.0], 40.0, "gain", True, 1),  # and what is over
-        ([0.3, math.nan], [2.0, 90.0], 400.0, "chance", True, 1),  # of what nothing is known comes first
-        ([0.3, math.nan], [2.0, 90.0], 400.0, "gain", True, 1),
-        ([0.05, 0.04], [2.0, 9.0], 40.0, "chance", True, 2),  # nothing is above the limit
-        ([0.05, 0.04], [2.0, 9.0], 40.0, "chance", False, None),
-    ],
-)
-def test_freeze_thaw_chooses_by_chance_per_step_by_gain_and_by_chance(chance, left, spent, by, more, chosen):
-    gain = np.where(np.isnan(chance), math.nan, [9.0, 3.0][: len(chance)])
-    assert choose(np.array(chance), gain, np.array(left), spent, by=by, more=more, delta=0.05) == chosen
 
 
 def test_freeze_thaw_goes_back_to_a_run_it_left():

@@ -9,63 +9,70 @@ import torch
 from lcx.curves import Curves
 from lcx.extrapolation import Extrapolation
 from lcx.predictive import Predictive
-from lcx.stopping.freeze_thaw import choose, is_patient, told
+from lcx.stopping.freeze_thaw import choose, goal, told
 from lcx.stopping.leading import below_leader, limits_of
 
 NAN = math.nan
 
 
-def chosen(chance, left, spent=10.0, patient=False, more=False, delta=0.05, **options):
-    given = {"patient": patient, "more": more, "delta": delta} | options
-    return choose(np.array(chance), np.array(left, dtype=float), spent, **given)
+def chosen(chance, left, spent=10.0, by="rate", more=False, delta=0.05, **options):
+    gain = np.where(np.isnan(chance), NAN, [9.0, 3.0][: len(chance)])
+    given = {"by": by, "more": more, "delta": delta} | options
+    return choose(np.array(chance), gain, np.array(left, dtype=float), spent, **given)
 
 
 # ---------------------------------------------------------------------------------------------------------------- freeze-thaw
 
 
-def test_every_third_turn_is_patient():
-    assert [is_patient(turn) for turn in range(6)] == [False, False, True, False, False, True]
+def test_every_third_turn_is_patient_and_goes_by_the_gain_or_by_the_chance_in_turn():
+    assert [goal(turn) for turn in range(7)] == ["rate", "rate", "gain", "rate", "rate", "chance", "rate"]
 
 
 @pytest.mark.parametrize(
     ("chance", "left", "options", "choice"),
     [
         ([0.2, 0.4], [10, 30], {}, 0),  # 0.02 a step against 0.013
-        ([0.2, 0.4], [10, 30], {"patient": True}, 1),
+        ([0.2, 0.4], [10, 30], {"by": "chance"}, 1),
+        ([0.2, 0.4], [10, 30], {"by": "gain"}, 0),  # of which the first has more
+        ([0.04, 0.4], [10, 30], {"by": "gain"}, 1),  # but none at most delta
         ([0.2, 0.4], [10, 20], {}, 0),  # equal: the first
         ([0.2, 0.9], [10, 0], {}, 0),  # one that must not go on
-        ([0.2, 0.9], [10, 0], {"patient": True}, 0),
+        ([0.2, 0.9], [10, 0], {"by": "chance"}, 0),
+        ([0.2, 0.9], [0, 10], {"by": "gain"}, 1),
         ([0.05, 0.04], [10, 10], {}, None),  # at most delta
         ([0.05, 0.06], [1, 10], {}, 1),
         ([0.05, 0.04], [10, 10], {"more": True}, 2),
         ([], [], {"more": True}, 0),
         ([], [], {}, None),
-        ([0.9, NAN], [10, 10], {"patient": True}, 1),  # unknown goes first
+        ([0.9, NAN], [10, 10], {"by": "chance"}, 1),  # unknown goes first
+        ([0.9, NAN], [10, 10], {"by": "gain"}, 1),
         ([0.1, NAN], [1, 20], {}, 0),  # at the price of its steps: 0.1 against 1 / 20
         # A new run: chance 1 / 3, of which half counts, on 5 steps a run so far: 0.0333 a step.
         ([0.3, 0.2], [10, 10], {"more": True}, 2),
         ([0.34, 0.2], [10, 10], {"more": True}, 0),
-        ([0.3, 0.2], [10, 10], {"more": True, "patient": True}, 0),
+        ([0.3, 0.2], [10, 10], {"more": True, "by": "chance"}, 0),  # on a patient turn none begins
+        ([0.3, 0.2], [10, 10], {"more": True, "by": "gain"}, 0),
         ([0.3, 0.2], [10, 10], {"more": True, "spent": 20.0}, 0),
         ([0.3, 0.2], [10, 10], {"more": True, "share": 0.4}, 0),
     ],
 )
-def test_the_run_with_the_most_for_its_steps_goes_on_or_the_likeliest_on_patient_turns(chance, left, options, choice):
+def test_the_run_goes_on_that_has_the_most_for_its_steps_or_the_largest_gain_or_chance(chance, left, options, choice):
     assert chosen(chance, left, **options) == choice
 
 
 def test_a_choice_is_told_with_its_numbers():
-    names, at, chance = ["a", 7], np.array([4.0, 8.0]), np.array([0.25, NAN])
-    first = told(0, names, at, chance, 0.5, 20.0, False)
+    seen = ["a", 7], np.array([4.0, 8.0]), np.array([0.25, NAN]), np.array([0.0125, NAN]), 0.5
+    first = told(0, *seen, 20.0, "rate")
     assert (first.new, first.run, first.step) == (False, "a", 8.0)
     assert first.reason == "P(better than 0.5) is 0.25, the most for its 16 steps left of 2 runs"
-    assert told(0, names, at, chance, 0.5, 20.0, True).reason == "P(better than 0.5) is 0.25, the highest chance of 2 runs"
-    unknown = told(1, names, at, chance, 0.5, 12.0, False)
+    assert told(0, *seen, 20.0, "chance").reason == "P(better than 0.5) is 0.25, the highest chance of 2 runs"
+    assert told(0, *seen, 20.0, "gain").reason == "the expected improvement over 0.5 is 0.0125, the largest of 2 runs"
+    unknown = told(1, *seen, 12.0, "rate")
     assert (unknown.run, unknown.step, unknown.reason) == (7, 12.0, "nothing is known of it yet")
-    new = told(2, names, at, chance, 0.5, 20.0, False)
+    new = told(2, *seen, 20.0, "rate")
     assert (new.new, new.run, new.reason) == (True, None, "a new run is the best with chance 1/3, and runs took 6 steps so far")
     assert math.isnan(new.step)
-    assert told(0, [], np.array([]), np.array([]), 0.5, 20.0, False).reason == "no run was begun yet"
+    assert told(0, [], np.array([]), np.array([]), np.array([]), 0.5, 20.0, "rate").reason == "no run was begun yet"
 
 
 # ------------------------------------------------------------------------------------------------------------ the leading run
