@@ -2,10 +2,14 @@
 
 import re
 from pathlib import Path
+from textwrap import indent
 
 import pytest
+from scipy.stats import binom
 
 from benchmarks import rows, tables
+from benchmarks.faults import mutants
+from benchmarks.faults.changes import changes
 from benchmarks.provenance import ROOT, command
 
 
@@ -41,6 +45,27 @@ def test_old_commands_are_told_with_the_paths_of_today():
     told = command({"command": "torchrun --nproc_per_node=2 benchmarks/ranks.py --turns 2"})
     assert told == "torchrun --nproc_per_node=2 benchmarks/scale/ranks.py --turns 2"
     assert command({"command": told}) == told
+
+
+def test_small_faults_change_one_place_and_leave_texts_errors_and_defaults_alone(tmp_path):
+    source = 'def f(a, b=1):\n    "A text."\n    if a < 2 and b:\n        raise ValueError(f"{a + 1}")\n    return g(a * a, 3, key=b)\n'
+    (tmp_path / "some.py").write_text(f"class C:\n    x = 1 + 1\n{indent(source, '    ')}")
+    found = changes("some.py", tmp_path)
+    assert {change.function for change in found} == {"C.f"}
+    branch = {f"- if a < 2 and b:\n+ if {x}:" for x in ("a < 2 or b", "a <= 2 and b", "a > 2 and b", "a < 3 and b")}
+    results = ("None", "g(a * a, 3)", "g(3, a * a, key=b)", "g(a / a, 3, key=b)", "g(a * a, 4, key=b)")
+    assert {change.lines for change in found} == branch | {f"- return g(a * a, 3, key=b)\n+ return {x}" for x in results}
+    assert len(found) == 9
+
+
+def test_the_share_of_faults_that_are_noticed_has_its_exact_interval():
+    """By the binomial law: all of 40 are noticed with chance 2.5 % at the lower end."""
+    low, high = mutants.interval(40, 40)
+    assert (low**40, high) == (pytest.approx(0.025, rel=0.05), 1.0)
+    assert mutants.interval(0, 40) == pytest.approx([0.0, 1 - low], abs=1e-3)
+    low, high = mutants.interval(30, 40)
+    assert binom.sf(29, 40, low) == pytest.approx(0.025, rel=0.05)
+    assert binom.cdf(30, 40, high) == pytest.approx(0.025, rel=0.05)
 
 
 def test_rows_cut_short_by_an_interruption_are_left_out_and_written_over(tmp_path: Path):

@@ -27,8 +27,9 @@ import pytest
 from scipy.stats import beta
 from tqdm import tqdm
 
+from benchmarks.faults import tables
 from benchmarks.faults.changes import Change, changes, with_function
-from benchmarks.provenance import ROOT, provenance, read_result, write_result
+from benchmarks.provenance import BENCHMARKS, ROOT, provenance, read_result, write_result
 from lcx.files import write_text
 
 # The front door's modules, whose tests lie beside the folders.
@@ -198,6 +199,7 @@ def report(folder: str, population: int, tried: list[tuple[Change, str | None]])
         print(f"survived in {file}:\n{lines}")
     print(f"{folder}: {row['noticed']} of {counted} noticed, 95 % interval {row['interval']}; {len(tried) - len(done)} not tried")
     write_result("faults/mutants", {**(read_result("faults/mutants") or {}), folder: row})
+    write_text(tables.page(), BENCHMARKS / "RELIABILITY.md")
 
 
 def interval(noticed: int, of: int) -> list[float]:

@@ -58,13 +58,19 @@ def _mutants() -> list[str]:
 
 One operator, comparison, constant, argument or result of a function is changed; the fast tests of the folder should then fail. Of all such
 faults (population) a random sample is tried. Texts, errors that are raised, defaults of arguments and constants of modules are left alone.
-Harmless are survivors that change nothing anyone relies on, for a reason below the table. `lcx` is the front door: curves, scores,
-extrapolator, extrapolation. In brackets the 95 % interval (Clopper and Pearson)."""
+Harmless are survivors that change nothing anyone relies on, for a reason below the table; other survivors are listed in
+results/mutants.json. `lcx` is the front door: curves, scores, extrapolator, extrapolation. In brackets the 95 % interval
+(Clopper and Pearson)."""
     head = ["folder", "population", "tried", "harmless", "noticed", "share", "commit"]
     last = max(stored.values(), key=lambda row: row["date"])
-    told = [f"- `{file}`, {change.replace(chr(10), '; ')}: {why}" for file, known in reasons.items() for change, why in known.items()]
+    told = [f"- `{file}`: {_told(change)}: {why}" for file, known in reasons.items() for change, why in known.items()]
     origin = f"{last['date']}, {last['device']}: `make test-mutants FOLDER=lcx/stopping`, say"
     return [f"{text}\n\n{_table(head, rows)}\n\n{origin}", *(["Harmless:\n\n" + "\n".join(told)] if told else [])]
+
+
+def _told(change: str) -> str:
+    before, after = (" ".join(line[2:] for line in change.splitlines() if line[0] == mark) for mark in "-+")
+    return f"`{before}` as `{after}`"
 
 
 def _fuzz(part: dict[str, Any]) -> str:
