@@ -2,7 +2,7 @@
 
 The others are read off on the target's own steps by linear interpolation and go on with their last value where they end; they are scaled
 as for the latent Kronecker GP. A Matérn kernel is added, as BoTorch advises for a single task, for ten runs span ten directions only; its
-lengthscale and scale and the noise are found by maximum likelihood on what is seen of the target. Without it the answer is surer and worse.
+lengthscale and scale and the noise are found by maximum likelihood on what is seen of the target.
 
 Needs a BoTorch after 0.18.1, which is the newest on PyPI: ``pip install git+https://github.com/meta-pytorch/botorch@eea35f5``.
 """
