@@ -34,9 +34,9 @@ def peers() -> str | None:
         "lcx/peer, in per cent. Means over curves, then sources; brackets hold 95 % bootstrap intervals over curves within sources. Half",
         "lcx: the equal mixture of both laws. Brier: squared error of the chance that the last value beats the best last one of ten",
         "others. Seconds: of the processor per forecast, medians. Slow peers are asked about fewer curves; fracast needs 8 points,",
-        "DeepHyper's models 4, the empirical GP studies on a grid. ARLBench's runs have ten points, so 10 and 20 % are the same two. Where",
-        "a peer is ahead (bold) it is mostly on a run that stands still, which lcx still gives a chance to move: LOG.md. The numbers of",
-        "the twin's prior were fitted to summary statistics of all sources.",
+        "DeepHyper's models 4, the empirical GP studies on a grid. ARLBench's runs have ten points, so 10 and 20 % are the same two. Bold:",
+        "a peer is ahead; few curves stand behind a cell, and LOG.md says what was seen of some. The numbers of the twin's prior were",
+        "fitted to summary statistics of all sources.",
     ]
     for setting, title in QUESTIONS.items():
         some = {name: one for name, one in found.items() if one["setting"] == setting}
