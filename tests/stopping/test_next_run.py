@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 import torch
 
+import lcx
 from lcx.curves import Curves
 from lcx.extrapolation import Extrapolation
 from lcx.predictive import Predictive
 from lcx.stopping.freeze_thaw import choose, goal, told
 from lcx.stopping.leading import below_leader, limits_of
+from lcx.stopping.rules import not_worth_it
 
 NAN = math.nan
 
@@ -73,6 +75,23 @@ def test_a_choice_is_told_with_its_numbers():
     assert (new.new, new.run, new.reason) == (True, None, "a new run is the best with chance 1/3, and runs took 6 steps so far")
     assert math.isnan(new.step)
     assert told(0, [], np.array([]), np.array([]), np.array([]), 0.5, 20.0, "rate").reason == "no run was begun yet"
+
+
+def test_a_stopper_passes_over_runs_that_must_not_go_on():
+    stopper = lcx.EarlyStopper(20, "max", bounds=(0, 1), model="parametric")
+    for step in range(1, 6):
+        stopper.update_many({"a": (step, 0.9 - 0.6 * step**-0.7), "b": (step, 0.85 - 0.6 * step**-0.7)})
+    assert stopper.next_run(more=False, without=["a"]).run == "b"
+    assert stopper.next_run(more=False, without=["b"]).run == "a"
+    assert stopper.next_run(more=False, without=["a", "b"]) is None
+    assert stopper.next_run(more=True, without=["a", "b"]).new
+
+
+def test_a_threshold_of_0_is_one_and_one_below_it_or_a_cost_of_0_are_refused():
+    assert not_worth_it(0.0).threshold == 0
+    for wrong in ({"threshold": -1e-9}, {"threshold": 0.0, "cost": 0.0}, {"threshold": NAN}):
+        with pytest.raises(ValueError, match="expected threshold >= 0 and cost > 0"):
+            not_worth_it(**wrong)
 
 
 # ------------------------------------------------------------------------------------------------------------ the leading run
