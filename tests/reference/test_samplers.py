@@ -157,7 +157,7 @@ def test_repeated_smc_gives_the_evidence_and_honest_standard_errors(case, sd, ex
 @pytest.mark.filterwarnings("ignore:expected a converged:RuntimeWarning")
 def test_particles_that_join_those_of_too_few_ancestors_leave_posterior_and_evidence_right(monkeypatch):
     """Every number of ancestors is too few here, and time is for two more temperings. Error of the six numbers as above; the log
-    evidence of one tempering has a standard deviation of 0.002 over seeds: false alarm below 1e-6. Summed, not averaged, it is off by 1.1."""
+    evidence of one tempering has a standard deviation of 0.002 over seeds: false alarm below 1e-6. A sum would be off by 1.1."""
     looks = iter([0.0, 0.0, 0.0])  # for the deadline, and before each tempering
     monkeypatch.setattr("lcx.reference.smc.time", SimpleNamespace(monotonic=lambda: next(looks, np.inf)))
     monkeypatch.setattr("lcx.reference.smc.FAMILIES", 10**9)
