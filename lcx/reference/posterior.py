@@ -63,7 +63,8 @@ def mcmc(
         unit: (worst, best), the values that the prior knows as 0 and 1; default as in :func:`lcx.predict`.
         prior: name of the prior, or a :class:`lcx.priors.Prior`; it must have a tractable likelihood.
         sampler: "nuts" (Pyro), "emcee" (ensembles of 100 walkers), "emcee-M1", "-M2" or "-M3" (one ensemble at the settings of
-            the LC-PFN paper), or "smc" (tempered, vectorised over curves). "smc" converges most often: see benchmarks/README.md.
+            the LC-PFN paper), or "smc" (tempered, vectorised over curves). "smc" converges most often, "nuts" hardly ever under the
+            prior "parametric": see benchmarks/README.md and LOG.md.
         draws: draws kept per chain (emcee: per walker). SMC has no chains and returns 4 * draws particles.
         warmup: transitions before the first draw kept (ignored by SMC and by the settings of the paper).
         chains: number of chains, or of ensembles with emcee (ignored by SMC and by the settings of the paper).

@@ -1,7 +1,7 @@
 """Sequential Monte Carlo: tempered from prior draws to the posterior, vectorised over particles and curves.
 
 Where the particles at the posterior do not pass the gate yet, they go on from where they stand: moves let them forget the ancestors that
-they share, and if these are too few to judge by, particles tempered from other prior draws join them.
+they share; where that does not help, since ancestors are few or modes far apart, particles tempered from other prior draws join them.
 """
 
 import math
@@ -24,6 +24,7 @@ from lcx.reference.tempering import CHUNK, Cloud, resample, temper
 _POOL = 64  # prior draws per particle, out of which the first particles are taken
 _AIM = 1.25 * ENOUGH  # the ESS at which moves at the posterior end: above the gate, since it is looked at more than once
 _AGAIN = (10, 0.25)  # sweeps between two looks: at least so many, and this share of those done at the posterior
+_PATIENCE = 150  # sweeps after which particles of another tempering join
 _REACH = 2 * ENOUGH  # of fewer particles ``_AIM`` asks too much, so that nothing goes on
 
 
@@ -92,47 +93,55 @@ def _least_ess(amplitudes: Amplitudes, state: Particles, origin: Int[Tensor, "B 
 def _go_on(
     cloud: Cloud, watched: Float[Tensor, "B W"], again: Callable[..., Cloud], until: float, generator: torch.Generator, bar: tqdm
 ) -> None:
-    """Sweeps at the posterior, from where the particles stand, until each curve's ESS is ``_AIM`` or the time is up."""
-    amplitudes = cloud.target.amplitudes
-    ess = _least_ess(amplitudes, cloud.state, cloud.origin, watched)
+    """Goes on from where the particles stand until each curve's ESS is ``_AIM`` or the time is up.
+
+    Sweeps first; what these do not bring about, since ancestors are few or modes far apart, particles tempered ``again`` do.
+    """
+    ess = _least_ess(cloud.target.amplitudes, cloud.state, cloud.origin, watched)
     rows = ((ess < _AIM) & ~cloud.log_evidence.isnan()).nonzero().squeeze(-1)
     if not len(rows):
         return
     # A stream of its own, lest the curves that follow depend on the time spent on these.
     seed = int(torch.randint(2**31, (1,), generator=generator, device=generator.device))
-    own, sweeps = torch.Generator(generator.device).manual_seed(seed), 0
-    _more_families(cloud, rows, again, until, own)
+    own, joined = torch.Generator(generator.device).manual_seed(seed), 1
     while len(rows) and time.monotonic() < until:
+        if len(many := rows[[len(cloud.origin[row].unique()) >= FAMILIES for row in rows.tolist()]]):
+            _sweep_on(cloud, many, watched, ess, until, own, bar)
+        rows = rows[ess[rows] < _AIM]
+        if len(rows) and time.monotonic() < until:
+            _join(cloud, rows, joined, again(rows, own), own)
+            ess[rows] = _least_ess(cloud.target.amplitudes, cloud.state.rows(rows), cloud.origin[rows], watched[rows])
+            rows, joined = rows[ess[rows] < _AIM], joined + 1
+
+
+def _sweep_on(cloud: Cloud, rows: Tensor, watched: Tensor, ess: Tensor, until: float, generator: torch.Generator, bar: tqdm) -> None:
+    """Sweeps of some curves, ``_PATIENCE`` at most; leaves their ESS in ``ess``."""
+    sweeps = 0
+    while len(rows) and sweeps < _PATIENCE and time.monotonic() < until:
         target, state, length = cloud.target.rows(rows), cloud.state.rows(rows), cloud.length[rows]
         heat, accepted = torch.ones_like(length), length
         for _ in range(max(_AGAIN[0], round(_AGAIN[1] * sweeps))):
-            state, length, accepted = sweep(target, state, heat, length, own)
+            state, length, accepted = sweep(target, state, heat, length, generator)
             sweeps += 1
             if time.monotonic() >= until:
                 break
         cloud.state = cloud.state.replaced(rows, state)
         cloud.length[rows], cloud.acceptance[rows] = length, accepted
-        ess[rows] = _least_ess(amplitudes, state, cloud.origin[rows], watched[rows])
+        ess[rows] = _least_ess(target.amplitudes, state, cloud.origin[rows], watched[rows])
         bar.set_postfix(sweeps=sweeps, ess=f"{ess.min().item():.0f} of {_AIM:.0f}")
         rows = rows[ess[rows] < _AIM]
 
 
-def _more_families(cloud: Cloud, rows: Tensor, again: Callable[..., Cloud], until: float, generator: torch.Generator) -> None:
-    """Joins particles tempered ``again`` to those of too few ancestors, each set in proportion to its evidence."""
-    joined = 1
-    while time.monotonic() < until:
-        rows = rows[[len(cloud.origin[row].unique()) < FAMILIES for row in rows.tolist()]]
-        if not len(rows):
-            break
-        other, mine, heat = again(rows, generator), cloud.state.rows(rows), torch.ones_like(cloud.length[rows])
-        n = mine.rest.shape[1]
-        log_mass = torch.stack([cloud.log_evidence[rows] + math.log(joined), other.log_evidence.nan_to_num(nan=-math.inf)], 1)
-        joined += 1
-        cloud.log_evidence[rows] = torch.logsumexp(log_mass, 1) - math.log(joined)
-        chosen = resample(log_mass.repeat_interleave(n, 1), n, generator)
-        # Ancestors are told apart by number, whichever prior draws they were among.
-        origin = torch.cat([cloud.origin[rows], other.origin + 1 + cloud.origin.max()], 1)
-        cloud.origin = cloud.origin.index_copy(0, rows, origin.gather(1, chosen))
-        pairs = ((mine.rest, other.state.rest), (mine.eta, other.state.eta))
-        rest, eta = (torch.cat(pair, 1).take_along_dim(chosen[..., None], 1) for pair in pairs)
-        cloud.state = cloud.state.replaced(rows, cloud.target.rows(rows).particles(rest, heat, eta, noisy=False))
+def _join(cloud: Cloud, rows: Tensor, joined: int, other: Cloud, generator: torch.Generator) -> None:
+    """Joins the particles of another tempering to those of ``joined`` before, each in proportion to the evidence."""
+    mine, heat = cloud.state.rows(rows), torch.ones_like(cloud.length[rows])
+    n = mine.rest.shape[1]
+    log_mass = torch.stack([cloud.log_evidence[rows] + math.log(joined), other.log_evidence.nan_to_num(nan=-math.inf)], 1)
+    cloud.log_evidence[rows] = torch.logsumexp(log_mass, 1) - math.log(joined + 1)
+    chosen = resample(log_mass.repeat_interleave(n, 1), n, generator)
+    # Ancestors are told apart by number, whichever prior draws they were among.
+    origin = torch.cat([cloud.origin[rows], other.origin + 1 + cloud.origin.max()], 1)
+    cloud.origin = cloud.origin.index_copy(0, rows, origin.gather(1, chosen))
+    pairs = ((mine.rest, other.state.rest), (mine.eta, other.state.eta))
+    rest, eta = (torch.cat(pair, 1).take_along_dim(chosen[..., None], 1) for pair in pairs)
+    cloud.state = cloud.state.replaced(rows, cloud.target.rows(rows).particles(rest, heat, eta, noisy=False))

@@ -158,13 +158,13 @@ def test_repeated_smc_gives_the_evidence_and_honest_standard_errors(case, sd, ex
 def test_particles_that_join_those_of_too_few_ancestors_leave_posterior_and_evidence_right(monkeypatch):
     """Every number of ancestors is too few here, and time is for two more temperings. Error of the six numbers as above; the log
     evidence of one tempering has a standard deviation of 0.002 over seeds: false alarm below 1e-6. A sum would be off by 1.1."""
-    looks = iter([0.0, 0.0, 0.0])  # for the deadline, and before each tempering
+    looks = iter([0.0] * 5)  # for the deadline, and two for each tempering
     monkeypatch.setattr("lcx.reference.smc.time", SimpleNamespace(monotonic=lambda: next(looks, np.inf)))
     monkeypatch.setattr("lcx.reference.smc.FAMILIES", 10**9)
     monkeypatch.setattr("lcx.reference.smc._AIM", np.inf)
     truth = by_quadrature(WIDELY["values"], WIDELY["steps"], 0.2)
     assert_exact(WIDELY, truth, 0.2, joined := {"sampler": "smc", "draws": 250})
-    looks = iter([0.0, 0.0, 0.0])
+    looks = iter([0.0] * 5)
     assert ask(**WIDELY, **joined, strict=False)[1].log_evidence == pytest.approx(truth[2], abs=0.02)
     assert next(looks, None) is None
 
