@@ -18,6 +18,7 @@ import torch
 from lcx.extrapolator import models_folder
 from lcx.files import write_text
 
+_LEFT_OUT = {"--data": "DIR", "--hparams": "DIR", "--note": "TEXT"}  # of options, what a command is recorded with
 BENCHMARKS = Path(__file__).resolve().parent
 ROOT = BENCHMARKS.parent
 # Scripts that lay in benchmarks/ itself when they made some of the results stored now, and where they lie today.
@@ -47,7 +48,7 @@ def provenance(device: torch.device | str = "cpu") -> dict[str, Any]:
     """Date, commit (with a mark if the tree differs from it), device, versions and the command that was run, less where data lie."""
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
     changed = subprocess.run(["git", "status", "--porcelain", "lcx", "models"], cwd=ROOT, capture_output=True, text=True).stdout
-    given = [option if before != "--data" else "DIR" for before, option in zip(sys.argv, sys.argv[1:], strict=False)]
+    given = [_LEFT_OUT.get(before, option) for before, option in zip(sys.argv, sys.argv[1:], strict=False)]
     return {
         "date": datetime.now(UTC).date().isoformat(),
         "commit": commit + ("+changes" if changed else ""),
