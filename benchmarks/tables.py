@@ -46,6 +46,7 @@ SECTIONS = (
     export.exported,
     export.page,
     mcmc.gap,
+    mcmc.convergence,
     mcmc.speed,
     mcmc.checks,
     mcmc.sbc,

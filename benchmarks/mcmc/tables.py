@@ -55,6 +55,39 @@ def gap() -> str | None:
     )
 
 
+def convergence() -> str | None:
+    """How often a sampler passes its gate."""
+    result = read_result("mcmc/convergence")
+    if result is None:
+        return None
+    rows = (
+        [
+            method,
+            name,
+            row["contexts"],
+            f"{row['passed']} [{row['interval'][0]:.0%}, {row['interval'][1]:.0%}]",
+            " / ".join(f"{x:.1f}" for x in row["cpu"]),
+            " / ".join(map(str, row["ess"])),
+            f"{row['quantile_distance']:.3f}" if "quantile_distance" in row else "",
+        ]
+        for method, groups in result["methods"].items()
+        for name, row in groups.items()
+    )
+    return "\n".join(
+        [
+            "### Does it converge",
+            "",
+            f"Contexts in which the gates of `lcx.mcmc` are passed within {result['limit']} s of processor time (exact 95 %",
+            "interval of the rate); seconds: median, 95 %, most; ESS: least and median; distance of quantiles from gold's. Curves of the",
+            "parametric prior.",
+            "",
+            *table("| method | seen | contexts | passed | seconds | ESS | quantile distance |", rows),
+            "",
+            origin(result),
+        ]
+    )
+
+
 def beside_gold(row: dict[str, Any]) -> list[Any]:
     """The PFN and gold at one cut-off."""
     scores = [f"{row['gold']:.4f}", f"{row['pfn']:.4f}", with_interval(row["pfn_minus_gold"], "+.4f")]

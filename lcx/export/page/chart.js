@@ -44,7 +44,9 @@ export function draw(place, runs, about, read) {
     svg.append(words(`to beat ${short(best)}`, { class: "beat", x: box.left + 6, y: y(best) + (above ? -5 : 14) }));
   }
   cursor(svg, runs, box, { x, y }, read);
+  const focused = place.contains(document.activeElement); // an answer that comes late must not take it away
   place.replaceChildren(svg);
+  if (focused) svg.focus({ preventScroll: true });
   return (run) => {
     svg.classList.toggle("one", run !== null);
     for (const groups of [bands, lines]) groups.forEach((group, i) => group.classList.toggle("lit", i === run));

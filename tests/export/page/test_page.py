@@ -428,6 +428,17 @@ def test_it_works_by_keyboard_alone(opened):
     assert page.inner_text("#reading").startswith("Step 20 – median 0.")
 
 
+def test_the_chart_keeps_the_focus_when_another_answer_comes(opened):
+    page = opened()
+    page.fill("#paste", "epoch,accuracy\n1,0.31\n2,0.42\n3,0.48\n4,0.5\n")
+    page.fill("#horizon", "20")
+    table(page)
+    page.focus("svg[tabindex]")
+    page.evaluate("best.value = 0.55; best.dispatchEvent(new Event('input', { bubbles: true }))")
+    page.wait_for_selector("svg text.beat", timeout=60_000)
+    assert page.evaluate("document.activeElement.tagName") == "svg"
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [(390, 844), (320, 640), (1280, 900)], ids=lambda size: f"{size[0]}px")
 def test_everything_fits_and_can_be_read(opened, size, scheme, tmp_path):
