@@ -66,7 +66,7 @@ def link_of_example(browser: Any) -> str:
     page.click("#example")
     page.wait_for_selector("#share:enabled")
     page.click("#share")
-    page.wait_for_function("location.hash.length > 1")
+    page.wait_for_function("() => location.hash.length > 1")
     fragment = page.evaluate("location.hash")
     browser.close()
     return fragment
