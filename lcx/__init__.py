@@ -8,8 +8,6 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lcx.ahead import crossing_steps as crossing_steps
-    from lcx.ahead import prob_ahead as prob_ahead
     from lcx.curves import Curves as Curves
     from lcx.extrapolation import Extrapolation as Extrapolation
     from lcx.extrapolator import Extrapolator as Extrapolator
@@ -23,6 +21,8 @@ if TYPE_CHECKING:
     from lcx.scoring import BatchScorer as BatchScorer
     from lcx.stopping import EarlyStopper as EarlyStopper
     from lcx.stopping import Verdict as Verdict
+    from lcx.stopping.ahead import crossing_steps as crossing_steps
+    from lcx.stopping.ahead import prob_ahead as prob_ahead
 
     __version__: str
 
@@ -55,11 +55,11 @@ _FROM = {
     "NotConverged": "lcx.reference",
     "Predictive": "lcx.predictive",
     "Verdict": "lcx.stopping",
-    "crossing_steps": "lcx.ahead",
+    "crossing_steps": "lcx.stopping.ahead",
     "load": "lcx.extrapolator",
     "mcmc": "lcx.reference",
     "predict": "lcx.extrapolator",
-    "prob_ahead": "lcx.ahead",
+    "prob_ahead": "lcx.stopping.ahead",
     "sample_prior": "lcx.priors",
 }
 

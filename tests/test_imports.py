@@ -31,7 +31,6 @@ ROWS = {
     "priors": (4, CORE),
     "extrapolation": (5, CORE | {"pandas", "matplotlib"}),
     "extrapolator": (6, CORE),
-    "ahead": (6, CORE),
     "pretraining": (7, CORE | {"tqdm", "pandas"}),
     "reference": (7, CORE | {"tqdm", "pyro", "emcee", "arviz"}),
     "scoring": (7, CORE | {"tqdm", "pyarrow"}),

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from lcx.ahead import crossing_steps, prob_ahead
 from lcx.cli.forecasts import Row, curves_of, others_of
 from lcx.cli.inference import Inferred
 from lcx.cli.one_curve import growing
 from lcx.extrapolator import Extrapolator
+from lcx.stopping.ahead import crossing_steps, prob_ahead
 
 _PAIRS, _STEPS = 300, 12  # of sampled paths, and their steps
 
