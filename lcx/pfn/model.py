@@ -71,7 +71,9 @@ class PFN(nn.Module):
             self.head_norm = nn.LayerNorm(width)
             self.head = nn.Linear(width, 3 * components + 1)
             self.reader = Reader(width, GENERAL_QUERY, reader) if reader else None
-        self.to_empty(device="cpu")
+        for part in self.modules():
+            for name, p in list(part.named_parameters(recurse=False)):  # to_empty would load sympy, which takes longer than all of this
+                setattr(part, name, nn.Parameter(torch.empty(p.shape, dtype=p.dtype)))
         self.initialise(torch.Generator().manual_seed(0))
 
     @torch.no_grad()

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -147,7 +148,7 @@ class Mixture:
     def quantiles(self, p: Float[Tensor, "*#out"]) -> Float[Tensor, "*out"]:
         """The u with P(U <= u) = p, solved from the nearer tail; levels lead the batch, and u never falls as they rise."""
         batch = self.loc.shape[:-1]
-        shape = torch.broadcast_shapes(p.shape, batch)
+        shape = torch.Size(np.broadcast_shapes(p.shape, batch))  # torch's own would load sympy
         if 0 in shape:
             return p.expand(shape)
         batch = shape[len(shape) - len(batch) :]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -31,7 +32,7 @@ def integral(
         split: where the indicator rises, user's unit; broadcasts with the points of the law.
         kernel: of y - split and D.
     """
-    shape, size = torch.broadcast_shapes(split.shape, law.loc.shape[:-1]), law.loc.shape[-1]
+    shape, size = torch.Size(np.broadcast_shapes(split.shape, law.loc.shape[:-1])), law.loc.shape[-1]
     law, split, eps = law.flat(shape), split.expand(shape).reshape(-1), torch.finfo(split.dtype).eps
     warp = warp and AsinhWarp(*(x.expand(shape).reshape(-1) for x in (warp.center, warp.scale)))
     nodes = split.new_tensor([-x for x in NODES] + NODES[-2::-1])

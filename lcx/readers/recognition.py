@@ -2,7 +2,7 @@
 
 import json
 import re
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Any
 
 from lcx.readers.jsonl import flat
@@ -27,7 +27,7 @@ def recognise_text(text: str, end: str = "") -> str | None:
 
 def _is_table(text: str) -> bool:
     """Whether a table with a counter begins so. Names that a data set may have too count only if their numbers rise."""
-    lines = [line for line in text.splitlines() if line.strip() and not re.match(r"#\W*$|#[{]", line)][:100]
+    lines = list(islice((line for line in text.splitlines() if line.strip() and not re.match(r"#\W*$|#[{]", line)), 100))
     header = lines[0].lstrip("# ") if lines else ""
     separator = max(",;\t|", key=header.count)
     names = [cell.strip().strip('"').lower() for cell in header.split(separator)]

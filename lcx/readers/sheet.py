@@ -57,8 +57,8 @@ def to_table(sheet: Sheet, path: Path, step_name: str | None = None) -> "pd.Data
     _say_bad(sheet, path)
     names = {name.lower(): name for name in reversed(list(sheet.numbers))}
     key = next((name for name in RUNS if name in sheet.words), None)
-    run: Any = pd.Categorical(sheet.words[key] if key else np.zeros(sheet.rows, int))
-    run = run if key else run.rename_categories([run_name(path)])
+    one: Any = [run_name(path)]
+    run: Any = pd.Categorical(sheet.words[key]) if key else pd.Categorical.from_codes(np.zeros(sheet.rows, int), one)
     counter = step_column(sheet, run.codes) if step_name is None else _named(step_name, sheet, path)
     clock = next((names[name] for name in TIMES if name in names), None)
     step = _steps(sheet, counter, run.codes)
@@ -67,7 +67,7 @@ def to_table(sheet: Sheet, path: Path, step_name: str | None = None) -> "pd.Data
         step = step + (np.nanmin(step) > 0)
     points = _points(sheet, run, step, {counter, clock, *(names.get(name) for name in _INDEX)}, path)
     row = points.pop("row")
-    points = pd.DataFrame(points).assign(step=step[row])
+    points = pd.DataFrame({**points, "step": step[row]})
     if clock is not None:
         points["time"] = sheet.numbers[clock].values[row]
     points = split(points, row, sheet.line, path)
