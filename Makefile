@@ -3,13 +3,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: demo test test-integrations page test-page check test-slow test-mutants test-oldest test-wheel test-docs docs bench bench-small bench-speed bench-mcmc bench-real curves pretrain wheel clean
+.PHONY: demo test quick style types test-integrations page test-page test-slow test-mutants test-oldest test-wheel test-docs docs bench bench-small bench-speed bench-mcmc bench-real curves pretrain wheel clean
 
 demo: .venv/installed  ## extrapolate a real curve: a table and demo.png
 	$(BIN)/lcx predict examples/digits_accuracy.csv --upto 30 --horizon 100 --mode max --lower 0 --upper 1 --best 0.93 --plot demo.png
 
-test: .venv/installed-dev check  ## style, types, tests
-	$(BIN)/pytest
+test: .venv/installed-dev style  ## style, types, tests; types and two processes of tests share the cores
+	$(MAKE) --no-print-directory -j2 types quick
 
 test-integrations: .venv-integrations/installed  ## the adapters in real trainings of their frameworks, in an environment of their own
 	KERAS_BACKEND=torch .venv-integrations/bin/pytest -m '' tests/integrations
@@ -20,9 +20,14 @@ page: lcx/export/page/lcx.html  ## the browser page as one file, lcx/export/page
 test-page: .venv-page/installed .venv-page/axe.min.js lcx/export/page/lcx.html  ## ONNX against torch, and page and report in headless Chromium (Debian: apt-get install chromium)
 	.venv-page/bin/pytest -m '' tests/export
 
-check: .venv/installed-dev
+quick: .venv/installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal
+
+style: .venv/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types: .venv/installed-dev
 	$(BIN)/pyright
 
 test-slow: .venv/installed-dev  ## the tests that take minutes, but for those that other targets here run

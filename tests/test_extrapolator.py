@@ -100,12 +100,13 @@ def test_prob_better_follows_the_mode_and_quantiles_rise_in_either():
 
 
 def test_expected_improvement_follows_the_mode():
-    up, down = predict(), predict(1 - RISING, mode="min")
+    some = {"at": [31, 60, 100]}
+    up, down = predict(**some), predict(1 - RISING, mode="min", **some)
     np.testing.assert_allclose(up.expected_improvement(0.05), up.mean - 0.05, rtol=1e-3)  # it is sure to be better
     np.testing.assert_allclose(down.expected_improvement(0.95), 0.95 - down.mean, rtol=1e-3)
     drawn = up.predictive.sample(4000, torch.Generator().manual_seed(0))[:, 0].numpy()
     np.testing.assert_allclose(up.expected_improvement(0.8), np.maximum(drawn - 0.8, 0).mean(0), rtol=0.15)  # 6 standard errors
-    assert predict([RISING, RISING]).expected_improvement(0.8).shape == (2, 70)
+    assert predict([RISING, RISING], **some).expected_improvement(0.8).shape == (2, 3)
 
 
 def test_the_predictive_puts_no_mass_outside_the_bounds():
@@ -317,11 +318,11 @@ def test_a_forked_process_answers_as_its_parent_does():
 import os, signal, torch, lcx
 torch.set_num_threads(2)
 curves = lcx.sample_prior(256, seed=1).values[:, :30].double().clamp(0, 1).numpy()
-ask = lambda: lcx.predict(curves, horizon=100, mode="max", bounds=(0, 1), at=[50, 100], device="cpu")
-median = ask().median
+ask = lambda n: lcx.predict(curves[:n], horizon=100, mode="max", bounds=(0, 1), at=[50, 100], device="cpu")
+median = ask(256).median
 if (child := os.fork()) == 0:
     signal.alarm(30)
-    os._exit(0 if abs(ask().median - median).max() < 1e-5 and ask().sample(2).shape == (256, 2, 2) else 1)
+    os._exit(0 if abs(ask(256).median - median).max() < 1e-5 and ask(8).sample(2).shape == (8, 2, 2) else 1)
 print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True)

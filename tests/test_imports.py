@@ -99,26 +99,26 @@ def test_lists_of_folders_hold_nothing_but_names():
 HEAVY = {"torch", "pandas", "matplotlib", "pyro", "scipy", "emcee", "arviz", "dynesty", "tensorboard", "sklearn"}
 
 
-def loaded_by(code: str, packages: set[str], **environment: str) -> set[str]:
-    """Those of the packages that a program has loaded when it ends."""
-    watched = f"import atexit, sys\natexit.register(lambda: print('loaded', *sys.modules, file=sys.stderr))\n{code}"
-    asked = [sys.executable, "-c", watched]
+def loaded_by(*stages: str, packages: set[str] = HEAVY, **environment: str) -> list[set[str]]:
+    """Those of the packages that a program has loaded after each of its stages, which may end with an exit."""
+    told = "print('loaded', *sys.modules, file=sys.stderr)"
+    watched = "".join(f"try:\n    exec({stage!r})\nexcept SystemExit as end:\n    assert not end.code\n{told}\n" for stage in stages)
+    asked = [sys.executable, "-c", f"import sys\n{watched}"]
     done = subprocess.run(asked, capture_output=True, text=True, check=True, cwd=PACKAGE.parent, env={**os.environ, **environment})
-    return {name.split(".")[0] for name in done.stderr.split("loaded ")[-1].split()} & packages
+    lines = [line.split()[1:] for line in done.stderr.splitlines() if line.startswith("loaded ")]
+    assert len(lines) == len(stages)
+    return [{name.split(".")[0] for name in line} & packages for line in lines]
 
 
-def loaded_by_command(*arguments: str, **environment: str) -> set[str]:
-    code = f"sys.argv = {['lcx', *arguments]}\nfrom lcx.cli.app import main\nmain()"
-    return loaded_by(code, HEAVY, **environment)
+def command(*arguments: str) -> str:
+    return f"sys.argv = {['lcx', *arguments]}\nfrom lcx.cli.app import main\nmain()"
 
 
-def test_import_lcx_loads_nothing_but_itself():
-    assert loaded_by("import lcx", HEAVY | {"numpy", "typer"}) == set()
-
-
-def test_a_prediction_loads_torch_and_nothing_optional():
-    asked = "import lcx\nlcx.predict([0.1, 0.2], horizon=5, mode='max', device='cpu').quantile([0.05, 0.95])"
-    assert loaded_by(asked, HEAVY | {"sympy"}) == {"torch"}  # sympy takes a third of a second, and some functions of torch load it
+def test_lcx_loads_nothing_and_forecasts_and_samplers_torch_and_nothing_optional():
+    answer = "lcx.predict([0.1, 0.2], horizon=5, mode='max', device='cpu').quantile([0.05, 0.95])"
+    watched = HEAVY | {"typer", "sympy"}  # sympy takes a third of a second, and some functions of torch load it
+    assert loaded_by("import lcx", "import lcx.reference", answer, packages=watched) == [set(), {"torch"}, {"torch"}]
+    assert loaded_by("import lcx", packages={"numpy"}) == [set()]
 
 
 def test_public_names_are_those_that_type_checkers_see():
@@ -135,24 +135,21 @@ def test_the_version_is_that_of_pyproject():
     assert lcx.__version__ == tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())["project"]["version"]
 
 
-@pytest.mark.parametrize("command", [[], *([name] for name in [*typer.main.get_command(app).commands])], ids=" ".join)
-def test_help_loads_neither_torch_nor_pandas(command):
-    assert loaded_by_command(*command, "--help") == set()
+def test_help_loads_neither_torch_nor_pandas():
+    names = [[], *([name] for name in typer.main.get_command(app).commands)]
+    found = loaded_by(*(command(*name, "--help") for name in names))
+    assert {" ".join(name): loaded for name, loaded in zip(names, found, strict=True) if loaded} == {}
 
 
 def test_completion_loads_neither_torch_nor_pandas():
     undetected = {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}  # there may be no shell above the tests
-    assert loaded_by_command("--show-completion", "bash", **undetected) == set()
-    assert loaded_by_command(_LCX_COMPLETE="source_bash") == set()
-    assert loaded_by_command(_LCX_COMPLETE="complete_bash", COMP_WORDS="lcx predict --h", COMP_CWORD="2") == set()
+    assert loaded_by(command("--show-completion", "bash"), **undetected) == [set()]
+    assert loaded_by(command(), _LCX_COMPLETE="source_bash") == [set()]
+    assert loaded_by(command(), _LCX_COMPLETE="complete_bash", COMP_WORDS="lcx predict --h", COMP_CWORD="2") == [set()]
 
 
 def test_runs_loads_no_torch():
-    assert loaded_by_command("runs", "examples") == {"pandas"}
-
-
-def test_the_reference_loads_samplers_when_they_sample():
-    assert loaded_by("import lcx.reference", HEAVY) == {"torch"}
+    assert loaded_by(command("runs", "examples")) == [{"pandas"}]
 
 
 def test_pretraining_needs_only_the_bare_packages(tmp_path):

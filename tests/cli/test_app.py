@@ -2,6 +2,7 @@
 
 import io
 import json
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -169,18 +170,20 @@ def test_info_names_the_models(run):
     assert "parametric" in run("info")[1]
 
 
-def test_pretrain_is_the_same_program_as_the_script(tmp_path):
-    command = [sys.executable, "-m", "lcx.cli.app"]
+def test_pretrain_is_the_same_program_as_the_script(tmp_path, monkeypatch, capsys):
     options = ["--curves", "64", "--batch", "8", "--width", "8", "--layers", "1", "--heads", "1"]
     options += ["--validation-curves", "50", "--device", "cpu"]
-    script = [sys.executable, str(Path(__file__).parents[2] / "scripts" / "pretrain.py")]
-    for name, program in (("command", [*command, "pretrain"]), ("script", script)):
-        done = subprocess.run([*program, *options, "--folder", str(tmp_path / name)], capture_output=True, text=True, check=True)
-        assert "64 curves" in done.stdout
+    command = [sys.executable, "-m", "lcx.cli.app", "pretrain", *options, "--folder", str(tmp_path / "command")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    script = Path(__file__).parents[2] / "scripts" / "pretrain.py"
+    monkeypatch.setattr(sys, "argv", [str(script), *options, "--folder", str(tmp_path / "script")])
+    monkeypatch.setattr(sys, "path", [*sys.path])  # to which the script adds
+    runpy.run_path(str(script), run_name="__main__")
+    assert "64 curves" in done.stdout
+    assert "64 curves" in capsys.readouterr().out
     one, other = (checkpoint.read_tensors(tmp_path / name / "model.safetensors") for name in ("command", "script"))
     assert one.keys() == other.keys()
     assert all(torch.equal(one[name], other[name]) for name in one)
-    options += ["--folder", str(tmp_path / "command"), "--resume", "--batch", "4"]
-    wrong = subprocess.run([*command, "pretrain", *options], capture_output=True, text=True)
-    assert wrong.returncode == 2
-    assert "resume with the same options" in wrong.stderr
+    sys.argv += ["--resume", "--batch", "4"]
+    with pytest.raises(ValueError, match="resume with the same options"):
+        runpy.run_path(str(script), run_name="__main__")

@@ -11,7 +11,8 @@ import torch
 
 from lcx.config import PFNConfig, PretrainConfig
 from lcx.pfn.checkpoint import load
-from lcx.pretraining import pretrain, real, state
+from lcx.pretraining import mixture, pretrain, real, state
+from lcx.pretraining.batches import BLOCK, Batch
 from lcx.pretraining.mixture import draw_mixture
 from lcx.pretraining.real import real_batch
 from lcx.pretraining.sources import bounds_of, load_sources
@@ -117,15 +118,29 @@ def test_some_are_asked_alone_and_some_others_have_not_finished(folder):
     assert 0.05 < (ends < 50).float().mean() < 0.6
 
 
-def test_a_mixture_is_a_function_of_its_arguments_and_has_its_shares(folder):
+def test_a_mixture_is_a_function_of_its_arguments(folder):
     sources, prior = load_sources(folder), PRIORS["general"]
-    one, two = (draw_mixture(prior, CONFIG, sources, 3, torch.device("cpu")) for _ in range(2))
+    one, two = (draw_mixture(prior, replace(CONFIG, batch=4), sources, 3, torch.device("cpu")) for _ in range(2))
+    assert len(one) == len(two) == BLOCK
     for a, b in zip(one, two, strict=True):
         torch.testing.assert_close(a.values, b.values, equal_nan=True)
         torch.testing.assert_close(a.targets, b.targets, equal_nan=True)
-    kinds = [batch.others is None for block in range(6) for batch in draw_mixture(prior, CONFIG, sources, block, torch.device("cpu"))]
-    assert np.mean(kinds) == pytest.approx(0.25, abs=0.15)  # 192 batches; neither real nor a study
-    assert not any(batch.others is None for batch in draw_mixture(prior, replace(CONFIG, studies=1.0), [], 0, torch.device("cpu")))
+
+
+def test_a_mixture_has_its_shares(folder, monkeypatch):
+    """Of 60 blocks, 1,920 batches; each share within 5 standard errors."""
+    kinds = {kind: Batch(*torch.zeros(5, 0, 0)) for kind in ("real", "study", "general")}
+    for kind, batch in kinds.items():
+        monkeypatch.setattr(mixture, f"{kind}_batch", lambda *_, batch=batch: batch)
+    monkeypatch.setattr(mixture, "_on", lambda device, batch: batch)
+
+    def shares(config, sources):
+        drawn = [batch for block in range(60) for batch in draw_mixture(PRIORS["general"], config, sources, block, torch.device("cpu"))]
+        return [sum(one is batch for one in drawn) / len(drawn) for batch in kinds.values()]
+
+    found = shares(replace(CONFIG, share=0.3, studies=0.4), load_sources(folder))
+    assert found == pytest.approx([0.3, 0.28, 0.42], abs=0.057)
+    assert shares(replace(CONFIG, studies=1.0), []) == [0, 1, 0]
 
 
 def test_a_training_on_real_curves_and_studies_resumes_bit_for_bit_and_says_what_it_saw(folder, tmp_path, monkeypatch):
