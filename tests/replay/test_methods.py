@@ -2,6 +2,7 @@
 
 import json
 import math
+from itertools import islice
 
 import numpy as np
 import pandas as pd
@@ -432,9 +433,9 @@ def test_what_had_not_been_trained_by_then_changes_no_decision(method):
     assert any(leg.points < 12 for leg in legs)
     for i, leg in enumerate(legs):
         seen[leg.run] = max(seen[leg.run], leg.points)
-        if i % 3 == 0:
+        if i % 5 in (1, 3):
             other = np.where(t > seen[:, None], generator.uniform(0, 1, curves.shape), curves)
-            assert list(method(as_task(other, mode="max"), order))[: i + 1] == legs[: i + 1]
+            assert list(islice(method(as_task(other, mode="max"), order), i + 1)) == legs[: i + 1]
 
 
 def test_next_run_leaves_alone_what_cannot_go_on():
