@@ -100,10 +100,7 @@ def early_stopping() -> list[str]:
         "",
         "Methods named `study` read the runs seen by then, as `EarlyStopper` does; the others read each run alone.",
         *([result["note"]] if result["note"] else []),
-        "False stops are in per cent of the runs that would have become the best so far. Asked for 5, 10 or 20 %, the limit of",
-        "`lcx.stopping.limit_for`, set on other families of tasks, gave "
-        + ", ".join(f"{100 * told['achieved']:.1f}" for key, told in result["in_study"].items() if key[0].isdigit())
-        + " % in the mean over families.",
+        "False stops are in per cent of the runs that would have become the best so far.",
         "The form and the constants of freeze-thaw (pausing and resuming) were chosen on some of",
         "these tasks. Successive halving, Hyperband, top 10 after 1 and freeze-thaw resume runs at no cost; the others cannot resume.",
         "A run that is paused and never resumed counts as stopped.",

@@ -108,7 +108,7 @@ def main() -> None:
         print(tables.early_stop_studies())
         return
     settings["false_stops"] = rate.held_out({name: (task, kept(name, task, options.model[0])) for name, task in found.items()})
-    settings |= {"in_study": rate.in_study(found, options.model[0]), "cost": rate.cost(options.model)}
+    settings["cost"] = rate.cost(options.model)
     write_result("stopping/early_stop", {**about, **settings, "tasks": results}, indent=None)
     pictures.draw(results, [f"lcx:{label(options.model[0])} {rule}" for rule in SHOWN_RULES], results_of("stopping"))
     print(tables.early_stop())

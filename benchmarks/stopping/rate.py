@@ -15,14 +15,11 @@ from benchmarks.stopping.tasks import family
 from lcx.replay.chances import Chances
 from lcx.replay.false_stops import becoming_best
 from lcx.replay.task import Task
-from lcx.stopping.false_stops import RATES as RATES_KNOWN
-from lcx.stopping.false_stops import scores_of
 from lcx.stopping.rules import calibrated_delta
 
 RATES = (0.05, 0.1, 0.2)
 ORDERS, SEED = 40, 1
 ROUNDS = 30
-LONGEST = 60  # runs of a study with forecasts that read it: few become the best later
 
 
 def held_out(told: dict[str, tuple[Task, Chances]]) -> dict[str, Any]:
@@ -46,43 +43,6 @@ def held_out(told: dict[str, tuple[Task, Chances]]) -> dict[str, Any]:
             mean = {"achieved": float(achieved.mean()), "distinct_runs": distinct, "limits": [rate - error, rate + error]}
             out["rates"].setdefault(f"{rate:g}", {})[scheme] = mean | {"tasks": rows}
     return out
-
-
-def in_study(found: dict[str, Task], model: str, orders: int = ORDERS) -> dict[str, Any]:
-    """The same with forecasts that read the study, and the limits of ``lcx.stopping.false_stops``, in which families weigh alike."""
-    generator, asked, scores, runs = np.random.default_rng(SEED), lcx.load(model, "cpu"), {}, {}
-    for name, task in found.items():
-        scores[name], best = [], set()
-        for _ in range(orders):
-            order = [int(run) for run in generator.permutation(len(task))[:LONGEST] if np.isfinite(task.peaks[run, -1])]
-            curves = [(task.steps[run][seen], task.values[run][seen]) for run in order for seen in [np.isfinite(task.values[run])]]
-            settings = {"horizon": float(task.horizon.max()), "mode": task.mode, "bounds": task.bounds}
-            scores[name] += scores_of(asked, curves, **settings).tolist()
-            peaks = np.maximum.accumulate([task.peaks[run, -1] for run in order])
-            best |= {order[i] for i in range(1, len(order)) if peaks[i] > peaks[i - 1]}
-        runs[name] = len(best)
-    families = {which: np.concatenate([x for name, x in scores.items() if family(name) == which]) for which in map(family, found)}
-    out: dict[str, Any] = {
-        "orders": orders,
-        "runs": runs,
-        "limits": dict(zip(map(str, RATES_KNOWN), limits(list(families.values())), strict=True)),
-    }
-    for rate in RATES:
-        rows = {}
-        for which, own in families.items():
-            delta = limits([x for other, x in families.items() if other != which], (rate,))[0]
-            distinct = sum(n for name, n in runs.items() if family(name) == which)
-            error = 1.96 * float(np.sqrt(rate * (1 - rate) / distinct))
-            rows[which] = {"delta": delta, "achieved": float((own <= delta).mean()), "limits": [rate - error, rate + error]}
-        out[f"{rate:g}"] = {"achieved": float(np.mean([row["achieved"] for row in rows.values()])), "families": rows}
-    return out
-
-
-def limits(families: list[np.ndarray], rates: tuple[float, ...] = RATES_KNOWN) -> list[float]:
-    """The quantiles of scores at some rates, each family of scores weighing as much as any other."""
-    grid = (np.arange(1000) + 0.5) / 1000
-    pooled = np.concatenate([np.quantile(scores, grid, method="inverted_cdf") for scores in families])
-    return [float(min(np.quantile(pooled, rate, method="lower"), 1.0)) for rate in rates]
 
 
 def cost(models: list[str]) -> dict[str, Any]:

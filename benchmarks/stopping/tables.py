@@ -42,7 +42,7 @@ def early_stop() -> str | None:
         "",
         *(f"![Regret against the budget](stopping/results/{name})" for name in PICTURES if (results_of("stopping") / name).exists()),
     ]
-    return "\n".join([*lines, "", *rate(result), "", *in_study(result), "", *cost(result), "", origin(result)])
+    return "\n".join([*lines, "", *rate(result), "", *shares(), "", *cost(result), "", origin(result)])
 
 
 def early_stop_studies() -> str | None:
@@ -128,23 +128,30 @@ def rate(result: dict[str, Any]) -> list[str]:
     ]
 
 
-def in_study(result: dict[str, Any]) -> list[str]:
-    """The same with the study in view, by families."""
-    if (told := result.get("in_study")) is None:
+def shares() -> list[str]:
+    """Rates of false stops asked for and achieved with the study in view, by families."""
+    if (told := read_result("stopping/false_stops")) is None or "rates" not in told:
         return []
-    rows = []
-    for asked in (key for key in told if key not in ("orders", "runs", "limits")):
-        for name, row in told[asked]["families"].items():
-            low, high = row["limits"]
-            rows.append([asked, name, f"{row['delta']:.4f}", f"{row['achieved']:.3f}", f"{max(low, 0):.3f}-{high:.3f}"])
-        rows.append([asked, "mean", "", f"{told[asked]['achieved']:.3f}", ""])
-    usual = ", ".join(f"{float(rate):.0%}: {limit:.4g}" for rate, limit in told["limits"].items())
-    return [
-        f"The same with forecasts that read the study, {told['orders']} orders a task, the limit from other families alone. The limits of",
-        f"`lcx.stopping.limit_for`, from all families alike: {usual}.",
-        "",
-        *table("| asked for | family | limit | achieved | limits |", rows),
+    rows = [
+        [f"{float(asked):.0%}", which, f"{row['bests']:.0f}", *(f"{row[key]:.1%}" for key in ("all", "usual", "sharpened"))]
+        for asked, found in told["rates"].items()
+        for which, row in [*found.items(), ("mean", means_of(list(found.values())))]
     ]
+    usual = ", ".join(f"{float(rate):.0%}: {share:.4g}" for rate, share in told["shares"].items())
+    return [
+        f"`EarlyStopper(false_stops=...)`, {told['orders']} orders a task, set on the other families alone: the share stopped of all",
+        "runs that become the best, of those after the first 20, and of the same with the limit sharpened by those 20, as if never at risk.",
+        f"The shares of 1 / number of runs in `lcx.stopping.false_stops`, from all families alike: {usual}.",
+        "",
+        *table("| asked for | family | bests after 20 | all | after 20 | sharpened |", rows),
+        "",
+        origin(told),
+    ]
+
+
+def means_of(rows: list[dict[str, float]]) -> dict[str, float]:
+    """Means over families; numbers of runs are summed."""
+    return {key: float((sum if key == "bests" else np.mean)([row[key] for row in rows])) for key in rows[0]}
 
 
 def cost(result: dict[str, Any]) -> list[str]:

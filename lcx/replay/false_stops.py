@@ -88,5 +88,5 @@ def delta_in_study(
     runs = [(task.steps[run][seen], task.values[run][seen]) for run, seen in enumerate(np.isfinite(task.values)) if seen.any()]
     settings = {"horizon": float(task.horizon.max()), "mode": task.mode, "bounds": task.bounds, "min_points": min_points}
     for _ in range(orders):
-        scores += scores_of(asked, [runs[i] for i in generator.permutation(len(runs))], **settings).tolist()
+        scores += scores_of(asked, [runs[i] for i in generator.permutation(len(runs))], **settings)[0].tolist()
     return calibrated_delta(scores, np.ones(len(scores), dtype=bool), rate)

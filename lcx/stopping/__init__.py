@@ -1,6 +1,6 @@
 """Stopping early: rules and their combinations, a stopper for any training loop, and other questions about the rest of a run."""
 
-from lcx.stopping.false_stops import limit_for
+from lcx.stopping.false_stops import FalseStops
 from lcx.stopping.freeze_thaw import Turn
 from lcx.stopping.leading import below_leader
 from lcx.stopping.rules import (
@@ -23,6 +23,7 @@ from lcx.stopping.world import decide_on_rank_zero
 
 __all__ = [
     "EarlyStopper",
+    "FalseStops",
     "Rule",
     "Turn",
     "Verdict",
@@ -34,7 +35,6 @@ __all__ = [
     "decide_on_rank_zero",
     "ever_better",
     "every",
-    "limit_for",
     "never_better",
     "not_better_at_horizon",
     "not_worth_it",

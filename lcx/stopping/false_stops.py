@@ -1,91 +1,142 @@
-"""A limit for a wanted rate of false stops, when forecasts read the study.
+"""A limit for a wanted rate of false stops, when forecasts read the study, and the rate that a study has seen.
 
 A false stop ends a run that would have become the best. Whether the default rule makes one depends on the smallest chance that the run had
-at any look before it passed the best value: its score. The limit that stops at most a share of such runs is a quantile of scores. While
-nothing is known of a study, the scores are those of the studies of the early-stopping benchmark; an earlier study of one's own that was
-trained without stopping gives scores that fit better.
+at any look before it passed the best value: its score. Of n runs one is the best, so scores fall as a study grows; in units of 1 / n they
+hardly do, and the limit for a rate is a quantile of them: share / n. While nothing is known of a study, they are those of the studies of
+the early-stopping benchmark. Runs that were never at risk of being stopped add their own, and tell what the limit does here.
 """
 
+import hashlib
 import math
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from lcx.extrapolator import Extrapolator, load
-from lcx.stopping.intake import as_bounds, as_horizon
-from lcx.stopping.rules import calibrated_delta
-from lcx.stopping.study import as_history
+from lcx.extrapolator import Extrapolator
+from lcx.stopping.intake import Reports, as_number
 
 RATES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
-LIMITS = (0.0011, 0.002, 0.0094, 0.028, 0.077, 0.13, 0.28)  # of these rates, made by benchmarks/stopping/rate.py
+SHARES = (0.008, 0.0112, 0.0544, 0.2503, 0.5342, 0.9358, 3.2606)  # of these rates, made by benchmarks/stopping/shares.py
 LOOKS, AHEAD, READ = 16, 6, 30  # cut-offs looked at, geometrically spaced; steps predicted; other runs read
+ORDERS, LATEST = 3, 40  # random orders of the runs that were never at risk, and how many of them are taken
+MOST = 0.99  # of the limit, for a large rate and few runs
+WEIGHT = 10  # runs that became the best, for which the usual scores count beside those of the study
 Run = tuple[Float[np.ndarray, "n"], Float[np.ndarray, "n"]]
 
 
-def usual_limit(rate: float) -> float:
-    """The limit for a rate of false stops on studies of which nothing is known, between those of RATES linear on both logarithms.
+class FalseStops(NamedTuple):
+    """What a stopper does about false stops.
+
+    Attributes:
+        asked: the rate asked for.
+        share: of 1 / number of runs, which :meth:`limit` is.
+        seen: the share of the runs that became the best, in random orders of those below, that this limit would have stopped; NaN if none.
+        runs: number of finished runs that were never at risk of being stopped.
+    """
+
+    asked: float
+    share: float
+    seen: float
+    runs: int
+
+    def limit(self, runs: int) -> float:
+        """The limit on P(better than best) of :class:`lcx.stopping.never_better` among so many runs that have begun."""
+        return min(self.share / max(runs, 1), MOST)
+
+
+class Rate:
+    """A wanted rate of false stops, and the share that keeps it.
+
+    Args:
+        asked: the rate, from 0.01 to 0.5.
+
+    Raises:
+        TypeError, ValueError: it is not such a number.
+    """
+
+    def __init__(self, asked: Any) -> None:
+        self.asked = as_number(asked, "false_stops")
+        self._usual = FalseStops(self.asked, usual_share(self.asked), math.nan, 0)
+        self._told = self._usual
+
+    def told(self, runs: list[Reports], model: Extrapolator, *, horizon: float, **about: Any) -> FalseStops:
+        """The share, with what can be learned of the runs that were never at risk and have reached the horizon; learned anew as they grow.
+
+        Args:
+            runs: all runs, in the order in which they began.
+            model: with a reader.
+            horizon: last step of a run.
+            about: mode, bounds and min_points, as in :func:`scores_of`.
+        """
+        whole = [run for run in runs if not run.at_risk and run.read and run.horizon in (None, horizon) and run.finished(horizon)]
+        if not whole:
+            return self._usual
+        if len(whole) != self._told.runs:
+            curves = [(curve[:, 0], curve[:, 1]) for curve in (np.array(run.read) for run in whole[-LATEST:])]
+            generator, own = np.random.default_rng(0), []
+            for _ in range(ORDERS):
+                own.append(in_shares(*scores_of(model, [curves[i] for i in generator.permutation(len(curves))], horizon=horizon, **about)))
+            share, scores = sharpened(self.asked, own), np.concatenate(own)
+            seen = float((scores <= share).mean()) if len(scores) else math.nan
+            self._told = FalseStops(self.asked, share, seen, len(whole))
+        return self._told
+
+
+def as_rate(false_stops: Any, rule: Any) -> Rate | None:
+    """The wanted rate, or None.
+
+    Raises:
+        TypeError, ValueError: it is not a rate, or there is a rule as well.
+    """
+    if rule is not None and false_stops is not None:
+        raise ValueError("expected false_stops or rule, got both; leave out the rule, whose limit false_stops could not set")
+    return None if false_stops is None else Rate(false_stops)
+
+
+def usual_share(rate: float) -> float:
+    """The share for a rate of false stops on studies of which nothing is known, between those of RATES linear on both logarithms.
 
     Raises:
         ValueError: the rate is outside those known.
     """
     if not RATES[0] <= rate <= RATES[-1]:
         raise ValueError(f"expected a rate of false stops from {RATES[0]} to {RATES[-1]}, got {rate}; write 0.05 for 5 %")
-    return float(np.exp(np.interp(math.log(rate), np.log(RATES), np.log(LIMITS))))
+    return float(np.exp(np.interp(math.log(rate), np.log(RATES), np.log(SHARES))))
 
 
-def limit_for(
-    rate: float,
-    history: Any = None,
-    *,
-    horizon: Any = None,
-    mode: str | None = None,
-    bounds: Any = (None, None),
-    model: str | Path = "default",
-    orders: int = 10,
-) -> float:
-    """The ``delta`` of ``EarlyStopper`` with which about a share ``rate`` of the runs that would become the best are stopped before.
+def sharpened(rate: float, own: Sequence[Float[np.ndarray, "_"]], usual: Sequence[float] = SHARES) -> float:
+    """The share for a rate, of the usual scores, which count as ``WEIGHT`` runs, and the scores of some orders of a study's own runs.
 
-    On families of tasks that it was not set on, the usual limit for 5, 10, 20 % stopped 9, 13, 20 % in the mean over families, few of
-    them on most, but 33 to 51 % on returns of reinforcement learning (benchmarks/README.md). A history of one's own fits better.
+    ``usual`` are the usual shares of RATES.
 
-        stopper = lcx.EarlyStopper(100, "max", delta=lcx.stopping.limit_for(0.05))
-
-    Args:
-        rate: the share, from 0.01 to 0.5.
-        history: an earlier study that was trained without stopping, as in ``EarlyStopper``; it needs ``horizon`` and ``mode``. The limit is
-            taken from it if it has 1 / ``rate`` finished runs or more.
-        horizon: last step of its runs. Runs that ended before are left out.
-        mode: "max" or "min".
-        bounds: of the metric.
-        model: name or folder of the model that will be asked.
-        orders: number of random orders of the earlier runs.
-
-    Raises:
-        ValueError, TypeError: an argument breaks a rule above.
-
-    Source: split conformal prediction, see :func:`lcx.stopping.calibrated_delta`.
+    Source: a Dirichlet prior over scores, whose mean is the distribution of the usual ones; its posterior mean's quantile.
     """
-    usual = usual_limit(rate)
-    if history is None:
-        return usual
-    if horizon is None or mode is None:
-        raise ValueError(f"expected horizon and mode with a history, got {horizon} and {mode}; give those of its runs")
-    last, limits = as_horizon(horizon), as_bounds(bounds)
-    runs = [np.array(run.read).T for run in as_history(history, limits) if run.finished(last) and run.read]
-    generator, scores = np.random.default_rng(0), list[float]()
-    for _ in range(orders):
-        chosen = [(runs[i][0], runs[i][1]) for i in generator.permutation(len(runs))]
-        scores += scores_of(load(model, "cpu"), chosen, horizon=last, mode=mode, bounds=limits).tolist()
-    own, bound = calibrated_delta(scores, np.ones(len(scores), dtype=bool), rate)
-    return own if bound and len(runs) * rate >= 1 else usual  # orders share their runs: few runs say little, however many orders
+    places = np.linspace(math.log(RATES[0]), math.log(RATES[-1]), 200)
+    values = np.append(np.exp(np.interp(places, np.log(RATES), np.log(usual))), math.inf)  # infinite: whatever lies beyond the rates known
+    weights = WEIGHT * np.diff(np.exp(places), prepend=0.0, append=1.0)
+    scores = np.concatenate([values, *own])
+    weights = np.concatenate([weights, *(np.full(len(one), 1 / len(own)) for one in own)])
+    order = np.argsort(scores)
+    reached = np.cumsum(weights[order])
+    return math.nextafter(float(scores[order][np.searchsorted(reached, rate * reached[-1] * (1 - 1e-9))]), -math.inf)
+
+
+def in_control(run: Any, share: float) -> bool:
+    """Whether a run belongs to the share that is never stopped: drawn by its name, so that every process and a resumed search agree."""
+    drawn = int.from_bytes(hashlib.blake2b(repr(run).encode(), digest_size=8).digest()) / 2**64
+    return drawn < share
+
+
+def in_shares(scores: Float[np.ndarray, "m"], before: Int[np.ndarray, "m"]) -> Float[np.ndarray, "m"]:
+    """Scores in units of 1 / n, n the number of runs that each had to be the best of."""
+    return scores * (before + 1)
 
 
 def scores_of(
     model: Extrapolator, runs: Sequence[Run], *, horizon: float, mode: str, bounds: tuple[float | None, float | None], min_points: int = 2
-) -> Float[np.ndarray, "m"]:
+) -> tuple[Float[np.ndarray, "m"], Int[np.ndarray, "m"]]:
     """The score of each run that becomes the best of those before it, in this order, all trained to their ends.
 
     Args:
@@ -97,9 +148,10 @@ def scores_of(
         min_points: values needed before the first look.
 
     Returns:
-        The smallest P(better than the best before) over the looks at which the run was behind; infinite if there was none.
+        The smallest P(better than the best before) over the looks at which the run was behind, infinite if there was none; and how many
+        runs came before it.
     """
-    sign, best, scores = 1 if mode == "max" else -1, -math.inf, []
+    sign, best, scores, before = 1 if mode == "max" else -1, -math.inf, [], []
     asked = {"horizon": horizon, "mode": mode, "bounds": bounds}
     for i, (steps, values) in enumerate(runs):
         peaks = np.maximum.accumulate(sign * values)
@@ -107,6 +159,7 @@ def scores_of(
             behind = int((peaks[:-1] < best).sum())  # peaks never fall
             cuts = spaced(min_points, behind)
             scores.append(math.inf)
+            before.append(i)
             if len(cuts):
                 at = horizon * np.arange(1, AHEAD + 1) / AHEAD
                 answer = model.backtest(
@@ -119,7 +172,7 @@ def scores_of(
                 )
                 scores[-1] = float(np.nanmax(answer.prob_better(sign * best), -1).min())
         best = max(best, float(peaks[-1]))
-    return np.array(scores)
+    return np.array(scores), np.array(before, dtype=int)
 
 
 def spaced(first: int, last: int) -> Int[np.ndarray, "C"]:

@@ -28,6 +28,7 @@ class Reports:
     agreed: int = 0  # consecutive decisions to stop
     horizon: float | None = None  # last step of this run; None: that of all runs
     ignored: bool = False  # whether its values count for no other run
+    at_risk: bool = False  # whether a decision could have stopped it
 
     def add(self, step: float, value: float, bounds: tuple[float | None, float | None]) -> str | None:
         """Takes one report. Returns a sentence if its value cannot be read, else None."""
@@ -49,14 +50,15 @@ class Reports:
 
     def state(self) -> dict[str, Any]:
         """What :meth:`from_state` needs, as JSON can hold it."""
-        own = {name: x for name, x in (("horizon", self.horizon), ("ignored", self.ignored)) if x}
+        own = {name: x for name, x in (("horizon", self.horizon), ("ignored", self.ignored), ("at_risk", self.at_risk)) if x}
         return {"steps": self.steps[:], "values": [None if math.isnan(y) else y for y in self.values], "agreed": self.agreed} | own
 
     @classmethod
     def from_state(cls, kept: Mapping[str, Any], bounds: tuple[float | None, float | None]) -> "Reports":
         """The curve of which :meth:`state` gave ``kept``."""
         horizon = as_horizon(kept["horizon"]) if kept.get("horizon") is not None else None
-        reports = cls(agreed=int(kept["agreed"]), horizon=horizon, ignored=bool(kept.get("ignored")))
+        ignored, at_risk = bool(kept.get("ignored")), bool(kept.get("at_risk"))
+        reports = cls(agreed=int(kept["agreed"]), horizon=horizon, ignored=ignored, at_risk=at_risk)
         for step, value in zip(kept["steps"], kept["values"], strict=True):
             reports.add(as_step(step), as_value(value), bounds)
         return reports
@@ -70,6 +72,11 @@ class Reports:
     def finished(self, horizon: float) -> bool:
         """Whether it counts as a run that has reached its horizon; ``horizon`` is that of all runs."""
         return not self.ignored and bool(self.steps) and self.steps[-1] >= (self.horizon or horizon)
+
+    def left(self, horizon: float, most_lost: int | None) -> float:
+        """Steps left up to its horizon; 0 after as many values in a row that are not finite as stop a run (None: as many as may be)."""
+        gone = most_lost is not None and self.lost >= most_lost
+        return 0.0 if gone else max((self.horizon or horizon) - self.steps[-1], 0.0)
 
     def ahead(self, horizon: float) -> Float[np.ndarray, "A"]:
         """The steps to predict: each whole step after the last one read up to the horizon, or 32 evenly spaced ones if these are fewer."""
@@ -149,6 +156,17 @@ def as_value(value: Any) -> float:
     missing = value is None or value is np.ma.masked or type(value).__name__ in ("NAType", "NaTType")  # the latter without loading pandas
     number = math.nan if missing else as_number(value, "value")
     return number if abs(number) <= _LARGEST else math.nan
+
+
+def as_share(x: Any, name: str) -> float:
+    """A share from 0 to 1.
+
+    Raises:
+        TypeError, ValueError: it is not such a number.
+    """
+    if not 0 <= (number := as_number(x, name)) <= 1:
+        raise ValueError(f"expected {name} from 0 to 1, a share, got {number:g}; write 0.1 for 10 %")
+    return number
 
 
 def as_run(run: Any) -> str | int | None:

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from threading import RLock
 from typing import Any
@@ -12,14 +11,16 @@ import numpy as np
 from lcx.extrapolation import Extrapolation
 from lcx.extrapolator import load
 from lcx.stopping.apart import one_by_one
+from lcx.stopping.false_stops import FalseStops, as_rate, in_control
 from lcx.stopping.freeze_thaw import Turn, choose, goal, told
-from lcx.stopping.intake import Reports, as_bounds, as_count, as_horizon, as_number, as_rule, as_run, as_step, as_value
+from lcx.stopping.intake import Reports, as_bounds, as_count, as_horizon, as_number, as_rule, as_run, as_share, as_step, as_value
 from lcx.stopping.notices import Notices
 from lcx.stopping.rules import Rule, Verdict, never_better, spare_incumbent, unasked
-from lcx.stopping.study import as_history, predict
+from lcx.stopping.study import as_history, best_of_others, predict
+from lcx.stopping.verdicts import after_rule, before_rule
 
 RunId = str | int | None
-_SETTINGS = ("horizon", "mode", "delta", "model", "min_points", "confirm", "stop_on_divergence", "min_finished", "others")
+_SETTINGS = ("horizon", "mode", "delta", "model", "min_points", "confirm", "stop_on_divergence", "min_finished", "others", "control")
 
 
 class EarlyStopper:
@@ -33,6 +34,10 @@ class EarlyStopper:
         horizon: last step of every run, its budget; user's step unit. A run may have one of its own, see :meth:`update`.
         mode: "max" if larger is better, "min" if smaller is.
         delta: limit of the default rule, a probability < 1; with a negative limit no run is stopped. Not used if ``rule`` is given.
+        false_stops: instead of ``delta``, the share of the runs that would become the best which may be stopped before, from 0.01 to 0.5.
+            The limit is then a share of 1 / number of runs (:mod:`lcx.stopping.false_stops`), sharpened by runs never at risk: those
+            of ``control``, those that ended before ``min_finished`` had, and finished runs of ``history``, if it was never stopped.
+        control: share of the runs, drawn by name, that are never stopped, from 0 to 1. They show the rate: :meth:`false_stop_rate`.
         bounds: limits (lower, upper) that the metric cannot pass, as in ``lcx.predict``; values outside are not read.
         model: name of a shipped model, or the folder of a model.
         min_points: number of values needed before the first decision, >= 1.
@@ -43,8 +48,8 @@ class EarlyStopper:
         min_finished: number of runs that must have reached their horizon before the first decision on any other, >= 0.
         others: whether forecasts read the other runs that have reported (``others`` of ``lcx.predict``), finished or not, unless ignored.
             A model without a reader reads each run alone.
-        history: runs of an earlier study, which forecasts read too and which are nothing to beat: pairs (steps, values), a table of
-            ``lcx.readers.read`` with one metric, or what :meth:`state` gave.
+        history: runs of an earlier study, which forecasts read too and which are nothing to beat, as ``lcx.readers.read`` (one metric) or
+            :meth:`state` gives them, or pairs (steps, values).
 
     Raises:
         ValueError, TypeError: an argument breaks a rule above; the message says which and what to do.
@@ -65,6 +70,8 @@ class EarlyStopper:
         min_finished: Any = 0,
         others: bool = True,
         history: Any = None,
+        false_stops: Any = None,
+        control: Any = 0.0,
     ) -> None:
         if mode not in ("max", "min"):
             raise ValueError(f"expected mode 'max' or 'min', got {mode!r}; write 'max' if larger is better, else 'min'")
@@ -75,6 +82,7 @@ class EarlyStopper:
         self.stop_on_divergence = None if stop_on_divergence is None else as_count(stop_on_divergence, "stop_on_divergence")
         self.min_finished, self.others = as_count(min_finished, "min_finished", least=0), bool(others)
         never_better(self.delta if rule is None else 0.0)  # refuses a wrong limit
+        self._rate, self.control = as_rate(false_stops, rule), as_share(control, "control")
         self._history = as_history(history, self.bounds)
         self._runs: dict[RunId, Reports] = {}
         self._turns, self._lock, self.notices = 0, RLock(), Notices()  # turns of next_run
@@ -90,8 +98,7 @@ class EarlyStopper:
             run: name of the run, a string or a whole number; None is a name too.
             horizon: last step of this run from now on, if it is not that of all runs.
 
-        Returns:
-            The verdict. ``stop`` is False from the horizon on, and if nothing can be predicted; ``reason`` says which.
+        Returns: the verdict. ``stop`` is False from the horizon on, and if nothing can be predicted; ``reason`` says which.
 
         Raises:
             ValueError, TypeError: the step is not a finite number > 0, or another argument is of a wrong type.
@@ -123,7 +130,7 @@ class EarlyStopper:
             self._runs.pop(self._known(run))
 
     def ignore(self, run: Any = None, ignored: bool = True) -> None:
-        """Lets the values of an anomalous run count for no other run; it is itself judged as before. ``ignored=False`` takes this back."""
+        """Lets the values of an anomalous run count for no other run; it is itself judged as before."""
         with self._lock:
             self._runs[self._known(run)].ignored = ignored
 
@@ -132,7 +139,7 @@ class EarlyStopper:
 
         Train the run as far as the answer says, give its reports to :meth:`update`, and ask again. The choice rests on each run's chance to
         beat the best value of all runs, and by how much; ``rule`` is not used. Runs at their horizon, and runs stopped by
-        ``stop_on_divergence``, are never chosen. None: no run has a chance above ``delta``, and there is no new run to begin.
+        ``stop_on_divergence``, are never chosen. None: no run has a chance above the limit, and there is no new run to begin.
 
         Args:
             more: whether there are new runs to begin.
@@ -144,17 +151,25 @@ class EarlyStopper:
         gone = {as_run(run) for run in without}
         with self._lock:
             names, known = list(self._runs), list(self._runs.values())
-            gone |= {name for name, run in self._runs.items() if run.lost >= (self.stop_on_divergence or math.inf)}
             at, (chance, gain) = np.array([run.steps[-1] for run in known]), np.full((2, len(known)), np.nan)
-            ends = np.array([run.horizon or self.horizon for run in known])
-            left = np.where([name in gone for name in names], 0.0, np.maximum(ends - at, 0.0))
+            left = np.array([0.0 if name in gone else run.left(self.horizon, self.stop_on_divergence) for name, run in self._runs.items()])
             best = (max if self.mode == "max" else min)((run.best(self.mode) for run in known), default=math.nan)
+            ends = [*(run.horizon or self.horizon for run in known), self.horizon]
             asked = [i for i, run in enumerate(known) if left[i] > 0 and run.read]
             if asked and (answer := self._predict([known[i] for i in asked])):
                 chance[asked], gain[asked] = (np.nanmax(x, 1) for x in (answer.prob_better(best), answer.expected_improvement(best)))
-            by, self._turns = goal(self._turns), self._turns + 1
-        i = choose(chance, gain, left, float(at.sum()), by=by, more=more, delta=self.delta)
-        return None if i is None else told(i, names, at, chance, gain, best, ends[i] if i < len(ends) else self.horizon, by)
+            by, self._turns, limit = goal(self._turns), self._turns + 1, self._limit()
+        i = choose(chance, gain, left, float(at.sum()), by=by, more=more, delta=limit)
+        return None if i is None else told(i, names, at, chance, gain, best, ends[i], by)
+
+    def false_stop_rate(self) -> FalseStops:
+        """The rate of false stops asked for, the limit for it, and the rate seen; ValueError if ``false_stops`` was not given."""
+        if self._rate is None:
+            raise ValueError("expected a stopper with a wanted rate, got one with a limit; give EarlyStopper false_stops=0.05, say")
+        with self._lock:  # runs that freeze-thaw finishes are chosen, so they are no sample
+            runs = [] if self._turns else [*self._history, *self._runs.values()]
+            about = {"mode": self.mode, "bounds": self.bounds, "min_points": self.min_points}
+            return self._rate.told(runs, load(self.model, "cpu"), horizon=self.horizon, **about)
 
     def predicted_value(self, run: Any = None) -> float:
         """The metric at the horizon, user's unit: the predicted median, or the last value there; to report to a sampler for a stopped run.
@@ -164,7 +179,7 @@ class EarlyStopper:
         """
         with self._lock:
             known = self._runs.get(as_run(run))
-            if known is None or not known.read:
+            if not (known and known.read):
                 raise ValueError(f"expected a run with a value, got run {run!r} with none; the first runs are {list(self._runs)[:5]}")
             step, value = known.read[-1]
             return value if step >= (known.horizon or self.horizon) else float(self._predict([known]).median[0, -1])
@@ -172,19 +187,17 @@ class EarlyStopper:
     def state(self) -> dict[str, Any]:
         """The settings and the curve of each run, as JSON can hold them; :meth:`from_state` continues from it."""
         settings = {name: getattr(self, name) for name in _SETTINGS} | {"bounds": list(self.bounds)}
+        settings |= {} if self._rate is None else {"false_stops": self._rate.asked}
         with self._lock:
             runs, past = [{"run": name} | run.state() for name, run in self._runs.items()], [run.state() for run in self._history]
-        return {"settings": settings, "rule": self.rule and repr(self.rule), "runs": runs, "turns": self._turns} | (
-            {"history": past} if past else {}
-        )
+        kept = {"settings": settings, "rule": self.rule and repr(self.rule), "runs": runs, "turns": self._turns}
+        return kept | ({"history": past} if past else {})
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any], rule: Rule | None = None) -> "EarlyStopper":
-        """A stopper that continues where the stopper that returned ``state`` was.
+        """A stopper that continues where the one that returned ``state`` was, also after a round trip through JSON.
 
-        Args:
-            state: what :meth:`state` returned, also after a round trip through JSON.
-            rule: the rule of that stopper, if it was given one, since a state holds no code.
+        A state holds no code: a stopper that was given a rule needs that ``rule`` again.
 
         Raises:
             ValueError: a rule is missing, or given although the stopper had none; or ``state`` is not a state.
@@ -213,20 +226,11 @@ class EarlyStopper:
 
     def _take(self, run: RunId, step: float, value: float, horizon: float | None) -> Verdict | None:
         """Adds a report to the curve of the run. Returns the verdict if it needs no prediction, else None."""
-        known, limit = self._runs.setdefault(run, Reports()), self.stop_on_divergence
+        known = self._runs.setdefault(run, Reports())
         known.horizon = horizon or known.horizon
-        odd, last = known.add(step, value, self.bounds), known.horizon or self.horizon
-        if odd is None and step == last:
-            return unasked(f"the horizon {last:g} is reached")
-        if step > last:
-            odd = f"step {step:g} lies beyond the horizon {last:g}"
-            self.notices.warn("beyond", "%s, where nothing is stopped; give the horizon in the unit of the steps", odd)
-            return unasked(f"{odd}; raise the horizon if the run goes on")
-        if limit is not None and math.isnan(value) and known.lost >= limit:
-            return Verdict(step < last, math.nan, f"{odd}; the limit is {limit}")
-        if odd is None and len(known.read) < self.min_points:
-            odd = f"{len(known.read)} value(s) so far, {self.min_points} needed"
-        return None if odd is None else unasked(odd)
+        odd = known.add(step, value, self.bounds)
+        about = {"min_points": self.min_points, "most_lost": self.stop_on_divergence, "notices": self.notices}
+        return before_rule(known, odd, step=step, value=value, horizon=self.horizon, **about)
 
     def _decide(self, runs: list[RunId], best: float | None) -> dict[RunId, Verdict]:
         """Verdicts on runs that have enough values and have not reached the horizon."""
@@ -237,23 +241,19 @@ class EarlyStopper:
         reports, answers = [self._runs[run] for run in runs], {}
         targets = self.to_beat(runs) if best is None else [best] * len(runs)
         alone = one_by_one(self._predict(reports), targets, lambda i: self._predict([reports[i]]))
-        rule = spare_incumbent(never_better(self.delta)) if self.rule is None else self.rule
+        rule = spare_incumbent(never_better(self._limit())) if self.rule is None else self.rule
         for run, known, target, extrapolation in zip(runs, reports, targets, alone, strict=True):
-            verdict, needed = rule(extrapolation, target), self.confirm
-            known.agreed = known.agreed + int(verdict.stop) if verdict.stop or math.isnan(verdict.probability) else 0
-            if verdict.stop and known.agreed < needed:
-                verdict = replace(verdict, stop=False, reason=f"{verdict.reason}; decision {known.agreed} of {needed} needed in a row")
-            elif math.isinf(target) and not verdict.stop and "inf" in verdict.reason:  # a rule with a target of its own speaks of that
-                verdict = replace(verdict, reason="there is no other run to beat yet")
-            answers[run] = verdict
+            control = in_control(run, self.control)
+            answers[run] = after_rule(known, rule(extrapolation, target), target, confirm=self.confirm, control=control)
         return answers
 
     def to_beat(self, runs: Iterable[RunId]) -> list[float]:
-        """The best value of the other runs, for each run; if they have none, the value that every value beats."""
-        sign = -1 if self.mode == "max" else 1
-        first, second, *_ = sorted(sign * known.best(self.mode) for known in (*self._runs.values(), Reports()))
-        own = [sign * self._runs.get(run, Reports()).best(self.mode) for run in runs]
-        return [sign * (second if best == first else first) for best in own]
+        """The best value of the others for each run; if they have none, the value that every value beats."""
+        return best_of_others([self._runs.get(run) for run in runs], self._runs.values(), self.mode)
+
+    def _limit(self) -> float:
+        begun = sum(bool(known.read) and not known.ignored for known in self._runs.values())
+        return self.delta if self._rate is None else self.false_stop_rate().limit(begun)
 
     def _predict(self, runs: list[Reports]) -> Extrapolation:
         known = [*self._history, *self._runs.values()] if self.others else []

@@ -28,6 +28,14 @@ def study_of(asked: list[Reports], known: Iterable[Reports]) -> Study | None:
     return Study([(curve[:, 0], curve[:, 1]) for curve in curves], [place.get(id(run), -1) for run in asked]) if curves else None
 
 
+def best_of_others(runs: Iterable[Reports | None], known: Iterable[Reports], mode: str) -> list[float]:
+    """The best value of the other runs, for each run, also of a run not begun; if they have none, the value that every value beats."""
+    sign = -1 if mode == "max" else 1
+    first, second, *_ = sorted(sign * run.best(mode) for run in (*known, Reports(), Reports()))
+    own = [sign * (run or Reports()).best(mode) for run in runs]
+    return [sign * (second if best == first else first) for best in own]
+
+
 def predict(
     model: Extrapolator,
     asked: list[Reports],
