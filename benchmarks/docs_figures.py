@@ -6,6 +6,7 @@ from benchmarks.markdown import table, with_interval
 from benchmarks.provenance import known_result, source
 from benchmarks.scale.tables import ranks_table
 from benchmarks.scaling_laws import tables as scaling_laws
+from benchmarks.stopping.tables import means_of
 
 
 def with_figures(page: str) -> str:
@@ -13,13 +14,16 @@ def with_figures(page: str) -> str:
     found = {
         "real curves": on_real_curves,
         "early stopping": early_stopping,
+        "false stops": false_stops,
         "calibration": calibration,
         "mcmc": against_mcmc,
         "ranks": ranks,
         "cost": cost,
         "scaling laws": scaling_laws.on_page,
     }
-    marked = re.compile(r"<!-- (real curves|early stopping|calibration|mcmc|ranks|cost|scaling laws) -->\n.*?<!-- end -->", re.DOTALL)
+    marked = re.compile(
+        r"<!-- (real curves|early stopping|false stops|calibration|mcmc|ranks|cost|scaling laws) -->\n.*?<!-- end -->", re.DOTALL
+    )
     return marked.sub(lambda mark: "\n".join([f"<!-- {mark[1]} -->", *found[mark[1]](), "<!-- end -->"]), page)
 
 
@@ -106,6 +110,22 @@ def early_stopping() -> list[str]:
         "A run that is paused and never resumed counts as stopped.",
         "",
         f"- {source(result)}.",
+    ]
+
+
+def false_stops() -> list[str]:
+    """Rates of false stops asked for and achieved, means over families."""
+    told = known_result("stopping/false_stops")
+    families = [list(found.values()) for found in told["rates"].values()]
+    asked, means = ", ".join(f"{100 * float(rate):.0f}" for rate in told["rates"]), list(map(means_of, families))
+    found = {key: ", ".join(f"{100 * row[key]:.0f}" for row in means) for key in ("all", "usual", "sharpened")}
+    worst = {key: ", ".join(f"{100 * max(row[key] for row in rows):.0f}" for rows in families) for key in ("usual", "sharpened")}
+    return [
+        f"Asked for {asked} %, limits set on the other families of tasks stop {found['all']} % of the runs that become the best, in",
+        f"the mean over families; after the first 20 runs {found['usual']} %, and {found['sharpened']} % if these 20 sharpen them.",
+        f"On the worst family, returns of reinforcement learning: {worst['usual']} % after 20 runs, sharpened {worst['sharpened']} %.",
+        "",
+        f"- {source(told)}.",
     ]
 
 

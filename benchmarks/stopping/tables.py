@@ -140,7 +140,7 @@ def shares() -> list[str]:
     usual = ", ".join(f"{float(rate):.0%}: {share:.4g}" for rate, share in told["shares"].items())
     return [
         f"`EarlyStopper(false_stops=...)`, {told['orders']} orders a task, set on the other families alone: the share stopped of all",
-        "runs that become the best, of those after the first 20, and of the same with the limit sharpened by those 20, as if never at risk.",
+        "runs that become the best, of those after the first 20, and of the same, sharpened by those 20, as if never at risk.",
         f"The shares of 1 / number of runs in `lcx.stopping.false_stops`, from all families alike: {usual}.",
         "",
         *table("| asked for | family | bests after 20 | all | after 20 | sharpened |", rows),

@@ -71,6 +71,8 @@ class OneRun:
             )
         if shared is None and options.get("min_finished"):
             raise ValueError("expected shared= with min_finished, got none; give the folder in which the other runs keep their curves")
+        if wrong := {"false_stops", "control"} & set(options):
+            raise ValueError(f"expected delta or rule, got {min(wrong)}; give it to EarlyStopper, Optuna or Ray Tune, which know all runs")
         if resource not in RESOURCES or (resource == "time" and horizon is None):
             came = f"{resource!r} and horizon {horizon}"
             raise ValueError(f"expected resource 'steps', or 'time' with a horizon in seconds, got {came}; give both or neither")

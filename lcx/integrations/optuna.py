@@ -8,6 +8,7 @@ from operator import itemgetter
 from typing import Any
 
 from lcx.integrations.pareto import Looks, beaten_by
+from lcx.stopping.false_stops import as_rate
 from lcx.stopping.intake import as_count, as_rule, as_step, as_value, from_one
 from lcx.stopping.notices import Notices
 from lcx.stopping.rules import Verdict, never_better, spare_incumbent, unasked
@@ -56,6 +57,7 @@ class LCXPruner(BasePruner):
     Args:
         horizon: number of steps of a full trial, or a function that gives it for a trial: ``lambda trial: trial.params["epochs"]``.
         min_finished: number of trials that must be complete, and not by a prediction, before any is pruned.
+        false_stops: of ``lcx.EarlyStopper``, instead of delta; not sharpened by the study's own trials.
         options: delta, bounds, model, min_points, confirm, rule, stop_on_divergence of ``lcx.EarlyStopper``; also history, in whose place
             forecasts else read the other trials, and others, with which they do not.
 
@@ -63,10 +65,10 @@ class LCXPruner(BasePruner):
         ValueError, TypeError: ``EarlyStopper`` refuses an argument.
     """
 
-    def __init__(self, horizon: Any, *, min_finished: Any = 0, **options: Any) -> None:
+    def __init__(self, horizon: Any, *, min_finished: Any = 0, false_stops: Any = None, **options: Any) -> None:
         self._horizon, self._options, self._min_finished = horizon, options, as_count(min_finished, "min_finished", least=0)
         self._answers: dict[Any, tuple[int, bool]] = {}  # by trial: its number of values, and the answer; each access is atomic
-        self._notices = Notices()
+        self._notices, self._rate = Notices(), as_rate(false_stops, options.get("rule"))
         EarlyStopper(1 if callable(horizon) else horizon, "max", **options)  # refuses a wrong argument now, not in the middle of a study
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
@@ -97,7 +99,8 @@ class LCXPruner(BasePruner):
         horizon = self._horizon(trial) if callable(self._horizon) else self._horizon
         others = [other for other in _counted(study) if other.number != trial.number]
         told: dict[str, Any] = {"history": _read([list(other.intermediate_values.items()) for other in others], horizon)}
-        stopper = EarlyStopper(horizon, _mode(study.direction), **told | self._options)
+        limit: dict[str, Any] = {} if self._rate is None else {"delta": self._rate.usual.limit(len(others) + 1)}
+        stopper = EarlyStopper(horizon, _mode(study.direction), **told | self._options | limit)
         stopper.notices = self._notices  # each stopper lives for one answer
         lower, upper = stopper.bounds
         found = [

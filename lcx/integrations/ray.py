@@ -36,7 +36,8 @@ class LCXStopper(Stopper):
         metric: key of the results; parts of a nested key are joined by "/".
         time_attr: key of the step; if a trial's first step is 0, 1 is added to its steps. With "time_total_s" the horizon is in seconds.
         every: predict only at every ``every``-th result of a trial; the values in between are kept.
-        options: delta, bounds, model, min_points, confirm, rule, stop_on_divergence, min_finished of ``lcx.EarlyStopper``.
+        options: delta, false_stops, control, bounds, model, min_points, confirm, rule, stop_on_divergence, min_finished of
+            ``lcx.EarlyStopper``.
 
     Attributes:
         metric: as given.

@@ -18,7 +18,7 @@ from lcx.extrapolator import Extrapolator
 from lcx.stopping.intake import Reports, as_number
 
 RATES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
-SHARES = (0.008, 0.0112, 0.0544, 0.2503, 0.5342, 0.9358, 3.2606)  # of these rates, made by benchmarks/stopping/shares.py
+SHARES = (0.021, 0.04, 0.117, 0.25, 0.6, 1.11, 2.82)  # of these rates, made by benchmarks/stopping/shares.py
 LOOKS, AHEAD, READ = 16, 6, 30  # cut-offs looked at, geometrically spaced; steps predicted; other runs read
 ORDERS, LATEST = 3, 40  # random orders of the runs that were never at risk, and how many of them are taken
 MOST = 0.99  # of the limit, for a large rate and few runs
@@ -52,14 +52,16 @@ class Rate:
     Args:
         asked: the rate, from 0.01 to 0.5.
 
+    ``usual`` is what holds while nothing is known of a study.
+
     Raises:
         TypeError, ValueError: it is not such a number.
     """
 
     def __init__(self, asked: Any) -> None:
         self.asked = as_number(asked, "false_stops")
-        self._usual = FalseStops(self.asked, usual_share(self.asked), math.nan, 0)
-        self._told = self._usual
+        self.usual = FalseStops(self.asked, usual_share(self.asked), math.nan, 0)
+        self._told = self.usual
 
     def told(self, runs: list[Reports], model: Extrapolator, *, horizon: float, **about: Any) -> FalseStops:
         """The share, with what can be learned of the runs that were never at risk and have reached the horizon; learned anew as they grow.
@@ -72,7 +74,7 @@ class Rate:
         """
         whole = [run for run in runs if not run.at_risk and run.read and run.horizon in (None, horizon) and run.finished(horizon)]
         if not whole:
-            return self._usual
+            return self.usual
         if len(whole) != self._told.runs:
             curves = [(curve[:, 0], curve[:, 1]) for curve in (np.array(run.read) for run in whole[-LATEST:])]
             generator, own = np.random.default_rng(0), []

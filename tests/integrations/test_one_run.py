@@ -41,6 +41,8 @@ def test_a_run_with_nothing_to_beat_is_refused():
         one_run()
     with pytest.raises(ValueError, match=r"^expected shared= with min_finished"):
         one_run(best=0.9, min_finished=1)
+    with pytest.raises(ValueError, match=r"got false_stops; give it to EarlyStopper"):
+        one_run(best=0.9, false_stops=0.1)
     assert not train(one_run(log_forecast=True), POOR)[-1].stop
 
 

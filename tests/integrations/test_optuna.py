@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import lcx
+from lcx.stopping.false_stops import usual_share
 from lcx.stopping.rules import never_better, reaches
 
 optuna = pytest.importorskip("optuna")
@@ -355,3 +356,13 @@ def test_the_example_prunes_and_says_what_it_saved(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert any("P(better than" in line for line in lines)
     assert "epochs" in lines[-1]
+
+
+def test_the_limit_for_a_rate_of_false_stops_falls_with_the_number_of_trials():
+    study = study_of(pruner(false_stops=0.1), ends=(0.9, 0.8, 0.7))
+    trial = study.ask()
+    for step, value in enumerate(curve(0.6)[:5]):
+        trial.report(value, step)
+    assert f"the limit is {usual_share(0.1) / 4:g}" in study.pruner.verdict(study, study.trials[-1]).reason
+    with pytest.raises(ValueError, match="got both"):
+        pruner(false_stops=0.1, rule=never_better())

@@ -75,10 +75,9 @@ def test_few_runs_of_a_study_hardly_move_its_share_and_many_decide_it(rate):
 
 def test_the_limit_falls_with_the_number_of_runs_that_have_begun():
     stopper = lcx.EarlyStopper(20, "max", bounds=(0, 1), false_stops=0.2)
-    limits = []
     for n, run in enumerate(study(6), 1):
-        verdict = stopper.update_many({n: (1, run[1][0])}) and stopper.update(2, run[1][1], run=n)
-        limits.append(verdict.reason)
+        stopper.update(1, run[1][0], run=n)
+        verdict = stopper.update(2, run[1][1], run=n)
         assert n == 1 or f"the limit is {usual_share(0.2) / n:g}" in verdict.reason
     stopper.ignore(1)
     assert f"the limit is {usual_share(0.2) / 5:g}" in stopper.update(3, 0.4, run=2).reason
