@@ -88,6 +88,7 @@ def _tidy(model: Any) -> None:
 
     The exporter's own way to do so takes several times as long as the export: it asks for the shape of every value.
     """
+    import onnx_ir as ir  # pyright: ignore[reportMissingImports]
     from onnx_ir.passes import Sequential, common  # pyright: ignore[reportMissingImports]
     from onnxscript.optimizer import fold_constants  # pyright: ignore[reportMissingImports]
 
@@ -101,9 +102,20 @@ def _tidy(model: Any) -> None:
     )
     simpler(model)
     fold_constants(model)
+    for node in model.graph.all_nodes():
+        if _takes_all(node):
+            ir.convenience.replace_all_uses_with(node.outputs[0], node.inputs[0])
     simpler(model)
     for node in model.graph.all_nodes():
         node.metadata_props.clear()
+
+
+def _takes_all(node: Any) -> bool:
+    """Whether a node is a slice from the start to the largest number there is, as indexing by ":" becomes."""
+    if node.op_type != "Slice" or any(value.const_value is None for value in node.inputs[1:]):
+        return False
+    start, end, *more = (value.const_value.numpy() for value in node.inputs[1:])  # axes and steps
+    return bool((start == 0).all() and (end == np.iinfo(np.int64).max).all() and all((step == 1).all() for step in more[1:]))
 
 
 def feed(

@@ -7,6 +7,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lcx.pfn.context import Context
+from lcx.pfn.kept import kept
 from lcx.pfn.others import Others
 from lcx.pfn.tracks import Tracks
 
@@ -71,17 +72,48 @@ class _Beside:
         k, first, last = tracks.runs, tracks.per_run(tracks.first_step), tracks.per_run(tracks.last_step)
         at = steps[:, None].expand(-1, k, -1)
         common = seen[:, None] & (at >= 0.999 * first) & (at <= 1.001 * last)
-        apart = (tracks.locate(at).value - values[:, None]).masked_fill(~common, 0.0)
+        there = tracks.locate(torch.cat([at, steps.gather(1, tokens)[:, None].expand(-1, k, -1)], -1)).value
+        apart = (there[..., : at.shape[-1]] - values[:, None]).masked_fill(~common, 0.0)
         sums = torch.stack([common.double(), apart.abs(), apart, apart.square()]).cumsum(-1)
         so_far, half = (sums.gather(3, i[None, :, None].expand(4, -1, k, -1)) for i in (tokens, tokens // 2))
         self.number, size, total, square = so_far
         late, late_size = (so_far - half)[:2]
         some, n = self.number > 0, self.number.clamp(min=1)
-        now = (tracks.locate(steps.gather(1, tokens)[:, None].expand(-1, k, -1)).value - values.gather(1, tokens)[:, None]).abs()
+        now = (there[..., at.shape[-1] :] - values.gather(1, tokens)[:, None]).abs()
         self.near = torch.where(some, size / n, now)
         self.late = torch.where(late > 0, late_size / late.clamp(min=1), self.near)
         self.offset = torch.where(some, total / n, 0.0)
         self.spread = (square / n - self.offset.square()).clamp(min=0).sqrt()
+
+
+class _Constants(NamedTuple):
+    """Of :func:`_features`, each for a stack of numbers: of those that go through asinh, and through log."""
+
+    way: Tensor  # where each stands among the distances
+    stretch: Tensor  # before asinh
+    shrink: Tensor  # after it
+    least: Tensor
+    most: Tensor
+    share: Tensor  # of a log
+    order: Tensor  # from the stacks to the features
+
+
+# Of each distance: where it stands (0 to 12 in units of change, 13 to 19 and 20 in those of the target's and of the run's range), what it
+# is stretched by before asinh, and shrunk by after it.
+_DISTANCES = [(0, 1, 1), (0, 0.03, 1), (1, 1, 1), (1, 10, 4), (1, 0.03, 1), (2, 1, 1), (2, 0.03, 1), (20, 3, 1), (13, 3, 1), (15, 3, 1)]
+_DISTANCES += [(14, 10, 1), (9, 1, 1), (16, 10, 1), (10, 1, 1), (17, 10, 1), (11, 1, 1), (18, 10, 1), (12, 1, 1), (19, 10, 1)]
+_DISTANCES += [(i, 1, 1) for i in range(3, 9)]
+_ORDER = [*range(11), 25, *range(11, 25), 26, 30, 31, 27, 32, 33, 28, 29]  # 25 distances, three logs, two counts, four others
+
+
+@kept
+def _constants(device: torch.device) -> _Constants:
+    def column(*numbers: float) -> Tensor:
+        return torch.tensor(numbers, dtype=torch.float64, device=device)[:, None, None, None]
+
+    way, stretch, shrink = zip(*_DISTANCES, strict=True)
+    scales = column(*stretch), column(*shrink), column(1e-4, 1e-4, 1e-3), column(1e4, 1e5, 1e3), column(3, 4, 2)
+    return _Constants(torch.tensor(way, device=device), *scales, torch.tensor(_ORDER, device=device))
 
 
 def _told(tracks: Tracks, beside: _Beside, itself: Tensor, y: Tensor, t: Tensor, unit: Tensor, width: Tensor, q: Tensor) -> Described:
@@ -96,36 +128,38 @@ def _told(tracks: Tracks, beside: _Beside, itself: Tensor, y: Tensor, t: Tensor,
     def pick(x: Tensor) -> Tensor:
         return x.expand(whole).gather(1, kept).movedim(1, 2)
 
-    here, there = (tracks.locate(x.expand(whole[0], tracks.runs, -1)) for x in (t, q))
-    back = tracks.locate((2 * t - q).clamp(min=0.0).expand(whole))
-    now, then, before = pick(here.value), pick(there.value), pick(back.value)
-    smooth_now, smooth_then = (pick(tracks.smooth(x.expand(whole[0], tracks.runs, -1))) for x in (t, q))
-    own, travel = pick(here.range), pick(there.travel - here.travel)
+    back = (2 * t - q).clamp(min=0.0)
+    asked = [x.expand(whole[0], tracks.runs, -1) for x in (t, q, back)]
+    one, two = t.shape[-1], t.shape[-1] + q.shape[-1]
+    parts = slice(one), slice(one, two), slice(two, None)
+    smooth = tracks.smooth(torch.cat(asked[:2], -1))
+    place = tracks.locate(torch.cat(asked, -1))  # at once: a call costs more than the numbers of one question
+    now, then, before = (pick(place.value[..., part]) for part in parts)
+    smooth_now, smooth_then = (pick(smooth[..., part]) for part in parts[:2])
+    here, there = (place.travel[..., part] for part in parts[:2])
+    own, travel = pick(place.range[..., :one]), pick(there - here)
     near, late, offset, spread, number = (pick(x) for x in (beside.near, beside.late, beside.offset, beside.spread, beside.number))
-    progress, reach = pick(progress), pick((last_step / q).clamp(1e-3, 1e3))
+    progress, reach = pick(progress), pick(last_step / q)
     last, peak = pick(tracks.per_run(tracks.values[:, -1:])), pick(tracks.per_run(tracks.extremes[0][:, -1:]))
     begun, count = pick((t >= 0.999 * tracks.per_run(tracks.first_step)).double()), known.sum(1).double()[..., None]
     y, unit, width = (x.movedim(1, 2) for x in (y, unit, width))
-    move, gone = (then - now) / unit, (then - y) / unit
-    features = [
-        *(_asinh((now - y) / unit, s) for s in (1, 0.03)),
-        _asinh(move), _asinh(move, 10) / 4, _asinh(move, 0.03),
-        *(_asinh(gone, s) for s in (1, 0.03)),
-        _asinh((then - now) / torch.maximum(own, _TINY * width), 3), _asinh((now - y) / width, 3), _asinh((then - y) / width, 3),
-        _asinh((then - now) / width, 10), torch.log((own / width).clamp(1e-4, 1e4)) / 3,
-        *(_asinh(x / scale, s) for x in (near, late, offset, spread) for scale, s in ((unit, 1), (width, 10))),
-        *(_asinh(x / unit) for x in (now - before, smooth_then - smooth_now, smooth_then - y, smooth_now - y, last - then, peak - then)),
-        torch.log((travel / unit).clamp(1e-4, 1e5)) / 4, (then - now).abs() / travel.clamp(min=_TINY),
-        2 * progress - 1, torch.log(reach) / 2, 2 * begun - 1, (number > 0).double(),
-        torch.log1p(number) / 3, torch.log1p(count.expand_as(now)) / 3,
+    ways = [
+        now - y, then - now, then - y, now - before, smooth_then - smooth_now, smooth_then - y, smooth_now - y, last - then, peak - then
     ]  # fmt: skip
-    scaled = move * (width / torch.maximum(own, 1e-3 * width)).clamp(0.01, 100)
-    moves = torch.stack([gone, move, scaled, (smooth_then - smooth_now) / unit], -1).clamp(-_FAR, _FAR)
+    by_unit, by_width = (torch.stack([*x, near, late, offset, spread]) / by for x, by in ((ways, unit), (ways[:3], width)))
+    far = torch.cat([by_unit, by_width, (ways[1] / torch.maximum(own, _TINY * width))[None]])
+    ratios, counts = torch.stack([own / width, travel / unit, reach]), torch.stack([number, count.expand_as(now)])
+    plain = [ways[1].abs() / travel.clamp(min=_TINY), 2 * progress - 1, 2 * begun - 1, (number > 0).double()]
+    scaled = by_unit[1] * (width / torch.maximum(own, 1e-3 * width)).clamp(0.01, 100)
+    moves = torch.stack([by_unit[2], by_unit[1], scaled, by_unit[4]], -1).clamp(-_FAR, _FAR)
     known = known.gather(1, kept).movedim(1, 2)
-    described = torch.stack(features, -1).clamp(-12, 12)
-    described, moves = (torch.where(known[..., None], x, 0.0) for x in (described, moves))
-    return Described(described, moves, known)
+    features, moves = (torch.where(known[..., None], x, 0.0) for x in (_features(far, ratios, counts, torch.stack(plain)), moves))
+    return Described(features, moves, known)
 
 
-def _asinh(x: Tensor, scale: float = 1.0) -> Tensor:
-    return torch.asinh((x * scale).clamp(-1e6, 1e6))
+def _features(far: Tensor, ratios: Tensor, counts: Tensor, plain: Tensor) -> Float[Tensor, "B P N F"]:
+    """The features from their stacks. What takes the same function is put through it at once: the calls cost more than the numbers."""
+    given = _constants(far.device)
+    far = torch.asinh((far.index_select(0, given.way) * given.stretch).clamp(-1e6, 1e6)) / given.shrink
+    ratios = torch.log(ratios.clamp(given.least, given.most)) / given.share
+    return torch.cat([far, ratios, torch.log1p(counts) / 3, plain]).index_select(0, given.order).clamp(-12, 12).movedim(0, -1)

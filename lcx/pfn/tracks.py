@@ -60,10 +60,10 @@ class Tracks:
         first, last = self.per_run(self.first_step), self.per_run(self.last_step)
         low = torch.minimum(torch.maximum(at * (1 - WINDOW), first), last)
         high = torch.maximum(torch.minimum(at * (1 + WINDOW), last), low)
-        a, b = self.locate(low), self.locate(high)
-        span = high - low
+        ends, span = self.locate(torch.cat([low, high], -1)), high - low
+        (start, stop), value = ends.area.unflatten(-1, (2, at.shape[-1])).unbind(-2), ends.value[..., : at.shape[-1]]
         wide = span > 1e-9 * high.abs()
-        return torch.where(wide, (b.area - a.area) / torch.where(wide, span, 1.0), a.value)
+        return torch.where(wide, (stop - start) / torch.where(wide, span, 1.0), value)
 
     def only(self, runs: Int[Tensor, "B N"]) -> "Tracks":
         """The runs with these numbers, a group per target."""

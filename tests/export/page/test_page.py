@@ -447,6 +447,7 @@ def test_everything_fits_and_can_be_read(opened, size, scheme, tmp_path):
     table(page)
     page.screenshot(path=tmp_path / "page.png", full_page=True)
     assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
+    assert page.locator("#png").bounding_box()["y"] == page.locator("#csv").bounding_box()["y"]  # side by side
     dim = page.evaluate(CONTRAST)
     assert [text for text, ratio in dim if ratio < 4.5] == []  # WCAG 2 AA
     small = "[...document.querySelectorAll('input:not([type=radio]):not([type=checkbox]):not([type=file]), select, button, .button')]"
