@@ -68,9 +68,9 @@ class Rate:
 
         Args:
             runs: all runs, in the order in which they began.
-            model: with a reader.
+            model: the one that is asked.
             horizon: last step of a run.
-            about: mode, bounds and min_points, as in :func:`scores_of`.
+            about: mode, bounds, min_points and others, as in :func:`scores_of`.
         """
         whole = [run for run in runs if not run.at_risk and run.read and run.horizon in (None, horizon) and run.finished(horizon)]
         if not whole:
@@ -137,17 +137,25 @@ def in_shares(scores: Float[np.ndarray, "m"], before: Int[np.ndarray, "m"]) -> F
 
 
 def scores_of(
-    model: Extrapolator, runs: Sequence[Run], *, horizon: float, mode: str, bounds: tuple[float | None, float | None], min_points: int = 2
+    model: Extrapolator,
+    runs: Sequence[Run],
+    *,
+    horizon: float,
+    mode: str,
+    bounds: tuple[float | None, float | None],
+    min_points: int = 2,
+    others: bool = True,
 ) -> tuple[Float[np.ndarray, "m"], Int[np.ndarray, "m"]]:
     """The score of each run that becomes the best of those before it, in this order, all trained to their ends.
 
     Args:
-        model: with a reader: the forecast of a run reads the runs before it.
+        model: the one that is asked.
         runs: (steps, values) of finished runs, values finite, user's units.
         horizon: last step of a run.
         mode: "max" or "min".
         bounds: of the metric.
         min_points: values needed before the first look.
+        others: whether the forecast of a run reads the runs before it, if the model has a reader.
 
     Returns:
         The smallest P(better than the best before) over the looks at which the run was behind, infinite if there was none; and how many
@@ -169,7 +177,7 @@ def scores_of(
                     steps[: cuts[-1]],
                     cutoffs=cuts,
                     at=at[at > steps[cuts[0] - 1]],
-                    others=list(runs[max(0, i - READ) : i]),
+                    others=list(runs[max(0, i - READ) : i]) if others and model.reads_others else None,
                     **asked,
                 )
                 scores[-1] = float(np.nanmax(answer.prob_better(sign * best), -1).min())

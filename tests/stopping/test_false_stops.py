@@ -9,7 +9,8 @@ from scipy.stats import binomtest
 import lcx
 from lcx.stopping.false_stops import ORDERS, RATES, SHARES, WEIGHT, FalseStops, in_control, in_shares, scores_of, sharpened, usual_share
 
-STEPS = np.arange(1.0, 21)
+LAST = 8
+STEPS = np.arange(1.0, LAST + 1)
 
 
 def rising(end, start=0.3, rate=0.8):
@@ -43,22 +44,22 @@ def test_the_usual_share_rises_with_the_rate_and_is_that_of_the_rates_known():
 
 def test_a_score_is_the_smallest_chance_while_the_run_was_behind_and_reads_the_runs_before_it():
     model, runs = lcx.load("general", "cpu"), [rising(0.7), rising(0.6), rising(0.9, rate=0.5)]
-    asked = {"horizon": 20, "mode": "max", "bounds": (0, 1)}
+    asked = {"horizon": LAST, "mode": "max", "bounds": (0, 1)}
     (score,), (before,) = scores_of(model, runs, **asked)
     best = runs[0][1][-1]
-    behind = [n for n in range(2, 20) if runs[2][1][:n].max() < best]
-    at = 20 * np.arange(1, 7) / 6
+    behind = [n for n in range(2, LAST) if runs[2][1][:n].max() < best]
+    at = LAST * np.arange(1, 7) / 6
     chances = [float(np.max(model(runs[2][1][:n], STEPS[:n], at=at[at > n], others=runs[:2], **asked).prob_better(best))) for n in behind]
     assert score == pytest.approx(min(chances), abs=1e-3)  # looks are spaced geometrically
     assert before == 2
     assert in_shares(np.array([score]), np.array([before])) == pytest.approx(3 * score)  # it is the best of three runs
     upside_down = [(steps, -values) for steps, values in runs]
-    assert scores_of(model, upside_down, horizon=20, mode="min", bounds=(-1, 0))[0] == pytest.approx([score], abs=1e-6)
+    assert scores_of(model, upside_down, horizon=LAST, mode="min", bounds=(-1, 0))[0] == pytest.approx([score], abs=1e-6)
 
 
 def test_what_passes_the_best_at_once_cannot_be_stopped_falsely():
-    runs = [(STEPS, np.full(20, 0.1)), (STEPS, np.full(20, 0.5) + 0.001 * STEPS)]
-    assert scores_of(lcx.load("general", "cpu"), runs, horizon=20, mode="max", bounds=(None, None))[0].tolist() == [np.inf]
+    runs = [(STEPS, np.full(LAST, 0.1)), (STEPS, np.full(LAST, 0.5) + 0.001 * STEPS)]
+    assert scores_of(lcx.load("general", "cpu"), runs, horizon=LAST, mode="max", bounds=(None, None))[0].tolist() == [np.inf]
 
 
 @pytest.mark.parametrize("rate", [0.05, 0.2])
@@ -74,7 +75,7 @@ def test_few_runs_of_a_study_hardly_move_its_share_and_many_decide_it(rate):
 
 
 def test_the_limit_falls_with_the_number_of_runs_that_have_begun():
-    stopper = lcx.EarlyStopper(20, "max", bounds=(0, 1), false_stops=0.2)
+    stopper = lcx.EarlyStopper(LAST, "max", bounds=(0, 1), false_stops=0.2)
     for n, run in enumerate(study(6), 1):
         stopper.update(1, run[1][0], run=n)
         verdict = stopper.update(2, run[1][1], run=n)
@@ -85,12 +86,12 @@ def test_the_limit_falls_with_the_number_of_runs_that_have_begun():
 
 
 def test_control_runs_are_never_stopped_and_say_why_they_would_have_been():
-    runs = [rising(0.9), *[rising(0.5)] * 40]
-    stopper = lcx.EarlyStopper(20, "max", bounds=(0, 1), control=0.3)
+    runs = [rising(0.9), *[rising(0.4)] * 12]
+    stopper = lcx.EarlyStopper(LAST, "max", bounds=(0, 1), control=0.3)
     trained = train(stopper, runs)
-    spared = {name for name in range(1, 41) if in_control(name, 0.3)}
-    assert {name for name, steps in trained.items() if steps == 20 and name} == spared
-    assert 0 < len(spared) < 40
+    spared = {name for name in range(1, 13) if in_control(name, 0.3)}
+    assert {name for name, steps in trained.items() if steps == LAST and name} == spared
+    assert 0 < len(spared) < 12
     mate = next(iter(spared))
     assert stopper.forget(mate) is None
     for step in (1, 2, 3):
@@ -110,40 +111,53 @@ def test_the_share_of_control_runs_is_the_one_asked_for_whatever_the_names():
 
 def test_runs_never_at_risk_show_the_rate_and_sharpen_the_limit():
     """Controls, runs that ended before any could be stopped, and history; stopped runs and those that might have been do not count."""
-    runs = study(12)
+    runs = study(6)
     told = []
-    for control, first, history in ((1.0, 0, None), (0.0, 12, None), (0.0, 0, runs)):
-        stopper = lcx.EarlyStopper(20, "max", bounds=(0, 1), false_stops=0.2, control=control, min_finished=first, history=history)
+    for control, first, history in ((1.0, 0, None), (0.0, 6, None), (0.0, 0, runs)):
+        stopper = lcx.EarlyStopper(LAST, "max", bounds=(0, 1), false_stops=0.2, control=control, min_finished=first, history=history)
         train(stopper, [] if history else runs)
         told.append(stopper.false_stop_rate())
-        assert told[-1].runs == 12
+        assert told[-1].runs == 6
         assert told[-1].asked == 0.2
     assert told[0] == told[1] == told[2]
     model, order = lcx.load("general", "cpu"), np.random.default_rng(0)
-    asked = {"horizon": 20, "mode": "max", "bounds": (0, 1)}
-    own = [in_shares(*scores_of(model, [runs[i] for i in order.permutation(12)], **asked)) for _ in range(ORDERS)]
+    asked = {"horizon": LAST, "mode": "max", "bounds": (0, 1)}
+    own = [in_shares(*scores_of(model, [runs[i] for i in order.permutation(6)], **asked)) for _ in range(ORDERS)]
     assert told[0].share == pytest.approx(sharpened(0.2, own))
     assert told[0].seen == pytest.approx(np.mean(np.concatenate(own) <= told[0].share))
-    judged = lcx.EarlyStopper(20, "max", bounds=(0, 1), false_stops=0.2)
+    judged = lcx.EarlyStopper(LAST, "max", bounds=(0, 1), false_stops=0.2)
     train(judged, runs)
     assert judged.false_stop_rate().runs <= 1  # the first had nothing to beat
-    assert np.isnan(lcx.EarlyStopper(20, "max", false_stops=0.2).false_stop_rate().seen)
+    assert np.isnan(lcx.EarlyStopper(LAST, "max", false_stops=0.2).false_stop_rate().seen)
+
+
+def test_forecasts_that_read_no_others_have_scores_of_their_own():
+    runs, asked = [rising(0.7), rising(0.6), rising(0.9, rate=0.5)], {"horizon": LAST, "mode": "max", "bounds": (0, 1)}
+    general, parametric = lcx.load("general", "cpu"), lcx.load("parametric", "cpu")
+    (alone,), _ = scores_of(general, runs, others=False, **asked)
+    assert alone != scores_of(general, runs, **asked)[0]
+    # A run that begins the study has no others to read.
+    assert alone == pytest.approx(scores_of(general, [rising(0.7), rising(0.9, rate=0.5)], others=False, **asked)[0][0])
+    assert scores_of(parametric, runs, **asked)[0] == scores_of(parametric, runs, others=False, **asked)[0]
+    stopper = lcx.EarlyStopper(LAST, "max", bounds=(0, 1), control=1.0, false_stops=0.2, model="parametric")
+    train(stopper, runs[1:])
+    assert stopper.false_stop_rate().runs == 2
 
 
 def test_runs_finished_by_freeze_thaw_are_no_sample():
-    stopper = lcx.EarlyStopper(20, "max", bounds=(0, 1), false_stops=0.2, control=1.0)
-    train(stopper, study(5))
-    assert stopper.false_stop_rate().runs == 5
+    stopper = lcx.EarlyStopper(LAST, "max", bounds=(0, 1), false_stops=0.2, control=1.0)
+    train(stopper, study(3))
+    assert stopper.false_stop_rate().runs == 3
     stopper.next_run()
     assert stopper.false_stop_rate() == (0.2, usual_share(0.2), pytest.approx(np.nan, nan_ok=True), 0)
 
 
 def test_a_stopper_restored_from_its_state_keeps_rate_control_and_who_was_at_risk():
-    stopper = lcx.EarlyStopper(20, "max", bounds=(0, 1), false_stops=0.1, control=0.4)
-    train(stopper, study(8))
+    stopper = lcx.EarlyStopper(LAST, "max", bounds=(0, 1), false_stops=0.1, control=0.4)
+    train(stopper, study(5))
     again = lcx.EarlyStopper.from_state(json.loads(json.dumps(stopper.state())))
     assert again.false_stop_rate() == stopper.false_stop_rate()
-    assert 0 < again.false_stop_rate().runs < 8
+    assert 0 < again.false_stop_rate().runs < 5
     assert again.update(1, 0.3, run="new") == stopper.update(1, 0.3, run="new")
     assert again.update(2, 0.31, run="new") == stopper.update(2, 0.31, run="new")
 
@@ -158,9 +172,9 @@ def test_a_stopper_restored_from_its_state_keeps_rate_control_and_who_was_at_ris
 )
 def test_wrong_settings_are_refused(settings, said):
     with pytest.raises(ValueError, match=said):
-        lcx.EarlyStopper(20, "max", **settings)
+        lcx.EarlyStopper(LAST, "max", **settings)
 
 
 def test_a_stopper_with_a_limit_has_no_rate_to_tell():
     with pytest.raises(ValueError, match="give EarlyStopper false_stops"):
-        lcx.EarlyStopper(20, "max").false_stop_rate()
+        lcx.EarlyStopper(LAST, "max").false_stop_rate()
