@@ -23,10 +23,11 @@ from lcx.files import write_text
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "lcx" / "export" / "page"
 NAMES = ROOT / "lcx" / "readers" / "metric_names.json"
-PACKAGE = "onnxruntime-web@1.30.0"
-FILES = {  # of the package, with SHA-256
-    "ort.wasm.bundle.min.mjs": "11e64bd8ffe11bd1a2a2f0d6275fdfbbba7262f0b76b99b53d228a8a22ef3d90",
-    "ort-wasm-simd-threaded.wasm": "3398c10d07d229bd91b364548e130e0e51a8e5704b88c7c083ebbeb78842dee2",
+PACKAGE = "onnxruntime-web@1.22.0"  # later ones have a quarter more to unpack, and make a session more slowly (benchmarks/LOG.md)
+FILES = {  # of the package, with SHA-256; the page's name of a module
+    "ort.wasm.min.mjs": ("onnxruntime.mjs", "6ef726f355b791129f7ddf3f62e7877a16b9b777abe87004b8ab306e6b9cf265"),
+    "ort-wasm-simd-threaded.mjs": ("wasm.mjs", "30dd851d9c00622940500f71ddd2ff8820c5cb65270816080175b958705385a8"),
+    "ort-wasm-simd-threaded.wasm": ("wasm", "71aef04959c5c1b6de461b6538e2058e306610034a85aad2742d0c7fd4533fe4"),
 }
 
 
@@ -42,7 +43,7 @@ def main() -> None:
             export(Path(folder) / "model.onnx")
         model = Path(options.model or Path(folder) / "model.onnx").read_bytes()
         runtime = read_runtime(options.package or fetch(Path(folder)))
-    write_text(page(runtime["ort.wasm.bundle.min.mjs"], runtime["ort-wasm-simd-threaded.wasm"], model), options.out)
+    write_text(page(runtime, model), options.out)
     print(f"{options.out}: {options.out.stat().st_size / 1e6:.1f} MB")
 
 
@@ -56,28 +57,30 @@ def fetch(folder: Path) -> Path:
 
 
 def read_runtime(package: Path) -> dict[str, bytes]:
-    """The files needed of the package, each with the hash noted here."""
+    """The files needed of the package by their names in the page, each with the hash noted here."""
     found = {}
     with tarfile.open(package) as archive:
-        for name, known in FILES.items():
+        for name, (own, known) in FILES.items():
             member = archive.extractfile(f"package/dist/{name}")
-            found[name] = member.read() if member else b""
-            digest = hashlib.sha256(found[name]).hexdigest()
+            found[own] = member.read() if member else b""
+            digest = hashlib.sha256(found[own]).hexdigest()
             if digest != known:
                 raise ValueError(f"expected {name} of {PACKAGE} with SHA-256 {known}, got {digest}; fetch that version again")
     return found
 
 
-def page(runtime: bytes, wasm: bytes, model: bytes) -> str:
+def page(runtime: dict[str, bytes], model: bytes) -> str:
     """index.html with everything in it."""
     html = (FOLDER / "index.html").read_text()
     style = f"<style>\n{(FOLDER / 'page.css').read_text()}</style>"
-    modules = {path.name: path.read_bytes() for path in FOLDER.glob("*.js")} | {"onnxruntime.mjs": runtime}
+    modules = {path.name: path.read_bytes() for path in FOLDER.glob("*.js")} | runtime
     modules["metric_names.js"] = b"export default " + NAMES.read_bytes()
 
     def inlined(found: re.Match[str]) -> str:
         imports = {name: inline(modules[file.removeprefix("./")]) for name, file in json.loads(found[1])["imports"].items()}
-        packed = (f'<script type="text/plain" id="{name}">{pack(data)}</script>' for name, data in (("wasm", wasm), ("model", model)))
+        packed = (
+            f'<script type="text/plain" id="{name}">{pack(data)}</script>' for name, data in (("wasm", runtime["wasm"]), ("model", model))
+        )
         return "\n".join([*packed, f'<script type="importmap">{json.dumps({"imports": imports})}</script>'])
 
     html = re.sub(r'<link rel="stylesheet" href="page.css">', lambda _: style, html)

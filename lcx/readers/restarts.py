@@ -59,5 +59,5 @@ def _goes_back(points: Any) -> bool:
     """Whether the steps of some metric fall, so that values may come again."""
     import numpy as np
 
-    step, metric = points["step"].to_numpy(), points["metric"].cat.codes.to_numpy()
-    return bool(((np.diff(step) < 0) & (np.diff(metric) == 0)).any())
+    falls = np.diff(points["step"].to_numpy()) < 0
+    return bool(falls.any() and (falls & (np.diff(points["metric"].cat.codes.to_numpy()) == 0)).any())

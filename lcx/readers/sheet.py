@@ -115,7 +115,7 @@ def step_column(sheet: Sheet, run: "np.ndarray") -> str | None:
     if not counters:
         return None
     named = [name for name in counters if name.lower() not in _INDEX] or counters[:1]
-    return steady(pd.DataFrame({name: sheet.numbers[name].values for name in named}), run)
+    return named[0] if len(named) == 1 else steady(pd.DataFrame({name: sheet.numbers[name].values for name in named}), run)
 
 
 def _rises(column: Column, group: "np.ndarray") -> bool:

@@ -148,8 +148,6 @@ def steady(counters: "pd.DataFrame", run: Any) -> str:
         counters: numbers in the order in which they were logged, the preferred column first; NaN where nothing was logged.
         run: the run of each row.
     """
-    if len(counters.columns) == 1:
-        return counters.columns[0]
     highest: Any = counters.groupby(run, sort=False).cummax().groupby(run, sort=False).ffill().groupby(run, sort=False).shift()
     epochs = [name for name in counters.columns if name.lower() in ("epoch", "epochs")]
     new_epoch = (counters[epochs] > highest[epochs]).any(axis=1)

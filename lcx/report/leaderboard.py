@@ -13,7 +13,7 @@ from lcx.curves import direction
 from lcx.extrapolation import Extrapolation
 from lcx.extrapolator import Extrapolator, load
 from lcx.predictive import Predictive
-from lcx.stopping.intake import Reports, as_value
+from lcx.stopping.intake import Reports, as_value, as_values
 from lcx.stopping.study import predict
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def look(
     ends = _horizons(table.attrs, {run: steps[-1] for run, (steps, _) in curves.items()}, horizon)
     for run, (steps, values) in curves.items():
         known.append(reports := Reports(horizon=ends[run]))
-        said = [reports.add(step, as_value(value), bounds) for step, value in zip(steps.tolist(), values.tolist(), strict=True)][-1]
+        said = [reports.add(step, value, bounds) for step, value in zip(steps.tolist(), as_values(values), strict=True)][-1]
         top = reports.best(mode) if reports.read else math.nan
         runs.append(Standing(run, float(steps[-1]), ends[run], float(values[-1]), top))
         _settle(runs[-1], str(table.attrs.get("state", {}).get(run, "")), said, len(reports.read), min_points)

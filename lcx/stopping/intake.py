@@ -169,6 +169,11 @@ def as_share(x: Any, name: str) -> float:
     return number
 
 
+def as_values(values: Float[np.ndarray, "N"]) -> list[float]:
+    """What :func:`as_value` makes of each of many floats."""
+    return np.where(np.abs(values) <= _LARGEST, values, math.nan).tolist()
+
+
 def as_run(run: Any) -> str | int | None:
     """The name of a run, as JSON can hold it.
 

@@ -19,7 +19,8 @@ let session = null;
  * @param {ArrayBuffer} model the exported graph
  */
 export function load(wasm, model) {
-  ort.env.wasm.wasmBinary = wasm;
+  const url = URL.createObjectURL(new Blob([wasm], { type: "application/wasm" })); // what stands beside a data: module it would not find
+  ort.env.wasm.wasmPaths = { mjs: import.meta.resolve("lcx/wasm"), wasm: url };
   ort.env.wasm.numThreads = 1; // threads need headers that a file has not
   session ??= ort.InferenceSession.create(model, { graphOptimizationLevel: "disabled" });
   return session;

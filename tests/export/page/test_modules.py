@@ -39,7 +39,7 @@ def node(tmp_path_factory):
     (folder / "metric_names.mjs").write_text(f"export default {NAMES.read_text()}")
     for name in ("table", "lines", "share", "forecast", "infer"):
         text = (SOURCES / f"{name}.js").read_text()
-        for other in ("table", "lines", "onnxruntime", "metric_names"):
+        for other in ("table", "lines", "onnxruntime", "wasm", "metric_names"):
             text = text.replace(f'"lcx/{other}"', f'"./{other}.mjs"')
         (folder / f"{name}.mjs").write_text(text)
 
