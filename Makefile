@@ -124,7 +124,7 @@ AXE := axe-core-4.14.1
 	cd .venv-page && npm pack --silent $(subst core-,core@,$(AXE)) && tar -xzf $(AXE).tgz --strip-components=1 package/axe.min.js
 	touch $@
 
-PAGE_SOURCES := $(filter-out %/lcx.html,$(wildcard lcx/export/page/*)) scripts/page.py $(wildcard lcx/export/*.py) $(wildcard models/general/*) lcx/readers/metric_names.json
+PAGE_SOURCES := $(filter-out %/lcx.html,$(wildcard lcx/export/page/*)) scripts/page.py $(wildcard lcx/export/*.py) $(wildcard lcx/pfn/*.py) $(wildcard models/general/*) lcx/readers/metric_names.json
 lcx/export/page/lcx.html: .venv-page/installed $(PAGE_SOURCES)
 	.venv-page/bin/python scripts/page.py
 

@@ -7,6 +7,7 @@ import json
 import random
 import re
 import shutil
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -37,8 +38,8 @@ PREDICT = """async ({text, metric, asked}) => {
 }"""
 
 
-@pytest.fixture
-def opened(browser):
+@contextmanager
+def opening(browser):
     """Opens the page from its file, without a network; nothing but the file may be asked for, and nothing may go wrong unsaid."""
     contexts, trouble = [], []
 
@@ -58,6 +59,19 @@ def opened(browser):
     for context in contexts:
         context.close()
     assert trouble == []
+
+
+@pytest.fixture
+def opened(browser):
+    with opening(browser) as new:
+        yield new
+
+
+@pytest.fixture(scope="module")
+def shared(browser):
+    """One page for the many questions that it forgets: a start takes two seconds."""
+    with opening(browser) as new:
+        yield new()
 
 
 def ask(page, mode=None, **fields):
@@ -93,11 +107,11 @@ CASES = [  # file, metric, points up to step, horizon, mode, lower, upper, best
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case[0]}-{case[1]}-{case[2]}")
-def test_numbers_and_verdict_are_pythons(opened, case):
+def test_numbers_and_verdict_are_pythons(shared, case):
     file, metric, upto, horizon, mode, lower, upper, best = case
     text = (EXAMPLES / f"{file}.csv").read_text()
     asked = {"mode": mode, "horizon": horizon, "lower": lower, "upper": upper, "best": best, "upto": upto}
-    (got,) = opened().evaluate(PREDICT, {"text": text, "metric": metric, "asked": asked})
+    (got,) = shared.evaluate(PREDICT, {"text": text, "metric": metric, "asked": asked})
     curve = pd.read_csv(EXAMPLES / f"{file}.csv").query("step <= @upto")
     answer = lcx.predict(curve[metric], curve["step"], horizon=horizon, mode=mode, at=got["at"], bounds=(lower, upper), device="cpu")
     unit = np.ptp(curve[metric]) or 1.0
@@ -325,13 +339,13 @@ def test_on_a_phone_the_answer_comes_first_once_there_is_one(opened):
     assert not page.evaluate(above)
 
 
-def test_points_missing_or_too_many_are_read_as_in_python(opened):
+def test_points_missing_or_too_many_are_read_as_in_python(shared):
     steps = np.arange(1, 1001)
     values = 2 / steps**0.5 + 0.01 * np.sin(steps)
     values[::7] = np.nan
     text = "step,loss\n" + "\n".join(f"{s},{v}" for s, v in zip(steps, values, strict=True))
     asked = {"mode": "min", "horizon": 2000, "lower": 0, "upper": None, "best": None}
-    (got,) = opened().evaluate(PREDICT, {"text": text, "metric": "loss", "asked": asked})
+    (got,) = shared.evaluate(PREDICT, {"text": text, "metric": "loss", "asked": asked})
     answer = lcx.predict(values, steps, horizon=2000, mode="min", at=got["at"], bounds=(0, None), device="cpu")
     np.testing.assert_allclose(got["quantiles"], answer.quantile(LEVELS), rtol=0, atol=1e-4 * np.nanmax(values))
     assert got["stop"] is None
@@ -439,17 +453,18 @@ def test_the_chart_keeps_the_focus_when_another_answer_comes(opened):
     assert page.evaluate("document.activeElement.tagName") == "svg"
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [(390, 844), (320, 640), (1280, 900)], ids=lambda size: f"{size[0]}px")
-def test_everything_fits_and_can_be_read(opened, size, scheme, tmp_path):
-    page = opened(viewport={"width": size[0], "height": size[1]}, color_scheme=scheme)
+def test_everything_fits_and_can_be_read(opened, size, tmp_path):
+    page = opened(viewport={"width": size[0], "height": size[1]})
     page.click("#example")
     table(page)
     page.screenshot(path=tmp_path / "page.png", full_page=True)
     assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
     assert page.locator("#png").bounding_box()["y"] == page.locator("#csv").bounding_box()["y"]  # side by side
-    dim = page.evaluate(CONTRAST)
-    assert [text for text, ratio in dim if ratio < 4.5] == []  # WCAG 2 AA
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        dim = page.evaluate(CONTRAST)
+        assert [text for text, ratio in dim if ratio < 4.5] == []  # WCAG 2 AA
     small = "[...document.querySelectorAll('input:not([type=radio]):not([type=checkbox]):not([type=file]), select, button, .button')]"
     assert page.evaluate(f"{small}.every((e) => !e.getClientRects().length || e.getBoundingClientRect().height >= 36)")
     unlabelled = "[...document.querySelectorAll('input, select, textarea')].filter((e) => !e.labels?.length).map((e) => e.id)"
@@ -507,8 +522,10 @@ def test_a_link_holds_the_data_only_after_a_click_and_shows_the_same(opened):
         ("loss\n1e308\n-1e308\n", {}, "Expected values with a finite range"),
     ],
 )
-def test_bad_input_is_told_in_three_parts(opened, text, fields, words):
-    page = opened()
+def test_bad_input_is_told_in_three_parts(shared, text, fields, words):
+    page = shared
+    page.click("#clear")
+    said(page, "Paste a curve")
     ask(page, "min", **{"horizon": "20", **fields})
     page.fill("#paste", text)
     message = said(page, words)
@@ -533,7 +550,7 @@ def test_names_from_a_log_are_never_run(opened):
     assert page.locator("img, #runs script, #chart script").count() == 0
 
 
-def test_any_text_is_read_or_refused(opened):
+def test_any_text_is_read_or_refused(shared):
     """5,000 mutilated logs and links: curves that hold what they promise, or the documented error; nothing else, and nothing slow."""
     draw = random.Random(5)
     seeds = [path.read_text() for path in sorted(EXAMPLES.glob("*.csv"))]
@@ -599,7 +616,7 @@ def test_any_text_is_read_or_refused(opened):
       }
       return counts;
     }"""
-    counts = opened().evaluate(check, [mutilated() for _ in range(5000)])
+    counts = shared.evaluate(check, [mutilated() for _ in range(5000)])
     assert counts["wrong"] == []
     assert counts["read"] > 500
     assert counts["refused"] > 500
