@@ -56,3 +56,15 @@ def by_name(warnings: Sequence[str], names: Sequence[str]) -> list[str]:
 
 def _bounds(lower: str, upper: str) -> str:
     return " ".join(f"--{name} {edge}" for name, edge in (("lower", lower), ("upper", upper)) if edge != "None")
+
+
+def limit_in(table: Any, metric: str, delta: float, false_stops: float | None) -> float:
+    """``delta``, or the usual limit for a rate of false stops among the runs that have a value.
+
+    Raises:
+        ValueError: there is no limit for that rate.
+    """
+    from lcx.stopping.false_stops import Rate
+
+    begun = table.loc[(table["metric"] == metric) & table["value"].notna(), "run"].nunique()
+    return delta if false_stops is None else Rate(false_stops).usual.limit(begun)

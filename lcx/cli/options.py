@@ -38,5 +38,9 @@ Metric = Annotated[
 ]
 Format = Annotated[str | None, typer.Option(help=f"Log format: {', '.join(FORMATS)}. Default: recognised from the files.")]
 Delta = Annotated[float, typer.Option(help="Stop a run if its chance to beat the best of the others is at most this.")]
+FalseStops = Annotated[
+    float | None,
+    typer.Option(help="Instead of --delta: stop about this share of the runs that would become the best, 0.01 to 0.5; as in EarlyStopper."),
+]
 MinPoints = Annotated[int, typer.Option(help="Give no verdict on a run with fewer values.")]
 Model = Annotated[str, typer.Option(help="Name of a shipped model, or the folder of a model.")]

@@ -19,6 +19,7 @@ def report(
     best: Annotated[float | None, typer.Option(help="Value to beat. Default: the best of the other runs.")] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="HTML file to write.")] = Path("report.html"),
     delta: options.Delta = 0.05,
+    false_stops: options.FalseStops = None,
     min_points: options.MinPoints = 2,
     alone: options.Alone = False,
     format: options.Format = None,
@@ -35,14 +36,15 @@ def report(
       lcx report runs/ --metric loss --mode min --lower 0 --horizon 100
     """
     from lcx.cli.inference import told
-    from lcx.cli.many_runs import read_runs
+    from lcx.cli.many_runs import limit_in, read_runs
     from lcx.cli.one_curve import Asked
     from lcx.files import write_atomically
     from lcx.report import report_html
 
     table, notes = read_runs(path, format)
     asked = Asked(path, "report", metric=metric, mode=mode, horizon=horizon, lower=lower, upper=upper).about(table)
-    question = {"mode": asked.mode, "horizon": horizon, "bounds": asked.bounds, "best": best, "delta": delta, "min_points": min_points}
+    question = {"mode": asked.mode, "horizon": horizon, "bounds": asked.bounds, "best": best, "min_points": min_points}
+    question["delta"] = limit_in(table, asked.metric, delta, false_stops)
     lines = told([asked])
     about = {"model": model, "device": device, "others": not alone, "source": path, "notes": (*lines, *notes)}
     page, runs = report_html(table, asked.metric, **question, **about)

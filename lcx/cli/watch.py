@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lcx.cli import options
-from lcx.cli.many_runs import json_line, read_runs
+from lcx.cli.many_runs import json_line, limit_in, read_runs
 from lcx.readers import Kept
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ def watch(
     lower: options.Lower = None,
     upper: options.Upper = None,
     delta: options.Delta = 0.05,
+    false_stops: options.FalseStops = None,
     min_points: options.MinPoints = 2,
     alone: options.Alone = False,
     every: Annotated[float, typer.Option(help="Read the logs again after this many seconds.")] = 10.0,
@@ -54,7 +55,7 @@ def watch(
 
     looks = 1 if once else refreshes
     asked = Asked(path, "watch", metric=metric, mode=mode, horizon=horizon, lower=lower, upper=upper)
-    rule = {"delta": delta, "min_points": min_points}
+    rule: Any = {"delta": delta, "min_points": min_points}
     table, seen, notes, runs, question, kept = None, None, [], [], None, Kept()
     with suppress(KeyboardInterrupt), _screen(plain=as_json, once=looks == 1) as (show, width):
         for look in count(1):
@@ -64,6 +65,7 @@ def watch(
                 if seen.empty:
                     raise ValueError(f"expected points up to step {upto:g}, got none before step {table['step'].min():g}; raise --upto")
                 question = asked.about(seen, table)
+                rule["delta"] = limit_in(seen, question.metric, delta, false_stops)
                 about: Any = {"mode": question.mode, "horizon": horizon, "bounds": question.bounds}
                 runs = standings(seen, question.metric, **about, **rule, others=not alone, model=model, device=device)
             except (ValueError, OSError) as error:  # a file half written or just replaced: seen again at the next look

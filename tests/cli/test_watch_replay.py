@@ -10,6 +10,7 @@ import pytest
 
 from lcx.replay import freeze_thaw
 from lcx.report.leaderboard import standings
+from lcx.stopping.false_stops import usual_share
 
 HORIZON = 40
 STEPS = np.arange(1, HORIZON + 1)
@@ -226,6 +227,17 @@ def test_a_single_file_may_be_half_written_or_gone_for_a_while(run, tmp_path, mo
     assert "'acc'" in seen[3]["warnings"][0]
 
 
+def test_the_limit_for_a_rate_of_false_stops_falls_with_the_number_of_runs(run, tmp_path):
+    """Of three runs with a value: the table has a fourth, of which nothing was logged."""
+    logs = to_csv_files(tmp_path / "logs", {name: RUNS[name] for name in ("hopeless", "winner", "done")} | {"empty": np.full(3, np.nan)})
+    code, out, _ = run("watch", logs, *BASE, "--once", "--json", "--false-stops", "0.1")
+    assert code == 0
+    assert json.loads(out)["delta"] == pytest.approx(usual_share(0.1) / 3)
+    code, _, _ = run("report", logs, *BASE, "--false-stops", "0.1", "--output", tmp_path / "report.html")
+    assert code == 0
+    assert f"at most {usual_share(0.1) / 3:g} at every later step" in (tmp_path / "report.html").read_text()
+
+
 def test_no_point_so_early_is_said(run, tmp_path):
     code, _, err = run("watch", to_csv_files(tmp_path / "logs", RUNS), *BASE, "--once", "--upto", "0.5")
     assert code == 2
@@ -262,6 +274,7 @@ def test_a_terminal_is_redrawn_in_place(run, tmp_path, monkeypatch):
         (["watch", "LOGS", "--metric", "acc", "--mode", "up", "--horizon", "40"], "'up'"),
         (["watch", "LOGS", "--metric", "acc", "--mode", "max", "--horizon", "-1"], "-1"),
         (["watch", "LOGS", "--metric", "acc", "--mode", "max", "--horizon", "40", "--delta", "1"], "got 1.0"),
+        (["watch", "LOGS", "--metric", "acc", "--mode", "max", "--horizon", "40", "--false-stops", "0.9"], "from 0.01 to 0.5, got 0.9"),
         (["watch", "LOGS", "--metric", "acc", "--mode", "max", "--horizon", "40", "--min-points", "0"], "min_points"),
         (["watch", "LOGS", "--metric", "acc", "--mode", "max", "--horizon", "40", "--every", "0"], "--every"),
         (["watch", "LOGS", "--metric", "acc", "--mode", "max", "--horizon", "40", "--refreshes", "0"], "--refreshes"),
