@@ -84,6 +84,16 @@ def test_hundreds_of_thousands_of_quantiles_against_brentq(seed):
     check(100_000, seed)
 
 
+def test_components_too_narrow_to_be_seen_from_afar_are_not_missed():
+    """A normal law with two spikes of scales from 1e-2 to 1e-10 in it: y -> cdf -> quantile leads back to y, in and about a spike."""
+    random = np.random.default_rng(0)
+    loc, scale, weight = random.uniform(size=(10_000, 3)), 10 ** random.uniform(-10, -2, (10_000, 3)), random.uniform(0.02, 1, (10_000, 3))
+    loc[:, 0], scale[:, 0] = 0, 1
+    law = Predictive(*map(torch.from_numpy, (np.log(weight), loc, scale)))
+    y = torch.from_numpy(loc[:, 1] + 3 * scale[:, 1] * random.normal(size=10_000))
+    assert (law.icdf(law.cdf(y)) - y).abs().max() < UNIT
+
+
 positive = st.floats(-14, 1).map(lambda x: 10.0**x)
 
 
