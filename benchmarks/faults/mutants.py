@@ -19,6 +19,7 @@ import resource
 import signal
 import sys
 import time
+from functools import _lru_cache_wrapper
 from pathlib import Path
 from types import CodeType, FrameType, FunctionType
 from typing import Any
@@ -32,8 +33,8 @@ from benchmarks.faults.changes import Change, changes, with_function
 from benchmarks.provenance import BENCHMARKS, ROOT, provenance, read_result, write_result
 from lcx.files import write_text
 
-# The front door's modules, whose tests lie beside the folders.
-FRONT = ("curves", "scores", "extrapolator", "extrapolation")
+# The front door's modules, and their tests, which lie beside the folders.
+FRONT, FRONT_TESTS = ("curves", "scores", "extrapolator", "extrapolation"), ("curves", "scores", "extrapolator", "plots")
 OPTIONS = ["-q", "-x", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning"]  # of what is loaded already
 
 
@@ -48,7 +49,7 @@ def main() -> None:
     os.chdir(ROOT)
     folder = options.folder.strip("/")
     files = [f"lcx/{x}.py" for x in FRONT] if folder == "lcx" else sorted(str(x.relative_to(ROOT)) for x in (ROOT / folder).rglob("*.py"))
-    tests = [f"tests/test_{x}.py" for x in FRONT[:3]] if folder == "lcx" else [folder.replace("lcx", "tests", 1)]
+    tests = [f"tests/test_{x}.py" for x in FRONT_TESTS] if folder == "lcx" else [folder.replace("lcx", "tests", 1)]
     everything = [change for file in files for change in changes(file, ROOT)]
     chosen = random.Random(options.seed).sample(everything, min(options.mutants, len(everything)))
     store = Store(ROOT / "runs" / "mutants" / f"{folder.replace('/', '-')}.json")
@@ -156,9 +157,11 @@ def verdict(change: Change, tests: list[str], seconds: float) -> str:
 
 
 def exchange(change: Change) -> bool:
-    """Gives the function that is loaded the code with the fault; whether that was possible."""
+    """Gives the function that is loaded the code with the fault, and forgets what caches hold; whether that was possible."""
     path = str(ROOT / change.file)
     code = _code(compile(with_function(change, ROOT), path, "exec"), change.function)
+    for cached in (x for x in gc.get_objects() if isinstance(x, _lru_cache_wrapper) and x.__module__.startswith("lcx.")):
+        cached.cache_clear()
     loaded = [
         x
         for x in gc.get_objects()

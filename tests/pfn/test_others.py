@@ -187,6 +187,14 @@ def test_moves_are_those_of_the_runs_in_units_of_change(model):
     assert answer.known.all()
 
 
+def test_a_run_that_begins_after_the_cut_off_is_told_from_one_that_has_begun(model):
+    t = np.arange(30.0, 101)
+    (begun, _), (later, _) = (told(model, [(t[i:], np.full(len(t) - i, 0.8))]) for i in (0, 1))  # from step 30, the cut-off, and 31
+    torch.testing.assert_close(begun.moves, later.moves)
+    assert (begun.features[..., -4] == 1).all()
+    assert (later.features[..., -4] == -1).all()
+
+
 def test_chunks_of_curves_give_what_single_ones_do(model):
     curves = [run(a, 30, i)[1] for i, a in enumerate(np.linspace(0.2, 1, 40))]
     together = model(curves, **ASKED, others=OTHERS).median

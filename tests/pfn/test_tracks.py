@@ -1,5 +1,7 @@
 """Other runs as functions of the step, against NumPy."""
 
+import math
+
 import numpy as np
 import torch
 
@@ -26,6 +28,12 @@ def test_values_are_linear_between_points_and_constant_beyond():
     place, at = ask([0.5, 1.0, 1.5, 3.0, 10.0, 99.0], (STEPS, VALUES), (STEPS[:1], VALUES[1:2]))
     np.testing.assert_allclose(place.value[0, 0], np.interp(at, STEPS, VALUES), atol=1e-14)
     np.testing.assert_allclose(place.value[0, 1], 3.0)
+
+
+def test_a_step_without_a_value_is_no_point():
+    steps, values = (torch.tensor([[[*x, math.nan]]]) for x in (STEPS, VALUES))
+    place = Tracks(values, steps.nan_to_num(99.0)).locate(torch.tensor([[[3.0, 50.0, 200.0]]], dtype=torch.float64))
+    np.testing.assert_allclose(place.value[0, 0], [2.0, 2.0, 2.0])
 
 
 def test_integral_travel_and_range_follow_the_line():
