@@ -11,7 +11,7 @@ import pytest
 import lcx
 from lcx.replay.chances import Chances, forecast, targets_of
 from lcx.replay.comparison import compare, mean_regret, speed_up, standard_methods
-from lcx.replay.false_stops import becoming_best, delta_for
+from lcx.replay.false_stops import becoming_best, delta_for, delta_in_study
 from lcx.replay.methods import (
     Leg,
     asha,
@@ -390,6 +390,15 @@ def test_led_goes_by_the_worst_moment_of_the_leader_against_the_runner_up():
         replay(task, led())
 
 
+@pytest.mark.parametrize("method", [led(0.5, 0.5), predicted(0.25)], ids=["led", "predicted"])
+def test_a_chance_exactly_at_its_limit_stops(method):
+    task = as_task([[0.3, 0.4, 0.6, 0.6], [0.1] * 4], mode="max")
+    for chance, points in ((0.25, 2), (np.nextafter(np.float32(0.25), np.float32(1)), 4)):
+        # What the leading run needs at worst has a chance of 0.5, half of which is the limit.
+        chances = spoken(task, [[0.9, 0.5, 0.5], [0.6, chance, 0.6]])
+        assert trained(task, method, chances=chances) == [4, points]
+
+
 def test_freeze_thaw_goes_back_to_a_run_it_left():
     class spoken_to(freeze_thaw):
         def _ask(self, model, task, run, points, best):
@@ -519,3 +528,22 @@ def test_the_limit_for_a_rate_keeps_it_in_the_orders_it_was_set_on_and_the_next_
     assert (scores <= np.sort(scores)[int(0.2 * (len(scores) + 1))]).mean() > bound
     assert falsely_stopped(delta) < 0.3 < falsely_stopped(0.9)
     assert delta_for(task, chances, 1e-4, **looks) == (-1.0, 0.0)
+
+
+def test_the_limit_in_a_study_is_that_of_its_mirror_image_and_rises_with_the_rate():
+    runs, asked = noisy_runs(6), {"model": "general", "orders": 3}
+    up = as_task(runs, mode="max", horizon=14, bounds=(0, 1))
+    down = as_task([1 - y for y in runs], mode="min", horizon=14, bounds=(0, 1))
+    delta, bound = delta_in_study(up, rate=0.3, **asked)
+    assert 0 < bound <= 0.3
+    assert 0 < delta < 1
+    assert delta_in_study(down, rate=0.3, **asked) == pytest.approx((delta, bound), rel=1e-3)
+    assert delta_in_study(up, rate=0.7, **asked)[0] > delta
+    assert delta_in_study(up, rate=1e-3, **asked) == (-1.0, 0.0)
+
+
+def test_names_of_standard_methods_are_those_that_stored_tables_use():
+    assert list(standard_methods()) == [
+        *("no stopping", "patience 1", "patience 5", "patience 10", "patience 20", "median rule", "successive halving", "ASHA"),
+        *("Hyperband", "top 1 after 1", "top 10 after 1", "lcx 0.05", "lcx 0.01", "lcx 0.001", "lcx freeze-thaw"),
+    ]
