@@ -1,6 +1,7 @@
 """Logs of one's own runs in training: what is held out, what that is worth before and after, and what is refused."""
 
 import json
+from itertools import product
 
 import numpy as np
 import pytest
@@ -90,13 +91,13 @@ def test_scores_are_those_of_forecasts_of_the_later_points(tmp_path):
     study, number = out.targets[0]
     run = out.held.studies[study][number]
     others = [(other.steps, other.values) for other in out._rest(study, number)]
-    for place, known in enumerate(([], others)):  # of a study of four, all the rest; their order does not matter
-        cut = round(0.4 * len(run.values))
+    # At 10 and 40 % of 12 points, two at least; of a study of four, all the rest are read, in any order.
+    for (at, cut), (place, known) in product([(0, 2), (2, 5)], enumerate(([], others))):
         seen = {"horizon": run.steps[-1], "at": run.steps[cut:], "mode": "min", "bounds": (0, None), "others": known}
         answer = model(run.values[:cut], run.steps[:cut], **seen)
         width = np.ptp(np.quantile(run.values, [0.02, 0.98]))
-        assert scores.crps[0, 2, place] == pytest.approx(answer.crps(run.values[cut:]).mean() / width, rel=1e-4)
-        assert scores.inside[0, 2, place] == (np.abs(answer.cdf(run.values[cut:]) - 0.5) <= 0.45).mean()
+        assert scores.crps[0, at, place] == pytest.approx(answer.crps(run.values[cut:]).mean() / width, rel=1e-4)
+        assert scores.inside[0, at, place] == (np.abs(answer.cdf(run.values[cut:]) - 0.5) <= 0.45).mean()
 
 
 def test_a_model_without_a_reader_is_scored_beside_others_as_alone(tmp_path):

@@ -46,6 +46,18 @@ def test_a_study_told_as_it_is_is_another_one_of_the_same_kind_of_metric_on_the_
     assert 0.05 < kept / 600 < 0.6, "some keep a part of their own study"
 
 
+def test_runs_of_any_study_are_laid_into_the_range_of_the_target():
+    """Their first values a normal number of ranges off, with a standard deviation of 0.3 or 0.5: never beyond six of these."""
+    one = Source("one", -1, (0, np.inf), MINE.studies[:1], ["10"])  # there is no other study to be told as it is
+    study, rng = one.studies[0], np.random.default_rng(0)
+    me, rest = Run(study[0].steps, -study[0].values), [Run(run.steps, -run.values) for run in study[1:]]
+    told = [run for _ in range(300) for run in mislead(rest, me, one, study, [one, UNLIKE], 8, rng)]
+    off = np.array([(run.values[0] - me.values[0]) / np.ptp(me.values) for run in told if not any(run is other for other in rest)])
+    assert len(off) > 100
+    assert np.abs(off).max() < 3
+    assert 0.2 < off.std() < 0.6
+
+
 def test_alien_runs_of_the_prior_agree_with_one_another_for_half_of_the_misled():
     n, k, generator = 4000, 5, torch.Generator().manual_seed(0)
     values = torch.ones(n, k, 4, dtype=torch.float64)

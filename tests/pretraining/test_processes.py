@@ -17,6 +17,7 @@ from lcx.pfn.checkpoint import STATE, load, read_tensors
 from lcx.pfn.model import PFN, PFNConfig
 from lcx.pretraining import batches as batches_module
 from lcx.pretraining import loop as pretraining
+from lcx.pretraining import processes
 from lcx.pretraining.batches import PretrainConfig, draw_batches
 from lcx.pretraining.loop import pretrain
 from lcx.pretraining.processes import Ranks, launched, ranks
@@ -98,6 +99,20 @@ def test_without_torchrun_there_is_one_process(monkeypatch):
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "x")
     monkeypatch.setenv("WORLD_SIZE", "1")
     assert ranks("cpu") == Ranks(0, 1, CPU)
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_process_of_several_joins_their_group_once(monkeypatch, begun):
+    joined, last = [], []
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "x")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    told = {"is_initialized": lambda: begun, "get_rank": lambda: 1, "get_world_size": lambda: 2}
+    for name, answer in (told | {"init_process_group": lambda kind, **_: joined.append(kind)}).items():
+        monkeypatch.setattr(processes.distributed, name, answer)
+    monkeypatch.setattr(processes.atexit, "register", last.append)
+    assert ranks("cpu") == Ranks(1, 2, CPU)
+    assert joined == ([] if begun else ["gloo"])
+    assert len(last) == len(joined)
 
 
 # ------------------------------------------------------------------------------------------------------------- two, for real

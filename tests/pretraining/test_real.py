@@ -109,6 +109,17 @@ def test_known_bounds_are_told_to_some_and_never_passed(folder):
         assert (batch.values.nan_to_num(0.5) >= batch.frame.lower[:, None] - 1e-5).all()
 
 
+def test_short_runs_are_shortened_by_a_point_and_cut_off_after_every_point_but_the_last(tmp_path):
+    """Of 9 points, 8 at least of which are left: 600 pairs of each, each of the cut-offs with a chance above 1/20."""
+    write(tmp_path, "a", losses(4, length=9), ["x"] * 4)
+    sources, cuts = load_sources(tmp_path), {}
+    for seed in range(20):
+        batch = real_batch(sources, replace(CONFIG, batch=64, cutoff_power=1.0), seed)
+        for count, tokens in zip((~batch.values.isnan()).sum(1).tolist(), batch.tokens.tolist(), strict=True):
+            cuts.setdefault(count, set()).update(tokens)
+    assert cuts == {8: set(range(7)), 9: set(range(8))}
+
+
 def test_some_are_asked_alone_and_some_others_have_not_finished(folder):
     batches = [real_batch(load_sources(folder), CONFIG, seed) for seed in range(40)]
     alone = torch.cat([batch.others.values.isnan().all(2).all(1) for batch in batches]).float().mean()

@@ -17,7 +17,7 @@ from lcx.reference import ensemble
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # of arviz 0.23, on import
 EVERY = ("smc", "emcee", "nuts")
-BY_DEFAULT = ("smc", "emcee", pytest.param("nuts", marks=pytest.mark.slow))
+BY_DEFAULT = ("smc", "emcee", pytest.param("nuts", marks=pytest.mark.slow))  # up to 13 s
 
 
 def line(t: torch.Tensor, c: torch.Tensor, a: torch.Tensor) -> torch.Tensor:
@@ -114,8 +114,8 @@ def assert_exact(case, truth, sd, options):
     [
         (WIDELY, SMC),
         (WIDELY, EMCEE),
-        pytest.param(BROADLY, BRIEF_NUTS, marks=pytest.mark.slow),
-        pytest.param(WIDELY, NUTS, marks=pytest.mark.slow),
+        pytest.param(BROADLY, BRIEF_NUTS, marks=pytest.mark.slow),  # 30 s
+        pytest.param(WIDELY, NUTS, marks=pytest.mark.slow),  # 20 s
     ],
     ids=[*EVERY, "nuts up to the edges"],
 )
@@ -125,7 +125,7 @@ def test_a_wide_posterior_of_a_line_is_that_of_quadrature(case, options):
 
 
 @pytest.mark.filterwarnings("ignore:expected a converged:RuntimeWarning")
-@pytest.mark.parametrize("options", [SMC, pytest.param(NUTS, marks=pytest.mark.slow)], ids=["smc", "nuts"])
+@pytest.mark.parametrize("options", [SMC, pytest.param(NUTS, marks=pytest.mark.slow)], ids=["smc", "nuts"])  # 100 s
 def test_a_narrow_posterior_of_a_line_is_that_of_least_squares(options):
     """Error as above. Not emcee: of its 100 walkers a few are still in the prior's corners after 3000 steps, as R-hat reports."""
     assert_exact(CLOSELY, by_least_squares(VALUES, STEPS, 0.05), 0.05, options)
@@ -138,7 +138,8 @@ def test_least_squares_and_quadrature_agree():
 
 @pytest.mark.filterwarnings("ignore:expected a converged:RuntimeWarning")  # 256 particles each
 @pytest.mark.parametrize(
-    ("case", "sd", "exact"), [pytest.param(CLOSELY, 0.05, by_least_squares, marks=pytest.mark.slow), (WIDELY, 0.2, by_quadrature)]
+    ("case", "sd", "exact"),
+    [pytest.param(CLOSELY, 0.05, by_least_squares, marks=pytest.mark.slow), (WIDELY, 0.2, by_quadrature)],  # 23 s
 )
 def test_repeated_smc_gives_the_evidence_and_honest_standard_errors(case, sd, exact):
     """40 runs: evidence within 5 of their standard errors (false alarm 2e-5); the mean squares of the three errors in units of
@@ -242,7 +243,7 @@ def test_a_context_with_zero_density_is_refused(sampler):
         ask([1e200, 2e200], [1, 2], prior=PARAMETRIC, sampler=sampler)
 
 
-@pytest.mark.parametrize("sampler", [pytest.param("smc", marks=pytest.mark.slow), "emcee"])
+@pytest.mark.parametrize("sampler", [pytest.param("smc", marks=pytest.mark.slow), "emcee"])  # 23 s
 def test_percentages_read_on_the_scale_0_to_1_give_finite_answers_and_a_note(sampler):
     answer, _ = tiny(sampler, (31.0, 42.0, 48.0), (1, 2, 3), prior=PARAMETRIC)
     assert np.isfinite(answer.quantile([0.05, 0.5, 0.95])).all()
@@ -275,7 +276,7 @@ def test_nuts_reports_divergences_and_acceptance():
 # ------------------------------------------------------------------------------------------------- two samplers, the real prior
 
 
-@pytest.mark.slow
+@pytest.mark.slow  # 3 minutes
 @pytest.mark.filterwarnings("ignore:expected a converged:RuntimeWarning")
 def test_a_long_run_of_emcee_agrees_with_smc():
     """Means and sds of the curve at three steps within 5 combined standard errors of the reported ESS: false alarm 4e-6."""

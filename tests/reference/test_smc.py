@@ -43,7 +43,7 @@ def estimate(log_weight: np.ndarray, mean: np.ndarray, square: np.ndarray) -> tu
     return np.concatenate([[log_evidence], m, np.sqrt(s2)]), error
 
 
-@pytest.mark.slow
+@pytest.mark.slow  # 2 x 150 s
 @pytest.mark.filterwarnings("ignore:expected a converged:RuntimeWarning")  # 400 particles each, pooled here
 @pytest.mark.parametrize(
     "steps", [range(1, 11), [1.5, 2.25, 3.7, 4.1, 6.6, 7.3, 9.9, 12.4, 14.5, 17.2]], ids=["whole steps", "fractional steps"]
