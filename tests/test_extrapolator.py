@@ -51,6 +51,14 @@ def test_a_ragged_batch_equals_its_curves_alone_and_is_nan_padded():
         assert np.isnan(batch.sample(2)[i, :, n:]).all()
 
 
+def test_parts_that_bound_memory_change_nothing(monkeypatch):
+    whole = predict([RISING, RISING[:7]])
+    monkeypatch.setattr("lcx.extrapolation._CHUNK", 200)
+    parts = predict([RISING, RISING[:7]])
+    for ask in (lambda x: x.quantile([0.05, 0.5, 0.95]), lambda x: x.mean, lambda x: x.std, lambda x: x.cdf(0.8), lambda x: x.crps(0.8)):
+        np.testing.assert_allclose(ask(parts), ask(whole), rtol=1e-9)
+
+
 def test_thousands_of_ragged_curves_in_one_call():
     lengths = np.random.default_rng(0).integers(1, 60, size=2000)
     batch = predict([RISING[:1].repeat(n) * np.linspace(0.8, 1, n) for n in lengths], at=[70, 100])
