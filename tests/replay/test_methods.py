@@ -73,6 +73,7 @@ def test_a_task_leaves_out_what_is_missing_and_ends_runs_at_their_last_value():
     assert task.best == 0.4
     assert task.names == ("a", "b", "c")
     assert as_task([[3.0, 2.0], [5.0, 4.0]], mode="min").best == 2.0
+    assert as_task([[0.1, 0.2, 0.9], [0.3, 0.4, 0.5]], mode="max").best == 0.9
     assert as_task([RISING, RISING], [10, 20, 30, 40], mode="max").horizon.tolist() == [40, 40]
 
 
@@ -365,6 +366,17 @@ def test_runs_are_stopped_where_the_early_stopper_does(method, others):
     assert outcome.points.tolist() == points
     assert points[0] == 12
     assert max(points[1:]) < 12
+
+
+def test_a_run_with_a_single_look_is_asked_about_before_its_end_too():
+    """Beside a run that rose and fell, another one is most likely to be better a few steps on, not at the end."""
+    t = np.arange(1.0, 13)
+    runs = [0.3 + 0.6 * np.exp(-(((t - 4) / 3) ** 2)), np.array([0.45, 0.65, 0.7])]
+    _, leg = studied(0.9)(as_task(runs, mode="max", horizon=12, bounds=(0, 1)), [0, 1])
+    known = {"horizon": 12, "mode": "max", "bounds": (0, 1), "others": [(t, runs[0])], "at": np.linspace(2.1, 12, 100)}
+    chance = lcx.load("general", "cpu")(runs[1][:2], **known).prob_better(runs[0].max())
+    assert leg.points == 2
+    assert chance[-1] + 0.01 < leg.chance <= chance.max()
 
 
 def test_a_method_is_any_callable():
