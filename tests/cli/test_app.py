@@ -100,7 +100,7 @@ def test_bad_input_prints_one_line_and_exits_with_2(run, tmp_path, arguments, wo
     assert out == ""
 
 
-MCMC = ["mcmc", *BASE[1:], "--upto", "5", "--at", "30,60,100", "--draws", "50", "--no-strict"]
+MCMC = ["mcmc", *BASE[1:], "--upto", "5", "--at", "30,60,100", "--draws", "50", "--no-strict", "--seconds", "0"]  # tempering alone
 
 
 def test_mcmc_prints_the_table_and_its_diagnostics(run):

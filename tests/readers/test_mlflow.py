@@ -160,7 +160,7 @@ def test_a_database_of_something_else_is_refused_in_one_line(tmp_path):
         assert "\n" not in str(refused.value)
 
 
-@pytest.mark.slow
+@pytest.mark.slow  # loads mlflow, where it is installed
 @pytest.mark.filterwarnings("ignore")
 def test_a_database_that_mlflow_wrote(tmp_path):
     package = pytest.importorskip("mlflow")

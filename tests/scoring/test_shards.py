@@ -244,7 +244,7 @@ ray.shutdown()
 """
 
 
-@pytest.mark.slow
+@pytest.mark.slow  # starts Ray, where it is installed
 def test_ray_data_maps_batches_with_actors(tmp_path):
     pytest.importorskip("ray.data")
     pq.write_table(curves(200), tmp_path / "in.parquet")
