@@ -65,7 +65,7 @@ def test_what_is_no_state_of_a_stopper_is_refused(change):
             lcx.EarlyStopper.from_state({key: x for key, x in state.items() if key != name})
 
 
-@pytest.mark.slow
+@pytest.mark.slow  # 18 s
 def test_threads_share_a_model_and_a_stopper():
     """More of it, and processes, in benchmarks/faults/faults.py."""
     from benchmarks.faults import workers

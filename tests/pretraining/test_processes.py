@@ -189,7 +189,7 @@ def steps_saved(folder: Path) -> int:
     return int(read_tensors(folder / STATE)["progress"][0])
 
 
-@pytest.mark.slow
+@pytest.mark.slow  # 66 s on busy cores, as below
 def test_two_ranks_train_one_model_as_well_as_one_process(tmp_path, monkeypatch):
     """Equal weights after every step, bit for bit; losses as those of one process, seed by seed.
 
@@ -216,7 +216,7 @@ def test_two_ranks_train_one_model_as_well_as_one_process(tmp_path, monkeypatch)
         assert (two[:, -1] > two[:, 0]).all()
 
 
-@pytest.mark.slow
+@pytest.mark.slow  # 2 x 21 s
 @pytest.mark.parametrize("rank", [0, 1])
 def test_a_signal_to_one_rank_stops_all_and_one_process_goes_on(tmp_path, monkeypatch, rank):
     done = torchrun(tmp_path, f"term{rank}", 40)
@@ -229,7 +229,7 @@ def test_a_signal_to_one_rank_stops_all_and_one_process_goes_on(tmp_path, monkey
     assert metrics(tmp_path / "0", "validation/80")[-1] > metrics(tmp_path / "0", "validation/80")[0] - 0.1
 
 
-@pytest.mark.slow
+@pytest.mark.slow  # 27 s
 def test_two_ranks_go_on_where_one_process_stopped(tmp_path, monkeypatch):
     about = alone(tmp_path, monkeypatch, stop_after=60)
     assert about["curves_seen"] == 60 * TINY.batch
@@ -244,7 +244,7 @@ def test_two_ranks_go_on_where_one_process_stopped(tmp_path, monkeypatch):
     assert PARAMETRIC is PRIORS[TINY.prior]
 
 
-@pytest.mark.slow
+@pytest.mark.slow  # 2 x 11 s
 @pytest.mark.parametrize("rank", [0, 1])
 def test_a_lost_rank_ends_the_job_and_leaves_a_whole_state(tmp_path, monkeypatch, rank):
     """Killed after step 30; a state is written after every step, so at most the last is lost."""
@@ -260,7 +260,7 @@ def test_a_lost_rank_ends_the_job_and_leaves_a_whole_state(tmp_path, monkeypatch
     assert steps_saved(tmp_path / "0") == TINY.steps
 
 
-@pytest.mark.slow
+@pytest.mark.slow  # 19 s
 def test_the_script_by_torchrun_prints_once_and_refuses_as_one_process_does(tmp_path):
     options = ["--width", "16", "--layers", "1", "--expansion", "2", "--decoder-layers", "1", "--components", "4", "--pairs", "8"]
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", str(ROOT / "scripts" / "pretrain.py")]
