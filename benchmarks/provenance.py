@@ -112,6 +112,18 @@ def known_result(name: str) -> dict[str, Any]:
     return result
 
 
+def labelled(models: list[str]) -> dict[str, str]:
+    """Models, names or folders, by the name that results give them.
+
+    Raises:
+        ValueError: two of them would have one name, and one the other's results.
+    """
+    found = {Path(model).name: model for model in models}
+    if len(found) < len(models):
+        raise ValueError(f"expected models with different last names, got {models}; link one of the folders under another name")
+    return found
+
+
 def digest_of_weights(model: str) -> str:
     """The SHA-256 of a model's weights; ``model`` is a name or a folder."""
     folder = models_folder() / model if (models_folder() / model).is_dir() else Path(model)

@@ -10,7 +10,7 @@ from scipy.stats import binom
 from benchmarks import rows, tables
 from benchmarks.faults import mutants
 from benchmarks.faults.changes import changes
-from benchmarks.provenance import ROOT, command
+from benchmarks.provenance import ROOT, command, labelled
 
 
 @pytest.fixture(scope="module")
@@ -78,3 +78,9 @@ def test_rows_cut_short_by_an_interruption_are_left_out_and_written_over(tmp_pat
     with rows.appended(path) as out:
         rows.append({"curve": 2}, out)
     assert rows.stored(path) == [{"curve": 1}, {"curve": 2}]
+
+
+def test_two_models_of_one_name_are_refused_lest_one_has_the_results_of_the_other():
+    assert labelled(["general", "runs/twin"]) == {"general": "general", "twin": "runs/twin"}
+    with pytest.raises(ValueError, match="link one of the folders under another name"):
+        labelled(["general", "benchmarks/left_out/general"])

@@ -29,7 +29,7 @@ from benchmarks.curves import CUTOFFS, load_all
 from benchmarks.peers import tables
 from benchmarks.peers.catalogue import PEERS, TOLD, Peer
 from benchmarks.peers.tables import SHIPPED, half
-from benchmarks.provenance import digest_of_weights, provenance, read_result, write_result
+from benchmarks.provenance import digest_of_weights, labelled, provenance, read_result, write_result
 from benchmarks.scores import rounded, score
 from benchmarks.studies.ask import ask_rival, ask_with_others
 from benchmarks.studies.questions import Target, targets
@@ -49,8 +49,9 @@ def main() -> None:
     parser.add_argument("--curves", type=int, help="targets per source; default each peer's own number")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    sources, models = load_all(options.data), {Path(name).name: lcx.load(name, "cpu") for name in options.model}
-    about = {**provenance(), "weights": {Path(name).name: digest_of_weights(name) for name in options.model}, "seed": 0}
+    named = labelled(options.model)
+    sources, models = load_all(options.data), {name: lcx.load(model, "cpu") for name, model in named.items()}
+    about = {**provenance(), "weights": {name: digest_of_weights(model) for name, model in named.items()}, "seed": 0}
     about["command"] = " ".join(Path(word).name if word in options.model else word for word in about["command"].split())
     for name in PEERS if "all" in options.peers else options.peers:
         peer = PEERS[name]

@@ -31,7 +31,7 @@ def peers() -> str | None:
         "Every peer and lcx are asked for the same later points of the same curves, with the same ten others where they read any;",
         "targets are spread over the studies of each source. CRPS and log score as for single curves above. Ratios: lcx's mean CRPS in",
         "units of the peer's, below 1 where lcx is better. Differences of the log score: lcx - peer. Covered: share inside 90 % intervals,",
-        "lcx/peer, in per cent. Means over curves, then sources; brackets hold 95 % bootstrap intervals over curves within sources. Half",
+        "lcx/peer, in per cent. Means over curves, then sources; brackets hold 95 % bootstrap intervals over several curves of a source. Half",
         "lcx: the equal mixture of both laws. Brier: squared error of the chance that the last value beats the best last one of ten",
         "others. Seconds: of the processor per forecast, medians. Slow peers are asked about fewer curves; fracast needs 8 points,",
         "DeepHyper's models 4, the empirical GP studies on a grid. ARLBench's runs have ten points, so 10 and 20 % are the same two. Bold:",
@@ -100,7 +100,7 @@ def crps(one: Peers, cut: str) -> str:
     if not ours:
         return ""
     values = " / ".join(f"{np.mean([x.mean() for x in each]):.3f}" for each in (ours, theirs))
-    return f"**{with_interval(ratio_of_groups(ours, theirs), '.2f')}**; {values}"
+    return f"**{_told(ours, ratio_of_groups(ours, theirs), '.2f')}**; {values}"
 
 
 def log_score(one: Peers, cut: str) -> str:
@@ -109,7 +109,7 @@ def log_score(one: Peers, cut: str) -> str:
     if not ours:
         return ""
     held = per_cent(float(np.mean([x[:, -1].mean() for x in scores(one, whose, cut, "covered")])) for whose in (OURS, THEIRS))
-    return f"{with_interval(mean_of_groups([a - b for a, b in zip(ours, theirs, strict=True)]), '+.2f')}; {held}"
+    return f"{_told(ours, mean_of_groups([a - b for a, b in zip(ours, theirs, strict=True)]), '+.2f')}; {held}"
 
 
 def rest(one: Peers) -> Iterable[str]:
@@ -155,3 +155,8 @@ def origin_of(one: Stored) -> str:
     """Provenance, with the versions of the peer's packages."""
     versions = ", ".join(f"{name} {number}" for name, number in one["versions"].items())
     return origin(one) + (f" {versions}." if versions else "")
+
+
+def _told(values: list[np.ndarray], found: list[float], form: str) -> str:
+    """A mean with its interval, which one curve a source does not give."""
+    return with_interval(found, form) if max(map(len, values)) > 1 else format(found[0], form)

@@ -19,7 +19,7 @@ from scipy.stats import norm
 from tqdm.auto import tqdm
 
 import lcx
-from benchmarks.provenance import digest_of_weights, provenance, read_result, write_result
+from benchmarks.provenance import digest_of_weights, labelled, provenance, read_result, write_result
 from benchmarks.scaling_laws import tables
 from benchmarks.scaling_laws.laws import LAWS, Law, fitted
 from benchmarks.scaling_laws.split import Scaling, load
@@ -42,10 +42,10 @@ def main() -> None:
     methods: dict[str, tuple[Callable[[Scaling], Answer], dict[str, Any]]] = {}
     for name in LAWS if "all" in options.laws else options.laws:
         methods[name] = partial(ask_law, LAWS[name]), {}
-    for name in options.model:
+    for label, name in labelled(options.model).items():
         model = lcx.load(name, "cpu")
         for way, ask in {"": ask_model, ", log loss": ask_in_logs}.items():
-            methods[f"lcx {Path(name).name}{way}"] = partial(ask, model), {"weights": digest_of_weights(name)}
+            methods[f"lcx {label}{way}"] = partial(ask, model), {"weights": digest_of_weights(name)}
     for name, (ask, about) in methods.items():
         found = {**provenance(), **about, "curves": measure(name, ask, curves)}
         write_result(NAME, {"methods": {**(read_result(NAME) or {"methods": {}})["methods"], name: found}})

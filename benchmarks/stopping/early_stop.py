@@ -25,7 +25,7 @@ import torch
 from tqdm.auto import tqdm
 
 from benchmarks.intervals import resamples, with_limits
-from benchmarks.provenance import ROOT, digest_of_weights, provenance, results_of, write_result
+from benchmarks.provenance import ROOT, digest_of_weights, labelled, provenance, results_of, write_result
 from benchmarks.stopping import pictures, rate, tables
 from benchmarks.stopping.peers import peers
 from benchmarks.stopping.tasks import family, studies, tasks
@@ -95,6 +95,7 @@ def main() -> None:
     parser.add_argument("--hparams", type=Path, help="folder of .npz files of hyperparameters, for the further tasks")
     parser.add_argument("--workers", type=int, default=1, help="processes; default 1")
     options = parser.parse_args()
+    labelled(options.model)  # refuses two of one name
     about, more = provenance(), options.hparams is not None
     found = studies(options.data, options.hparams, options.runs) if more else tasks(options.data, options.runs)
     budget = SMALL if more else BUDGET

@@ -19,7 +19,7 @@ from tqdm.auto import tqdm
 
 import lcx
 from benchmarks.curves import CUTOFFS, load_all
-from benchmarks.provenance import digest_of_weights, provenance, read_result, write_result
+from benchmarks.provenance import digest_of_weights, labelled, provenance, read_result, write_result
 from benchmarks.scores import rounded, score
 from benchmarks.studies import tables
 from benchmarks.studies.ask import ask_rival, ask_with_others
@@ -53,11 +53,11 @@ def main() -> None:
         parser.error(f"expected --sources out of {list(sources)}, got {sorted(unknown)}; choose among these")
     asked = {source: targets(sources, source, options.curves, options.seed) for source in chosen}
     names = []
-    for model in options.model:
+    for label, model in labelled(options.model).items():
         extrapolator = lcx.load(model, options.device)
         settings = [x for x in options.settings if x == "0" or extrapolator.model.reader is not None]
-        about = {**origin(options, extrapolator.device), "model": f"lcx {Path(model).name}", "weights": digest_of_weights(model)}
-        names.append(stored_name(Path(model).name, options.tag))
+        about = {**origin(options, extrapolator.device), "model": f"lcx {label}", "weights": digest_of_weights(model)}
+        names.append(stored_name(label, options.tag))
         measure(names[-1], partial(ask_with_others, extrapolator), asked, settings, about)
     for rival in options.rivals:
         some, settings = asked, options.settings
