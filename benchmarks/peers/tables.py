@@ -31,7 +31,7 @@ def peers() -> str | None:
         "Every peer and lcx are asked for the same later points of the same curves, with the same ten others where they read any;",
         "targets are spread over the studies of each source. CRPS and log score as for single curves above. Ratios: lcx's mean CRPS in",
         "units of the peer's, below 1 where lcx is better. Differences of the log score: lcx - peer. Covered: share inside 90 % intervals,",
-        "lcx/peer, in per cent. Means over curves, then sources; brackets hold 95 % bootstrap intervals over several curves of a source. Half",
+        "lcx/peer, in per cent. Means over curves, then sources; brackets hold 95 % bootstrap intervals over curves of a source. Half",
         "lcx: the equal mixture of both laws. Brier: squared error of the chance that the last value beats the best last one of ten",
         "others. Seconds: of the processor per forecast, medians. Slow peers are asked about fewer curves; fracast needs 8 points,",
         "DeepHyper's models 4, the empirical GP studies on a grid. ARLBench's runs have ten points, so 10 and 20 % are the same two. Bold:",
