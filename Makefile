@@ -134,7 +134,7 @@ lcx/export/page/lcx.html: .venv-page/installed $(PAGE_SOURCES)
 
 # Of Linux the default index has this torch with CUDA only, 3 GB; PyTorch's own index has it for CPUs: set PIP_EXTRA_INDEX_URL to that.
 OLDEST := 2.6.0
-CORE := $(addprefix tests/,$(addprefix test_,curves.py extrapolator.py golden.py scores.py calibration.py general_model.py gpu.py) \
+CORE := $(addprefix tests/,$(addprefix test_,curves.py extrapolator.py scores.py calibration.py general_model.py gpu.py) \
 	predictive priors pfn pretraining/test_muon.py pretraining/test_loop.py stopping report)
 .venv-oldest/installed: pyproject.toml
 	test -x .venv-oldest/bin/python || $(PYTHON) -m venv .venv-oldest

@@ -1,6 +1,7 @@
 """The benchmarks' pages say what the stored results say, and the commands on them can be given; interrupted stores go on."""
 
 import re
+import subprocess
 from pathlib import Path
 from textwrap import indent
 
@@ -84,3 +85,12 @@ def test_two_models_of_one_name_are_refused_lest_one_has_the_results_of_the_othe
     assert labelled(["general", "runs/twin"]) == {"general": "general", "twin": "runs/twin"}
     with pytest.raises(ValueError, match="link one of the folders under another name"):
         labelled(["general", "benchmarks/left_out/general"])
+
+
+def test_the_makefile_names_tests_that_exist():
+    """Targets that no other test runs would fail unseen until a release."""
+    targets = ["test", "test-slow", "test-oldest", "test-docs", "test-wheel", "test-page", "test-integrations"]
+    told = subprocess.run(["make", "--dry-run", "--always-make", *targets], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    named = set(re.findall(r"(?<![\w-])tests/[\w/.-]+", told))
+    assert {"tests/test_extrapolator.py", "tests/export", "tests/integrations", "tests/test_docs.py"} <= named
+    assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
