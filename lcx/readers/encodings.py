@@ -1,7 +1,9 @@
-"""The text of a log, in whatever encoding a tool wrote it."""
+"""The text of a log, in whatever encoding a tool wrote it, and the JSON in it."""
 
 import codecs
+import json
 from pathlib import Path
+from typing import Any
 
 
 def decode(data: bytes) -> str | None:
@@ -35,3 +37,15 @@ def text_of(data: bytes, path: Path) -> str:
         raise ValueError(f"expected a text file, got binary data in {path}, which starts with {data[:16]!r}; export it as CSV or JSONL")
     text = text.replace("\r\n", "\n")
     return text if "\n" in text else text.replace("\r", "\n")  # as Macs once ended lines
+
+
+def json_of(text: str) -> Any:
+    """What ``json.loads`` gives.
+
+    Raises:
+        ValueError: it is not JSON, or is nested so deeply that no log is.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("expected JSON of a few levels, got hundreds; give the log itself") from None

@@ -1,10 +1,10 @@
 """Hugging Face: trainer_state.json, which the Trainer writes into its output folder and into every checkpoint."""
 
-import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lcx.readers.encodings import json_of
 from lcx.readers.table import long_table, number, run_name
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def read(path: str | Path) -> "pd.DataFrame":
     path = Path(path)
     state_file = _furthest(path) if path.is_dir() else path
     try:
-        state = json.loads(state_file.read_text())
+        state = json_of(state_file.read_text())
     except ValueError as error:
         raise ValueError(f"expected JSON in {state_file}, got {error}; copy the file again from its checkpoint") from error
     if not isinstance(state, dict) or not isinstance(state.get("log_history"), list):

@@ -1,12 +1,11 @@
 """JSON logs: an object per line, a list of objects, lists of numbers by name, or one list of numbers."""
 
-import json
 from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lcx.readers.encodings import text_of
+from lcx.readers.encodings import json_of, text_of
 from lcx.readers.growing import Growing, follow
 from lcx.readers.objects import Objects, sheet
 from lcx.readers.sheet import to_table
@@ -44,7 +43,7 @@ def read(path: str | Path, *, step: str | None = None, growing: Growing | None =
         return to_table(grown.sheet(), path, step)
     text = text_of(data, path)
     try:
-        rows = _rows(json.loads(text))
+        rows = _rows(json_of(text))
         lines = None
     except ValueError:
         rows, lines = _objects(text, path)
@@ -112,7 +111,7 @@ def _objects(text: str, path: Path, above: int = 0) -> tuple[list[dict[str, Any]
     lines = text.splitlines()
     filled = [number for number, line in enumerate(lines, 1) if line.strip()]
     try:
-        objects = json.loads(f"[{','.join(lines[number - 1] for number in filled)}]")
+        objects = json_of(f"[{','.join(lines[number - 1] for number in filled)}]")
         if len(objects) == len(filled) and set(map(type, objects)) <= {dict}:
             return objects, [above + number for number in filled] if above else filled
     except ValueError:
@@ -121,7 +120,7 @@ def _objects(text: str, path: Path, above: int = 0) -> tuple[list[dict[str, Any]
     for number in filled:
         line = lines[number - 1]
         try:
-            row = json.loads(line)
+            row = json_of(line)
         except ValueError as error:
             if number == len(lines) and (objects or above):
                 break

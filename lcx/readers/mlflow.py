@@ -3,7 +3,6 @@
 Folder and database are read as they lie, without mlflow; only a server needs the package.
 """
 
-import json
 import os
 import sys
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lcx.readers.budget import horizons
+from lcx.readers.encodings import json_of
 from lcx.readers.sqlite import read_database
 from lcx.readers.table import distinct, long_table
 
@@ -140,7 +140,7 @@ def _unquoted(value: str) -> str:
     if value.startswith("'"):
         return value[1:-1].replace("''", "'")
     try:
-        return str(json.loads(value)) if value.startswith('"') else value
+        return str(json_of(value)) if value.startswith('"') else value
     except ValueError:
         return value
 

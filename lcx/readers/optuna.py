@@ -3,11 +3,11 @@
 SQLite files and journals are read as they lie, without optuna; only other storages need the package.
 """
 
-import json
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from lcx.readers.encodings import json_of
 from lcx.readers.sqlite import read_database
 from lcx.readers.table import long_table
 
@@ -105,7 +105,7 @@ def _rows(database: Any) -> list[_Study]:
     for study, direction in database.execute("SELECT study_id, direction FROM study_directions ORDER BY study_id, objective"):
         studies[study].modes.append(_MODES.get(direction, ""))
     for study, names in database.execute("SELECT study_id, value_json FROM study_system_attributes WHERE key = 'study:metric_names'"):
-        studies[study].metrics.extend(json.loads(names))
+        studies[study].metrics.extend(json_of(names))
     for trial, study, state in database.execute("SELECT trial_id, study_id, state FROM trials ORDER BY trial_id"):
         numbers[study] = numbers.get(study, -1) + 1
         trials[trial] = _Trial(numbers[study], state, {})
@@ -125,7 +125,7 @@ def _of_journal(file: Path) -> list[_Study]:
     lines = file.read_text("utf-8", errors="replace").splitlines()
     for position, line in enumerate(lines, 1):
         try:
-            told = json.loads(line)
+            told = json_of(line)
             kind = told["op_code"]
             if kind == 0 and told["study_name"] not in {study.name for study in studies.values()}:
                 studies[created] = _Study(told["study_name"], [], [_MODES.get(str(of), "") for of in told["directions"]], [])

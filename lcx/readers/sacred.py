@@ -1,11 +1,11 @@
 """Sacred: the folder that its FileStorageObserver writes for each run."""
 
-import json
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lcx.readers.budget import horizons
+from lcx.readers.encodings import json_of
 from lcx.readers.jsonl import flat
 from lcx.readers.table import long_table, number, run_name
 
@@ -57,7 +57,7 @@ def _json(file: Path) -> dict[str, Any]:
     if not file.is_file():
         return {}
     try:
-        read = json.loads(file.read_text("utf-8"))
+        read = json_of(file.read_text("utf-8"))
     except ValueError as error:
         raise ValueError(f"expected JSON in {file}, got {error}; let Sacred finish writing, or copy it again") from error
     if not isinstance(read, dict):

@@ -5,11 +5,11 @@ Its progress.csv is a plain table.
 
 import csv
 import io
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zipfile import BadZipFile
 
+from lcx.readers.encodings import json_of
 from lcx.readers.table import long_table, run_name
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def _episodes(file: Path) -> list[dict[str, float]]:
     """The rows of a monitor, whose first line tells when it began."""
     first, _, rest = file.read_text("utf-8").partition("\n")
     try:
-        start = float(json.loads(first.removeprefix("#"))["t_start"])
+        start = float(json_of(first.removeprefix("#"))["t_start"])
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(
             f'expected #{{"t_start": ...}} in the first line of {file}, got {first[:40]!r}; give SB3\'s monitor.csv'

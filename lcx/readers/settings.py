@@ -1,9 +1,10 @@
 """The settings of a run, in the small files that training tools write beside its log: how long it was planned to be."""
 
-import json
 import re
 from pathlib import Path
 from typing import Any
+
+from lcx.readers.encodings import json_of
 
 FILES = ("args.yaml", "args.yml", "hparams.yaml", "config.yaml", "config.yml", "opt.yaml", "hyp.yaml", ".hydra/config.yaml")
 FILES += ("args.json", "hparams.json", "config.json", "params.json", "training_args.json")
@@ -21,7 +22,7 @@ def settings_beside(folder: Path) -> dict[str, dict[str, float]]:
         file = folder / name
         try:
             text = file.read_text(encoding="utf-8") if file.is_file() and file.stat().st_size < _LARGEST else ""
-            settings = _json(json.loads(text)) if text and file.suffix == ".json" else _yaml(text)
+            settings = _json(json_of(text)) if text and file.suffix == ".json" else _yaml(text)
         except ValueError:  # neither text nor JSON
             continue
         if settings:

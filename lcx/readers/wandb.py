@@ -1,6 +1,5 @@
 """Weights & Biases: the folder wandb of this machine, as offline runs leave it, or the runs of a project, through the public Api."""
 
-import json
 import struct
 import zlib
 from collections.abc import Iterator
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lcx.readers.budget import horizons
+from lcx.readers.encodings import json_of
 from lcx.readers.jsonl import flat
 from lcx.readers.table import distinct, long_table, number
 
@@ -165,7 +165,7 @@ def _items(items: Any) -> dict[str, Any]:
     values = {}
     for item in items:
         with suppress(ValueError):  # a value that is no JSON is none
-            values["/".join(item.nested_key) or item.key] = json.loads(item.value_json)
+            values["/".join(item.nested_key) or item.key] = json_of(item.value_json)
     return values
 
 

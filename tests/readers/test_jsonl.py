@@ -95,3 +95,13 @@ def test_a_second_training_in_a_jsonl_is_a_second_run_and_a_resumed_one_goes_on(
         "log.jsonl (2)": {5: 5, 10: 10},
         "log.jsonl (3)": {5: 5},
     }
+
+
+@pytest.mark.parametrize("name", ["log.jsonl", "trainer_state.json"])
+@pytest.mark.parametrize(
+    "lines", [["[" * 5000], ['{"step": 1, "loss": 0.5}', "[" * 5000 + "]" * 5000, '{"step": 2, "loss": 0.4}']], ids=["one", "line"]
+)
+def test_what_is_nested_hundreds_deep_is_no_log_and_ends_no_program(tmp_path, name, lines):
+    (tmp_path / name).write_text("\n".join(lines))
+    with pytest.raises(ValueError, match="expected"):
+        read(tmp_path / name)
