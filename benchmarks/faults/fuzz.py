@@ -105,7 +105,7 @@ def questions(draw: Callable[..., Any]) -> dict[str, Any]:
                 asked["values"] = [*row[:i], draw(st.sampled_from(ODD_NUMBERS) | odd), *row[i + 1 :]]
         elif name == "container":
             kind = draw(st.sampled_from([np.array, tuple, torch.tensor, pd.Series, iter, lambda x: np.array(x, dtype=np.float32)]))
-            with contextlib.suppress(ValueError, TypeError, OverflowError, RuntimeError, DeprecationWarning):
+            with contextlib.suppress(ValueError, TypeError, OverflowError, RuntimeError, Warning):
                 asked["values"] = kind(asked["values"])
         else:
             asked[name] = draw(odd)
