@@ -66,6 +66,7 @@ class LCXPruner(BasePruner):
     """
 
     def __init__(self, horizon: Any, *, min_finished: Any = 0, false_stops: Any = None, **options: Any) -> None:
+        _refuse_control(options)
         self._horizon, self._options, self._min_finished = horizon, options, as_count(min_finished, "min_finished", least=0)
         self._answers: dict[Any, tuple[int, bool]] = {}  # by trial: its number of values, and the answer; each access is atomic
         self._notices, self._rate = Notices(), as_rate(false_stops, options.get("rule"))
@@ -151,6 +152,7 @@ def should_prune(
     Raises:
         ValueError, TypeError: the objectives are not those of the study, or ``EarlyStopper`` refuses an argument.
     """
+    _refuse_control(options)
     study, needed = trial.study, as_count(min_finished, "min_finished", least=0)
     judge = as_rule(rule) or spare_incumbent(never_better(delta))
     names = _objectives(study, list(values), list(bounds or ()))
@@ -177,6 +179,11 @@ def should_prune(
         trial.set_user_attr("lcx:predicted", [_predicted(stopper, *diverged[:1]) for stopper in stoppers])
         _prune_diverged(study, diverged)
     return bool(reasons)
+
+
+def _refuse_control(options: Mapping[str, Any]) -> None:  # a stopper of one answer has no names: it would spare every trial or none
+    if "control" in options:
+        raise ValueError("expected options without control, got control; to spare a trial, do not ask in it whether to prune")
 
 
 def _objectives(study: Study, values: list[str], bounds: list[str]) -> list[str]:

@@ -98,7 +98,8 @@ class EarlyStopper:
             run: name of the run, a string or a whole number; None is a name too.
             horizon: last step of this run from now on, if it is not that of all runs.
 
-        Returns: the verdict. ``stop`` is False from the horizon on, and if nothing can be predicted; ``reason`` says which.
+        Returns:
+            The verdict. ``stop`` is False from the horizon on, and if nothing can be predicted; ``reason`` says which.
 
         Raises:
             ValueError, TypeError: the step is not a finite number > 0, or another argument is of a wrong type.
@@ -130,7 +131,7 @@ class EarlyStopper:
             self._runs.pop(self._known(run))
 
     def ignore(self, run: Any = None, ignored: bool = True) -> None:
-        """Lets the values of an anomalous run count for no other run; it is itself judged as before."""
+        """Lets the values of an anomalous run count for no other run; it is itself judged as before. ``ignored=False`` takes this back."""
         with self._lock:
             self._runs[self._known(run)].ignored = ignored
 
@@ -190,8 +191,7 @@ class EarlyStopper:
         settings |= {} if self._rate is None else {"false_stops": self._rate.asked}
         with self._lock:
             runs, past = [{"run": name} | run.state() for name, run in self._runs.items()], [run.state() for run in self._history]
-        kept = {"settings": settings, "rule": self.rule and repr(self.rule), "runs": runs, "turns": self._turns}
-        return kept | ({"history": past} if past else {})
+        return {"settings": settings, "rule": self.rule and repr(self.rule), "runs": runs, "turns": self._turns, "history": past}
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any], rule: Rule | None = None) -> "EarlyStopper":

@@ -366,3 +366,11 @@ def test_the_limit_for_a_rate_of_false_stops_falls_with_the_number_of_trials():
     assert f"the limit is {usual_share(0.1) / 4:g}" in study.pruner.verdict(study, study.trials[-1]).reason
     with pytest.raises(ValueError, match="got both"):
         pruner(false_stops=0.1, rule=never_better())
+
+
+def test_control_is_refused_since_it_would_spare_every_trial_or_none():
+    with pytest.raises(ValueError, match="got control"):
+        pruner(control=0.5)
+    several = optuna.create_study(directions=["maximize", "minimize"])
+    with pytest.raises(ValueError, match="got control"):
+        two_objectives(several.ask(), (0.5, 0.4), steps=range(8), control=0.5)
