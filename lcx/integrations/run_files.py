@@ -109,7 +109,7 @@ def read(path: Path, metric: str) -> tuple[dict[str, Any], list[Row]]:
                 about = found["lcx"] | {"horizon": as_horizon(found["lcx"]["horizon"])}
             elif {"step", metric} <= found.keys():
                 rows.append(as_row(found["step"], found.get("time"), found[metric]))
-        except (ValueError, TypeError, KeyError, AttributeError):
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             # A last line that only begins is being written, or was cut by a crash.
             odd += position < len(lines) or data.endswith(b"\n") or not text.startswith(b"{")
     if odd:

@@ -79,7 +79,7 @@ def load_source(path: Path) -> Source:
         metric, sign = about["metric"], {"max": 1, "min": -1}[about["direction"]]
         with np.load(path, allow_pickle=False) as data:
             values, steps, groups = data["values"].astype(float), data["steps"].astype(float), data["group"]
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, KeyError, ValueError, RecursionError) as error:
         raise ValueError(
             f"expected values, steps and group in {path}, direction and metric in its .json, got {error!r}; see the format"
         ) from error

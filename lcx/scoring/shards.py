@@ -173,7 +173,7 @@ def _claim(folder: Path, source: Path, scorer: BatchScorer, rows: int) -> str:
         write_text(text, path)
     try:
         there = dict(json.loads(path.read_text()))
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise ValueError(f"expected what this command wrote in {path}, got something else ({error}); give another folder") from error
     if there != json.loads(text):
         name = next(key for key in {**there, **manifest} if there.get(key) != json.loads(text).get(key))

@@ -124,6 +124,7 @@ def test_two_metrics_under_one_name_keep_apart_and_each_is_resumed(tmp_path):
         b"\xff\xfe\x00 binary",
         b"not json\n",
         b"[1, 2]\n3\n",
+        b"[" * 5000,
         b'{"step": "x", "acc": 0.9}\n{"step": 1, "acc": "high"}\n{"step": -1, "acc": 0.9}\n{"step": null, "acc": null}\n',
         b'{"lcx": 3}\n{"lcx": {"horizon": "x", "resource": "steps"}}\n',
         b"",
