@@ -211,8 +211,8 @@ def test_calibrated_and_sharp_on_its_own_prior(general, fresh, cutoff):
     """Coverage of 80 % intervals for the last point of fresh curves: within 0.01, room for approximation, and 3 standard errors.
 
     Curves count by the weights of the training (``PretrainConfig.relative``), and the error is that of their effective number: an exact
-    model fails at one of five points once in 70 seeds. The negative controls, scales x 4 and / 2, fail the same test; scales x 2 can be told
-    apart on the same curves. The mean log score beats that of the law of another curve.
+    model fails at one of five points once in 70 seeds. The negative controls, scales x 4 and / 2, fail the same test, and a scale x 2
+    shows on the same curves. The mean log score beats that of the law of another curve.
     """
     batch, context = fresh
     counts = (~batch.steps.isnan()).sum(1)

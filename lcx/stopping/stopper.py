@@ -191,7 +191,8 @@ class EarlyStopper:
         settings |= {} if self._rate is None else {"false_stops": self._rate.asked}
         with self._lock:
             runs, past = [{"run": name} | run.state() for name, run in self._runs.items()], [run.state() for run in self._history]
-        return {"settings": settings, "rule": self.rule and repr(self.rule), "runs": runs, "turns": self._turns, "history": past}
+        kept = {"settings": settings, "rule": self.rule and repr(self.rule), "runs": runs, "turns": self._turns}
+        return kept | ({"history": past} if past else {})
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any], rule: Rule | None = None) -> "EarlyStopper":

@@ -15,6 +15,7 @@ import pytest
 import lcx
 from lcx.integrations import one_run as module
 from lcx.integrations.one_run import OneRun
+from lcx.readers import read
 
 GOOD = 0.95 - 0.6 * np.arange(1, 13) ** -0.7
 POOR = 0.6 - 0.3 * np.arange(1, 13) ** -0.7
@@ -208,7 +209,7 @@ def test_a_run_with_another_horizon_is_finished_at_its_own(tmp_path):
     for step in range(1, 7):
         short.report(step, GOOD[step - 1])
     assert train(one_run(tmp_path, run="long", min_finished=1), POOR) < 12
-    assert lcx.readers.read(tmp_path)["run"].nunique() == 2
+    assert read(tmp_path)["run"].nunique() == 2
 
 
 def test_a_training_that_goes_on_beyond_its_horizon_is_told_once(caplog):
