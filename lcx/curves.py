@@ -11,6 +11,7 @@ from torch import Tensor
 
 from lcx.arrays import Numbers, as_floats, as_pair, as_rows, as_step_rows
 
+LARGEST = 1e300  # of a value that a model reads: beyond it answers overflow
 SMALLEST_RANGE = 1e-280  # below it values count as equal: float64 must hold a tiny part of it
 
 
@@ -124,7 +125,8 @@ def as_scale(curves: Curves, *, mode: str, bounds: Any, unit: Any) -> Scale:
         A scale of finite, non-zero slope, with dtype and device of `curves`.
 
     Raises:
-        TypeError: not a pair of numbers. ValueError: unknown mode, a pair out of order, or differences that overflow.
+        TypeError: not a pair of numbers. ValueError: unknown mode, a pair out of order, values beyond LARGEST, or differences that
+            overflow.
 
     Source: ours.
     """
@@ -141,8 +143,10 @@ def as_scale(curves: Curves, *, mode: str, bounds: Any, unit: Any) -> Scale:
             flat = np.minimum(top - np.fmin.reduce(values, 1, keepdims=True), best - first) <= SMALLEST_RANGE
             worst = np.where(flat, best - np.maximum(width, best - first), first)
             worst = worst if math.isinf(low) else np.full_like(first, sign * low)
-        bad, worst, best = ~(np.isfinite(best - worst) & (np.abs(best - worst) > SMALLEST_RANGE)), sign * worst, sign * best
-    Numbers(worst, "worst", len(worst) == 1).refuse(bad, "a finite, non-zero scale", "Rescale the values.", best=best)
+        bad = ~(np.isfinite(best - worst) & (np.abs(best - worst) > SMALLEST_RANGE))
+    bad, worst, best = bad | (np.fmax.reduce(np.abs(values), 1, keepdims=True) > np.float64(LARGEST)), sign * worst, sign * best
+    wanted = f"a finite, non-zero scale and values up to {LARGEST:g} in size"
+    Numbers(worst, "worst", len(worst) == 1).refuse(bad, wanted, "Rescale the values.", best=best)
     return Scale(*(torch.from_numpy(end[:, 0]).to(curves.values) for end in (worst, best)))
 
 

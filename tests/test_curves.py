@@ -126,7 +126,10 @@ BROKEN_RULES = [
     ({"unit": (0, 1), "mode": "min"}, "worst > best for this mode; got (0, 1): unit reversed"),
     ({"unit": (0, None)}, "got (0, None): unit"),
     ({"unit": (0, INF)}, "got (0, inf): unit"),
-    ({"unit": (-1e308, 1e308)}, "Expected a finite, non-zero scale; got worst = -1e+308, best 1e+308. Rescale"),
+    (
+        {"unit": (-1e308, 1e308)},
+        "scale and values up to 1e+300 in size; got worst = -1e+308, best 1e+308. Rescale",
+    ),
 ]
 
 

@@ -43,6 +43,9 @@ def test_bounds_and_horizons_as_far_as_numbers_go():
     answer = lcx.predict([0.5, 0.6, 0.65], [1, 1e307, 1e308], horizon=1.7e308, mode="max", device="cpu")
     fuzz.check_answer(answer, (None, None))
     fuzz.check_steps(answer, 1.7e308)
+    for model in ("general", "parametric"):  # a tail of the answer would overflow
+        with pytest.raises(ValueError, match=r"values up to 1e\+300 in size"):
+            lcx.predict([0.0, 8.5e307], horizon=3, mode="max", model=model, device="cpu")
     with pytest.raises(ValueError, match="with a finite range; got"):
         lcx.predict([0.9e308, 1.7e308], horizon=9, mode="max", device="cpu")
 

@@ -7,13 +7,12 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from lcx.curves import SMALLEST_RANGE, Curves, Scale, direction
+from lcx.curves import LARGEST, SMALLEST_RANGE, Curves, Scale, direction
 from lcx.pfn.features import Frame
 
 MOST_TOKENS = 100  # the parametric model is trained on curves of at most this many points
 GENERAL_TOKENS, AVERAGED = 512, 128  # and the general one reads so many; longer curves as so many averages
 _FURTHEST = 1e9  # model units that the parametric network reads at most: float64 must tell its quantiles apart there
-_LARGEST = 1e300  # of a value that the general model reads: beyond it answers overflow
 
 
 class Tokens:
@@ -116,10 +115,10 @@ class GeneralTokens:
         top, bottom = np.fmax.reduce(values, 1), np.fmin.reduce(values, 1)
         width = top - bottom
         best = last + sign * np.where(width > SMALLEST_RANGE, width, 1.0)
-        if (odd := ~(np.isfinite(width) & np.isfinite(best) & (np.maximum(top, -bottom) <= _LARGEST))).any():
+        if (odd := ~(np.isfinite(width) & np.isfinite(best) & (np.maximum(top, -bottom) <= LARGEST))).any():
             row = int(odd.argmax())
             raise ValueError(
-                f"Expected values up to {_LARGEST:g} in size with a finite range; got {values[row, :5].tolist()}... in curve {row}. "
+                f"Expected values up to {LARGEST:g} in size with a finite range; got {values[row, :5].tolist()}... in curve {row}. "
                 "Rescale the values."
             )
         best = np.where(best == last, np.nextafter(last, sign * np.inf), best)

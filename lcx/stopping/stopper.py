@@ -169,8 +169,8 @@ class EarlyStopper:
             raise ValueError("expected a stopper with a wanted rate, got one with a limit; give EarlyStopper false_stops=0.05, say")
         with self._lock:  # runs that freeze-thaw finishes are chosen, so they are no sample
             runs = [] if self._turns else [*self._history, *self._runs.values()]
-            about = {"mode": self.mode, "bounds": self.bounds, "min_points": self.min_points, "others": self.others}
-            return self._rate.told(runs, load(self.model, "cpu"), horizon=self.horizon, **about)
+            about = {name: getattr(self, name) for name in ("horizon", "mode", "bounds", "min_points", "others")}
+            return self._rate.told(runs, load(self.model, "cpu"), **about)
 
     def predicted_value(self, run: Any = None) -> float:
         """The metric at the horizon, user's unit: the predicted median, or the last value there; to report to a sampler for a stopped run.
