@@ -59,7 +59,7 @@ class LCXPruner(BasePruner):
         min_finished: number of trials that must be complete, and not by a prediction, before any is pruned.
         false_stops: of ``lcx.EarlyStopper``, instead of delta; not sharpened by the study's own trials.
         options: delta, bounds, model, min_points, confirm, rule, stop_on_divergence of ``lcx.EarlyStopper``; also history, in whose place
-            forecasts else read the other trials, and others, with which they do not.
+            forecasts else read the other trials, and others, with which they do not. Not control.
 
     Raises:
         ValueError, TypeError: ``EarlyStopper`` refuses an argument.
@@ -99,9 +99,9 @@ class LCXPruner(BasePruner):
     def _asked(self, study: Study, trial: FrozenTrial) -> tuple[EarlyStopper, Verdict]:
         horizon = self._horizon(trial) if callable(self._horizon) else self._horizon
         others = [other for other in _counted(study) if other.number != trial.number]
-        told: dict[str, Any] = {"history": _read([list(other.intermediate_values.items()) for other in others], horizon)}
-        limit: dict[str, Any] = {} if self._rate is None else {"delta": self._rate.usual.limit(len(others) + 1)}
-        stopper = EarlyStopper(horizon, _mode(study.direction), **told | self._options | limit)
+        told: Any = {"history": _read([list(other.intermediate_values.items()) for other in others], horizon)} | self._options
+        told |= {} if self._rate is None else {"delta": self._rate.usual.limit(len(others) + 1)}
+        stopper = EarlyStopper(horizon, _mode(study.direction), **told)
         stopper.notices = self._notices  # each stopper lives for one answer
         lower, upper = stopper.bounds
         found = [
@@ -181,8 +181,8 @@ def should_prune(
     return bool(reasons)
 
 
-def _refuse_control(options: Mapping[str, Any]) -> None:  # a stopper of one answer has no names: it would spare every trial or none
-    if "control" in options:
+def _refuse_control(options: Mapping[str, Any]) -> None:
+    if "control" in options:  # a stopper of one answer has no names: it would spare every trial or none
         raise ValueError("expected options without control, got control; to spare a trial, do not ask in it whether to prune")
 
 

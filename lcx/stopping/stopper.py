@@ -229,9 +229,8 @@ class EarlyStopper:
         """Adds a report to the curve of the run. Returns the verdict if it needs no prediction, else None."""
         known = self._runs.setdefault(run, Reports())
         known.horizon = horizon or known.horizon
-        odd = known.add(step, value, self.bounds)
         about = {"min_points": self.min_points, "most_lost": self.stop_on_divergence, "notices": self.notices}
-        return before_rule(known, odd, step=step, value=value, horizon=self.horizon, **about)
+        return before_rule(known, known.add(step, value, self.bounds), step=step, value=value, horizon=self.horizon, **about)
 
     def _decide(self, runs: list[RunId], best: float | None) -> dict[RunId, Verdict]:
         """Verdicts on runs that have enough values and have not reached the horizon."""
