@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.nn.functional import pad
 
 from lcx.curves import Scale
 from lcx.pfn.features import Frame
@@ -26,46 +27,48 @@ def decode(
 ) -> Predictive:
     """Predictives in model units, batch shape (B, P), float32 on the CPU, computed a chunk of curves of about the same length at a time.
 
+    They are NaN where a query is; of those at the end of a curve's row nothing is computed.
+
     Args:
         model: the network.
         read: the curves.
         last: token of each cut-off.
-        ahead: model steps to predict.
+        ahead: model steps to predict; NaN is padding.
         others: the study's other runs.
     """
     mind_forks()
     device = model.head.weight.device
-    laws, parts = [], _parts(last.amax(1) + 1, ahead.shape[1], _CPU_CHUNK if device.type == "cpu" else _CHUNK)
-    for rows, length in parts:
+    asked = (~ahead.isnan() * torch.arange(1, ahead.shape[1] + 1)).amax(1)
+    laws, parts = [], _parts(last.amax(1) + 1, asked, _CPU_CHUNK if device.type == "cpu" else _CHUNK)
+    for rows, length, width in parts:
         values, steps = (x[rows, :length].to(device) for x in (read.values, read.steps))
-        tokens, queries = last[rows].to(device), ahead[rows].to(device)
+        tokens, queries = last[rows, :width].to(device), ahead[rows, :width].to(device)
         only = tokens[:, 0] if tokens.shape[1] == 1 else None
         context = model.encode(values, steps, frame=_frame(read, rows, device), only=only)
         law = model.decode(context, tokens, queries, None if others is None else others.rows(rows).to(device))
         scale = law.scale if read.noise is None else torch.hypot(law.scale, read.noise[rows].to(device).gather(1, tokens)[..., None])
-        laws.append((law.logits, law.loc, scale))
-    back = None if len(parts) == 1 else torch.cat([rows for rows, _ in parts]).argsort()
-    logits, loc, scale = (x[0].cpu() if back is None else torch.cat([part.cpu() for part in x])[back] for x in zip(*laws, strict=True))
+        laws.append([pad(x, (0, 0, 0, ahead.shape[1] - width), value=torch.nan).cpu() for x in (law.logits, law.loc, scale)])
+    back = None if len(parts) == 1 else torch.cat([rows for rows, *_ in parts]).argsort()
+    logits, loc, scale = (x[0] if back is None else torch.cat(x)[back] for x in zip(*laws, strict=True))
     return Predictive(logits, loc, scale)
 
 
-def _parts(lengths: Int[Tensor, "B"], queries: int, most: int) -> list[tuple[Any, int]]:
-    """The rows of each pass and the longest of their curves, the longest of all first, so that short ones need no padding.
+def _parts(lengths: Int[Tensor, "B"], queries: Int[Tensor, "B"], most: int) -> list[tuple[Any, int, int]]:
+    """The rows of each pass, the longest of their curves and most of their queries, the longest curves first: short ones need no padding.
 
     Args:
         lengths: tokens of each curve that are read.
         queries: of each curve.
         most: tokens or queries of a pass, unless one curve has more.
     """
-    longest = int(lengths.max())
-    if len(lengths) * max(longest, queries) <= most or len(lengths) == 1:
-        return [(slice(None), longest)]
+    longest, width = int(lengths.max()), int(queries.max())
+    if len(lengths) * max(longest, width) <= most or len(lengths) == 1:
+        return [(slice(None), longest, width)]
     order, parts = lengths.argsort(descending=True, stable=True), []
     while len(order):
-        longest = int(lengths[order[0]])
-        size = max(1, most // max(longest, queries))
-        parts.append((order[:size], longest))
-        order = order[size:]
+        size = max(1, most // max(int(lengths[order[0]]), int(queries[order].max())))
+        rows, order = order[:size], order[size:]
+        parts.append((rows, int(lengths[rows].max()), int(queries[rows].max())))
     return parts
 
 

@@ -21,7 +21,7 @@ def surprises(read: Tokens | GeneralTokens, decode: Callable[[Any, Tensor, Tenso
     count = read.values.shape[1] - 1
     if count < 1:
         return []
-    before = torch.arange(count).expand(len(read.values), -1)
+    before = torch.minimum(torch.arange(count), (read.counts[:, None] - 2).clamp(min=0))  # in padding the last: no longer curve is encoded
     law = decode(read, before, read.steps[:, 1:]).double()
     below = law.cdf(read.values[:, 1:].double()).clamp(1e-300, 1 - 1e-16)
     score = torch.special.ndtri(below).nan_to_num(0.0)
