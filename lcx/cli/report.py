@@ -40,6 +40,7 @@ def report(
     from lcx.cli.one_curve import Asked
     from lcx.files import write_atomically
     from lcx.report import report_html
+    from lcx.stopping.threads import one_thread
 
     table, notes = read_runs(path, format)
     asked = Asked(path, "report", metric=metric, mode=mode, horizon=horizon, lower=lower, upper=upper).about(table)
@@ -47,7 +48,8 @@ def report(
     question["delta"] = limit_in(table, asked.metric, delta, false_stops)
     lines = told([asked])
     about = {"model": model, "device": device, "others": not alone, "source": path, "notes": (*lines, *notes)}
-    page, runs = report_html(table, asked.metric, **question, **about)
+    with one_thread():
+        page, runs = report_html(table, asked.metric, **question, **about)
     write_atomically(output, lambda temporary: Path(temporary).write_text(page, encoding="utf-8"))
     for line in lines:
         print(line, file=sys.stderr)

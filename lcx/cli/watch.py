@@ -1,5 +1,6 @@
 """``lcx watch PATH --metric loss``: a live table of running experiments, with predictions and verdicts."""
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -52,12 +53,13 @@ def watch(
         raise ValueError(f"expected --every > 0 and --refreshes >= 1, got {every:g} and {refreshes}; use --once for one look")
     from lcx.cli.one_curve import Asked
     from lcx.report import standings
+    from lcx.stopping.threads import one_thread
 
     looks = 1 if once else refreshes
     asked = Asked(path, "watch", metric=metric, mode=mode, horizon=horizon, lower=lower, upper=upper)
     rule: Any = {"delta": delta, "min_points": min_points}
     table, seen, notes, runs, question, kept = None, None, [], [], None, Kept()
-    with suppress(KeyboardInterrupt), _screen(plain=as_json, once=looks == 1) as (show, width):
+    with one_thread(), suppress(KeyboardInterrupt), _screen(plain=as_json, once=looks == 1) as (show, width):
         for look in count(1):
             try:
                 table, notes = _read_on(path, format, table, notes, kept)
@@ -98,14 +100,14 @@ def _screen(plain: bool, once: bool) -> Iterator[tuple[Callable[[str], None], in
     On a terminal it is shown in colours, and in place of the last one unless there is but one; elsewhere below it, without colours and as
     wide as it is.
     """
+    if plain or not sys.stdout.isatty() or os.environ.get("TERM", "").lower() in ("dumb", "unknown"):  # as rich tells them
+        yield lambda text: print(text, flush=True), None
+        return
     from rich.console import Console
     from rich.live import Live
     from rich.text import Text
 
     console = Console()
-    if plain or not sys.stdout.isatty() or console.is_dumb_terminal:
-        yield lambda text: print(text, flush=True), None
-        return
 
     def coloured(text: str) -> Text:
         shown = Text(text, no_wrap=True, overflow="ellipsis")

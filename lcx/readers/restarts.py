@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lcx.readers.table import Coded
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -15,24 +17,23 @@ def split(points: Any, row: "np.ndarray", line: Callable[[int], int], path: Path
     Where they go back to a later step, as after a resumed checkpoint, the run goes on; the later values count.
 
     Args:
-        points: columns run and metric (categorical), step, value; in the order of their metrics, within each of their rows.
+        points: run and metric (:class:`lcx.readers.table.Coded`), step, value; in the order of their metrics, within each of their rows.
         row: the row of the log of each point.
         line: gives the line of the file of a row.
         path: the log.
     """
-    import numpy as np
-
-    again = points.duplicated(["run", "metric", "step"]).to_numpy() if _goes_back(points) else np.zeros(0, bool)
-    if not again.any():
+    if not _goes_back(points):
         return points
+    import numpy as np
     import pandas as pd
 
-    run = points["run"].cat.codes.to_numpy()
+    run, called = points["run"]
+    again = pd.DataFrame({"run": run, "metric": points["metric"].codes, "step": points["step"]}).duplicated().to_numpy()
     begins: dict[int, list[int]] = {}
     for code in np.unique(run[again]):
         mine = np.flatnonzero(run == code)
         rows, first = np.unique(row[mine], return_index=True)
-        steps = points["step"].to_numpy()[mine][first]
+        steps = points["step"][mine][first]
         back = np.flatnonzero(np.diff(steps) < 0) + 1
         repeated = np.isin(rows[back], row[mine][again[mine]])
         start = [int(rows[at]) for at in back[repeated] if steps[at] <= steps[0]]
@@ -40,7 +41,7 @@ def split(points: Any, row: "np.ndarray", line: Callable[[int], int], path: Path
             begins[int(code)] = start
     if not begins:
         return points
-    names = points["run"].astype(str).to_numpy(object)
+    names = np.array(called, object)[run]
     for code, rows in begins.items():
         mine = np.flatnonzero(run == code)
         part = np.searchsorted(rows, row[mine], side="right")
@@ -52,12 +53,13 @@ def split(points: Any, row: "np.ndarray", line: Callable[[int], int], path: Path
             + (f" to {name} ({len(rows) + 1})" if len(rows) > 1 else ""),
             stacklevel=6,
         )
-    return points.assign(run=pd.Categorical(names))
+    codes, called = pd.factorize(names)
+    return points | {"run": Coded(codes, list(called))}
 
 
 def _goes_back(points: Any) -> bool:
     """Whether the steps of some metric fall, so that values may come again."""
     import numpy as np
 
-    falls = np.diff(points["step"].to_numpy()) < 0
-    return bool(falls.any() and (falls & (np.diff(points["metric"].cat.codes.to_numpy()) == 0)).any())
+    falls = np.diff(points["step"]) < 0
+    return bool(falls.any() and (falls & (np.diff(points["metric"].codes) == 0)).any())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lcx.readers.cells import Column
 from lcx.readers.restarts import split
-from lcx.readers.table import COUNTERS, RUNS, TIMES, long_table, run_name, steady
+from lcx.readers.table import COUNTERS, RUNS, TIMES, Coded, long_table, run_name, steady
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,8 +57,8 @@ def to_table(sheet: Sheet, path: Path, step_name: str | None = None) -> "pd.Data
     _say_bad(sheet, path)
     names = {name.lower(): name for name in reversed(list(sheet.numbers))}
     key = next((name for name in RUNS if name in sheet.words), None)
-    one: Any = [run_name(path)]
-    run: Any = pd.Categorical(sheet.words[key]) if key else pd.Categorical.from_codes(np.zeros(sheet.rows, int), one)
+    codes, named = pd.factorize(sheet.words[key]) if key else (np.zeros(sheet.rows, int), [run_name(path)])
+    run = Coded(codes, [str(name) for name in named])
     counter = step_column(sheet, run.codes) if step_name is None else _named(step_name, sheet, path)
     clock = next((names[name] for name in TIMES if name in names), None)
     step = _steps(sheet, counter, run.codes)
@@ -67,12 +67,13 @@ def to_table(sheet: Sheet, path: Path, step_name: str | None = None) -> "pd.Data
         step = step + (np.nanmin(step) > 0)
     points = _points(sheet, run, step, {counter, clock, *(names.get(name) for name in _INDEX)}, path)
     row = points.pop("row")
-    points = pd.DataFrame({**points, "step": step[row]})
+    points["step"] = step[row]
     if clock is not None:
         points["time"] = sheet.numbers[clock].values[row]
     points = split(points, row, sheet.line, path)
-    attrs: dict[str, Any] = {"horizon": _horizons(sheet, counter, points)}
-    runs = [str(name) for name in points["run"].unique()]
+    codes, named = points["run"]
+    runs = [named[code] for code in np.unique(codes)]
+    attrs: dict[str, Any] = {"horizon": _horizons(sheet, counter, points["step"], runs)}
     attrs["counter"] = dict.fromkeys(runs, counter or "row")
     if epoch not in (None, counter) and (length := _steps_per_epoch(step, sheet.numbers[epoch].values)):
         attrs["steps_per_epoch"] = dict.fromkeys(runs, length)
@@ -136,10 +137,9 @@ def _steps(sheet: Sheet, counter: str | None, run: "np.ndarray") -> "np.ndarray"
     return 1.0 + pd.Series(0, range(sheet.rows)).groupby(group).cumcount().to_numpy(float)
 
 
-def _points(sheet: Sheet, run: Any, step: "np.ndarray", used: set[str | None], path: Path) -> dict[str, Any]:
+def _points(sheet: Sheet, run: Coded, step: "np.ndarray", used: set[str | None], path: Path) -> dict[str, Any]:
     """Run, metric, value and row of each point. The values of rows without a step are left out, and it is said."""
     import numpy as np
-    import pandas as pd
 
     told = np.isfinite(step)
     word = sheet.words.get("metric", np.full(sheet.rows, "", object))
@@ -160,8 +160,8 @@ def _points(sheet: Sheet, run: Any, step: "np.ndarray", used: set[str | None], p
     values = [column.values[row] for column, row in zip(columns, rows, strict=True)]
     row = np.concatenate([np.zeros(0, int), *rows])
     return {
-        "run": run[row],
-        "metric": pd.Categorical.from_codes(code, names),  # pyright: ignore[reportArgumentType]
+        "run": Coded(run.codes[row], run.names),
+        "metric": Coded(code, names),
         "value": np.concatenate([np.zeros(0), *values]),
         "row": row,
     }
@@ -190,7 +190,7 @@ def _say_bad(sheet: Sheet, path: Path) -> None:
             warnings.warn(f"{path}: column {name!r} holds numbers, but {cells}{more}; these cells are left out", stacklevel=5)
 
 
-def _horizons(sheet: Sheet, counter: str | None, points: Any) -> dict[str, float]:
+def _horizons(sheet: Sheet, counter: str | None, steps: "np.ndarray", runs: list[str]) -> dict[str, float]:
     """The last step of every run, where cells such as "3/40" or a column such as total_steps tell it."""
     if counter is None:
         return {}
@@ -199,7 +199,6 @@ def _horizons(sheet: Sheet, counter: str | None, points: Any) -> dict[str, float
     for name, column in sheet.numbers.items():
         if name.lower() in _HORIZONS[kind] and total is None and column.logged.any():
             total = float(max(column.values[column.logged]))
-    steps = points["step"]
-    if total is not None and steps.min() == 0 and steps.max() == total:  # from 0 up to the total: one more
+    if total is not None and len(steps) and steps.min() == 0 and steps.max() == total:  # from 0 up to the total: one more
         total += 1
-    return {} if total is None else {str(run): total for run in points["run"].unique()}
+    return {} if total is None else dict.fromkeys(runs, total)

@@ -4,7 +4,7 @@ import re
 import warnings
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -44,6 +44,13 @@ def is_hidden(metric: str) -> bool:
     return bool(_HIDDEN.search(words)) and not _MEASURED.search(words.replace("_loss_scale_", "_"))
 
 
+class Coded(NamedTuple):
+    """A column of names: all there are, and which of them each row has. One of pandas costs more than the rows of a small log."""
+
+    codes: "np.ndarray"
+    names: list[str]
+
+
 def long_table(
     frame: Any,
     source: object,
@@ -58,7 +65,7 @@ def long_table(
     more than once, for example after a restart, the last value is kept, and it is said if it is another one.
 
     Args:
-        frame: columns run, metric, step, value and perhaps time.
+        frame: columns run, metric, step, value and perhaps time: a DataFrame, or a dictionary of arrays and :class:`Coded`.
         source: where the points came from, for the error message.
         zero_based: whether 1 is added to steps that start at 0: "run", to those of that run; "log", to those of the whole log; "never".
         attrs: more about the runs, {what: {run: value}}; kept for the runs of the table.
@@ -75,7 +82,7 @@ def long_table(
     import pandas as pd
 
     (run, runs), (metric, metrics) = _coded(frame["run"]), _coded(frame["metric"])
-    step, code = frame["step"].to_numpy(float), run * np.int64(max(len(metrics), 1)) + metric
+    step, code = np.asarray(frame["step"], float), run * np.int64(max(len(metrics), 1)) + metric
     counts = np.array([name.lower() in COUNTERS for name in metrics], bool)
     kept = np.flatnonzero(np.isfinite(step) & ~counts[metric])
     step, code = step[kept], code[kept]
@@ -88,7 +95,7 @@ def long_table(
     if not len(kept):
         raise ValueError(f"expected metrics with a step > 0, got none in {source}; log at least one value per step")
     again = np.append((code[1:] == code[:-1]) & (step[1:] == step[:-1]), False)
-    value = frame["value"].to_numpy(float)[kept]
+    value = np.asarray(frame["value"], float)[kept]
     if again.any():
         lost = np.flatnonzero(again)
         lost = lost[(value[lost] != value[lost + 1]) & ~np.isnan(value[lost] + value[lost + 1])]  # those that are not the same
@@ -98,10 +105,11 @@ def long_table(
 
         _say_lost(lost, run[kept[lost]], runs if line is None else None, named, source)
     last = kept[~again]
-    columns = {"run": pd.Series(runs, dtype=str).take(run[last]).array, "metric": pd.Series(metrics, dtype=str).take(metric[last]).array}
+    of = {"run": (runs, run), "metric": (metrics, metric)}
+    columns = {name: pd.Series(names, dtype=str).array.take(code[last]) for name, (names, code) in of.items()}
     table = pd.DataFrame({**columns, "step": step[~again], "value": value[~again]})
-    if "time" in frame and frame["time"].notna().any():
-        table["time"] = frame["time"].to_numpy()[last]
+    if "time" in frame and pd.notna(frame["time"]).any():
+        table["time"] = np.asarray(frame["time"])[last]
     there = {runs[each] for each in np.flatnonzero(np.bincount(run[last]))}
     table.attrs = {what: kept for what, of in (attrs or {}).items() if (kept := {run: x for run, x in of.items() if run in there})}
     return table
@@ -112,12 +120,13 @@ def _coded(names: Any) -> "tuple[np.ndarray, list[str]]":
     import numpy as np
     import pandas as pd
 
-    known = names.array if isinstance(names.dtype, pd.CategoricalDtype) else pd.Categorical(names.astype(str))
-    called = [str(name) for name in known.categories]
-    order = sorted(range(len(called)), key=called.__getitem__)
+    if not isinstance(names, Coded):
+        known = names.array if isinstance(names.dtype, pd.CategoricalDtype) else pd.Categorical(names.astype(str))
+        names = Coded(known.codes, [str(name) for name in known.categories])
+    order = sorted(range(len(names.names)), key=names.names.__getitem__)
     rank = np.empty(len(order) + 1, np.int64)
     rank[order], rank[-1] = np.arange(len(order)), -1
-    return rank[known.codes], [called[each] for each in order]
+    return rank[names.codes], [names.names[each] for each in order]
 
 
 def _say_lost(lost: "np.ndarray", run: "np.ndarray", runs: list[str] | None, named: "Callable[[int], str]", source: object) -> None:

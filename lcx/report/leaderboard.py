@@ -242,8 +242,8 @@ def _chances(seen: Look, best: float | None) -> float:
     ends = known.expand(DRAWS, -1)
     if running:
         ends = torch.cat([seen.ends.sample(DRAWS, torch.Generator().manual_seed(0)), ends], 1)
-    top = ends == (ends.amax(1, keepdim=True) if seen.mode == "max" else ends.amin(1, keepdim=True))
-    shares = (top.double() / top.sum(1, keepdim=True)).mean(0).tolist()
+    draw, best_of = (ends == (ends.amax(1, keepdim=True) if seen.mode == "max" else ends.amin(1, keepdim=True))).nonzero().unbind(1)
+    shares = (torch.bincount(best_of, 1 / torch.bincount(draw)[draw].double(), ends.shape[1]) / DRAWS).tolist()
     for run, share in zip([*running, *fixed], shares[: len(running) + len(fixed)], strict=True):
         run.ends_best = share
     return math.nan if best is None else shares[-1]

@@ -7,7 +7,9 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
+from lcx.extrapolator import Extrapolator
 from lcx.replay import freeze_thaw
 from lcx.report.leaderboard import standings
 from lcx.stopping.false_stops import usual_share
@@ -123,6 +125,18 @@ def test_the_table_is_sorted_by_the_predicted_final_and_has_no_escape_codes(run,
     assert [line[len("hopeless.csv") :].strip()[:8].strip() for line in lines] == ["go on", "finished", "stop", "wait"]
     assert "25/40" in lines[0]
     assert lines[-1].endswith("1 value(s) so far, 2 needed")
+
+
+@pytest.mark.parametrize("command", [("watch", "--once"), ("report", "-o", "page.html")])
+def test_beside_trainings_one_thread_forecasts_and_the_others_come_back(run, tmp_path, monkeypatch, command):
+    seen, answer, before = [], Extrapolator.__call__, torch.get_num_threads()
+    monkeypatch.setattr(Extrapolator, "__call__", lambda *asked, **named: seen.append(torch.get_num_threads()) or answer(*asked, **named))
+    monkeypatch.chdir(tmp_path)
+    torch.set_num_threads(2)
+    code, _, err = run(command[0], to_csv_files(tmp_path / "logs", RUNS), *BASE, *command[1:])
+    after = torch.get_num_threads()
+    torch.set_num_threads(before)
+    assert (code, {*seen}, after) == (0, {1}, 2), err
 
 
 def test_alone_reads_no_other_run(run, tmp_path):
