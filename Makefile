@@ -21,7 +21,7 @@ test-page: .venv-page/installed .venv-page/axe.min.js lcx/export/page/lcx.html  
 	.venv-page/bin/pytest -m '' tests/export
 
 quick: .venv/installed-dev
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal
+	OMP_NUM_THREADS=1 env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest -n 2 --dist worksteal  # compiled tests start in half the time
 
 style: .venv/installed-dev
 	$(BIN)/ruff check .

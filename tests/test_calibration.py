@@ -1,6 +1,6 @@
 """Every shipped model is calibrated and sharp on fresh draws of its prior.
 
-A transformer trained on draws is calibrated up to its approximation error, which is far below what 4,000 curves resolve, so the
+A transformer trained on draws is calibrated up to its approximation error, which is far below what 2,000 curves resolve, so the
 tests are those of an exactly calibrated predictive. False-alarm rates are per test and cut-off; seeds are fixed.
 """
 
@@ -14,7 +14,7 @@ from lcx.extrapolator import load
 from lcx.priors.parametric import PARAMETRIC
 from lcx.scores import covered, pit
 
-N = 4000
+N = 2000
 
 
 @pytest.fixture(scope="module")

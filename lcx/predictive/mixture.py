@@ -118,11 +118,8 @@ class Mixture:
         found = ((mass - (below if upper is None else torch.where(upper, above, below))) / inside.clamp(min=_LEAST)).clamp(0, 1)
         if upper is None:
             return found.masked_fill(u >= self.high, 1)
-
-        def summed(cut: Cut, y: Tensor, mirror: Tensor) -> tuple[Tensor]:
-            return (tails.share(cut.mirrored(mirror), torch.where(mirror, -y, y)),)
-
-        return self._mended((found,), inside < _LEAST, summed, at, upper.expand_as(at))[0]
+        mirror, end = upper.expand_as(at), torch.where(upper, -at, at)
+        return self._mended((found,), inside < _LEAST, lambda cut, y, m: (tails.share(cut.mirrored(m), y),), end, mirror)[0]
 
     def moments(self) -> tuple[Float[Tensor, "*batch"], Float[Tensor, "*batch"]]:
         """Mean and variance."""

@@ -100,7 +100,7 @@ def test_bad_input_prints_one_line_and_exits_with_2(run, tmp_path, arguments, wo
     assert out == ""
 
 
-MCMC = ["mcmc", *BASE[1:], "--upto", "5", "--at", "30,60,100", "--draws", "50", "--no-strict", "--seconds", "0"]  # tempering alone
+MCMC = ["mcmc", *BASE[1:], "--upto", "5", "--at", "30,60,100", "--draws", "10", "--no-strict", "--seconds", "0"]  # tempering alone
 
 
 def test_mcmc_prints_the_table_and_its_diagnostics(run):
@@ -108,10 +108,10 @@ def test_mcmc_prints_the_table_and_its_diagnostics(run):
     *_, last, line = out.splitlines()
     assert code == 0, err
     assert last.split()[0] == "100"
-    assert line.startswith("smc: 200 draws, bulk ESS at least ")
+    assert line.startswith("smc: 40 draws, bulk ESS at least ")
     assert line.endswith(" s")
     with_json = json.loads(run(*MCMC, "--json", "--best", "0.9")[1])
-    assert {"sampler": "smc", "draws": 200, "rhat": None, "divergences": None}.items() <= with_json["diagnostics"].items()
+    assert {"sampler": "smc", "draws": 40, "rhat": None, "divergences": None}.items() <= with_json["diagnostics"].items()
     assert f"{with_json['at'][-1]['0.5']:.4g}" in last.split()
     assert with_json["horizon"] == 100
 

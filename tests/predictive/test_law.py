@@ -203,22 +203,23 @@ def test_mean_and_variance_against_quadrature_of_the_density(law):
 
 @every_law
 def test_crps_against_quadrature_of_its_definition(law):
-    lower, upper = limits(law)
-    for y in (law.mean, law.icdf(0.01), law.icdf(0.999), torch.full((5,), 0.55).double(), law.icdf(0.5)):
+    (lower, upper), (mean, variance) = limits(law), law.moments()
+    for y in (mean, law.icdf(0.01), law.icdf(0.999), torch.full((5,), 0.55).double(), law.icdf(0.5)):
         y = y.clamp(lower, upper)
         reference = integrate(law, lambda x, y=y: (law.cdf(x) - (x >= y).double()).square(), y)
-        assert ((law.crps(y) - reference).abs() <= 1e-6 * law.variance.sqrt()).all()
+        assert ((law.crps(y) - reference).abs() <= 1e-6 * variance.sqrt()).all()
 
 
 @every_law
 def test_excess_against_quadrature_of_the_density(law):
-    lower, upper = limits(law)
-    for y in (law.mean, law.icdf(0.01), law.icdf(0.999), torch.full((5,), 0.55).double()):
+    (lower, upper), (mean, variance) = limits(law), law.moments()
+    for y in (mean, law.icdf(0.01), law.icdf(0.999), torch.full((5,), 0.55).double()):
         y = y.clamp(lower, upper)
+        excess = {above: law.excess(y, above) for above in (True, False)}
         for above, sign in ((True, 1), (False, -1)):
             reference = integrate(law, lambda x, y=y, s=sign: (s * (x - y)).clamp(min=0) * law.log_prob(x).exp(), y)
-            assert ((law.excess(y, above) - reference).abs() <= 1e-6 * law.variance.sqrt()).all()
-        torch.testing.assert_close(law.excess(y, True) - law.excess(y, False), law.mean - y, rtol=0, atol=1e-6)
+            assert ((excess[above] - reference).abs() <= 1e-6 * variance.sqrt()).all()
+        torch.testing.assert_close(excess[True] - excess[False], mean - y, rtol=0, atol=1e-6)
 
 
 def test_excess_far_out_keeps_its_digits():
@@ -401,12 +402,11 @@ def test_a_batch_is_a_loop(law):
     lower, upper = limits(law)
     y = y.clamp(lower, upper)
     for method in ("log_prob", "cdf", "crps"):
-        loop = torch.stack([torch.stack([getattr(point, method)(y[j, i]) for i, point in enumerate(points)]) for j in (0, 1)])
+        loop = torch.stack([getattr(point, method)(y[:, i]) for i, point in enumerate(points)], -1)
         torch.testing.assert_close(getattr(law, method)(y), loop, rtol=1e-8, atol=1e-10)
     torch.testing.assert_close(law.icdf(LEVELS), torch.stack([p.icdf(LEVELS[:, 0]) for p in points], -1), rtol=1e-12, atol=1e-14)
-    for moment in ("mean", "variance"):
-        loop = torch.stack([getattr(point, moment) for point in points])
-        torch.testing.assert_close(getattr(law, moment), loop, rtol=1e-7, atol=0)
+    for moment, loop in zip(law.moments(), zip(*(point.moments() for point in points), strict=True), strict=True):
+        torch.testing.assert_close(moment, torch.stack(loop), rtol=1e-7, atol=0)
 
 
 @pytest.mark.parametrize("kind", ["free, plain", "mixed, warped"])
@@ -439,7 +439,7 @@ def test_nan_stays_where_it_is(law):
         torch.testing.assert_close(holed[~hole], whole[~hole], rtol=1e-9, atol=1e-12)
     bad = Predictive(law.logits, law.loc.masked_fill(hole[:, None], NAN), law.scale, law.lower, law.upper, law.warp)
     draws = bad.sample(50, torch.Generator().manual_seed(0))
-    for answer in (bad.icdf(0.9), bad.mean, bad.variance, bad.crps(y), bad.log_prob(y), bad.cdf(y), draws[7]):
+    for answer in (bad.icdf(0.9), *bad.moments(), bad.crps(y), bad.log_prob(y), bad.cdf(y), draws[7]):
         assert answer.isnan().equal(hole)
 
 
