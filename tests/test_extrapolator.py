@@ -331,7 +331,7 @@ curves = lcx.sample_prior(256, seed=1).values[:, :30].double().clamp(0, 1).numpy
 ask = lambda n: lcx.predict(curves[:n], horizon=100, mode="max", bounds=(0, 1), at=[50, 100], device="cpu")
 median = ask(256).median
 if (child := os.fork()) == 0:
-    signal.alarm(30)
+    signal.alarm(120)
     os._exit(0 if abs(ask(256).median - median).max() < 1e-5 and ask(8).sample(2).shape == (8, 2, 2) else 1)
 print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """

@@ -35,7 +35,7 @@ def test_many_runs_are_listed_at_once(run, tmp_path):
     begin = time.process_time()
     _, out, _ = run("runs", tmp_path / "log.csv")
     assert out.startswith("4000 runs\n")
-    assert time.process_time() - begin < 5
+    assert time.process_time() - begin < 20
 
 
 @pytest.mark.parametrize(

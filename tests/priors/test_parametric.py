@@ -356,7 +356,7 @@ def test_a_prior_that_admits_nothing_says_so_soon():
     start = time.process_time()
     with pytest.raises(RuntimeError, match="expected prior 'falling' to admit at least 1 in 10,000 proposals, got 0 of"):
         falling.draw(1, seeded(0))
-    assert time.process_time() - start < 5
+    assert time.process_time() - start < 20
 
 
 def test_a_narrow_prior_is_still_drawn_from():

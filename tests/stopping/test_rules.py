@@ -490,5 +490,5 @@ def test_two_processes_get_the_verdict_of_rank_zero(tmp_path):
     )
     command = [sys.executable, "-c", code]
     ranks = [subprocess.Popen([*command, str(rank), str(tmp_path / "meet")], stdout=subprocess.PIPE, text=True) for rank in (0, 1)]
-    said = [process.communicate(timeout=120)[0].strip() for process in ranks]
+    said = [process.communicate(timeout=300)[0].strip() for process in ranks]
     assert said == ["Verdict(stop=True, probability=0.25, reason='from zero')"] * 2
