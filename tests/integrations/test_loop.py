@@ -9,7 +9,7 @@ import torch
 
 import lcx
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow  # 2 s
 EXAMPLE = Path(__file__).parents[2] / "examples" / "integrations" / "pytorch_loop.py"
 
 

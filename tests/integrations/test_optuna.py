@@ -58,7 +58,7 @@ def states(study):
 
 
 @pytest.mark.parametrize(
-    ("direction", "sign", "bounds"), [("maximize", 1, (0, 1)), pytest.param("minimize", -1, (-1, 0), marks=pytest.mark.slow)]
+    ("direction", "sign", "bounds"), [("maximize", 1, (0, 1)), pytest.param("minimize", -1, (-1, 0), marks=pytest.mark.slow)]  # 1 s
 )
 def test_hopeless_trials_are_pruned_with_a_reason_and_the_best_is_not(direction, sign, bounds):
     study = study_of(pruner(bounds=bounds), direction=direction, sign=sign)
@@ -71,7 +71,7 @@ def test_hopeless_trials_are_pruned_with_a_reason_and_the_best_is_not(direction,
     assert "lcx:reason" not in study.trials[0].user_attrs
 
 
-@pytest.mark.slow
+@pytest.mark.slow  # 2 s and 3 s
 @pytest.mark.parametrize(("first", "options"), [(0, {}), (1, {"confirm": 2, "min_points": 2, "rule": never_better(0.2)})])
 def test_the_same_decisions_as_an_early_stopper_fed_by_hand(first, options):
     ends = (0.6, 0.9, 0.7, 0.3)
@@ -94,7 +94,7 @@ def test_the_same_decisions_as_an_early_stopper_fed_by_hand(first, options):
     assert stopped == 2
 
 
-@pytest.mark.slow
+@pytest.mark.slow  # 2 s
 def test_the_prediction_may_be_returned_and_is_not_what_others_have_to_beat():
     study = study_of(pruner(), ends=(0.9, 0.55, 0.95), returns=True)
     assert states(study) == ["COMPLETE"] * 3
@@ -133,7 +133,7 @@ def test_odd_reports_and_repeated_questions():
     assert math.isnan(diverged.user_attrs["lcx:predicted"])
 
 
-@pytest.mark.slow
+@pytest.mark.slow  # 1 s
 def test_a_trial_without_others_is_never_pruned_unless_by_a_target():
     alone = optuna.create_study(pruner=pruner(bounds=(None, None)))
     target = optuna.create_study(direction="maximize", pruner=pruner(rule=reaches(0.9)))
@@ -272,7 +272,7 @@ def two_objectives(trial, ends, steps=range(HORIZON), **options):
     return None
 
 
-@pytest.mark.slow
+@pytest.mark.slow  # 6 s
 def test_with_two_objectives_a_trial_is_stopped_only_if_one_other_is_better_in_both():
     study = optuna.create_study(directions=["maximize", "minimize"])
     trial = study.ask()
@@ -315,7 +315,7 @@ STORAGES = {
 }
 
 
-@pytest.mark.slow
+@pytest.mark.slow  # 1, 4 and 1 s
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 @pytest.mark.parametrize("kind", STORAGES)
 def test_two_threads_on_each_storage(kind, tmp_path):
@@ -332,7 +332,7 @@ def test_two_threads_on_each_storage(kind, tmp_path):
         assert again.trials[-1].state.name == "PRUNED", "all that counts is in the study"
 
 
-@pytest.mark.slow
+@pytest.mark.slow  # 10 s
 def test_two_processes_share_a_study(tmp_path):
     code = (
         "import sys; sys.path.insert(0, sys.argv[1]); import optuna, test_optuna as t\n"
@@ -350,7 +350,7 @@ def test_two_processes_share_a_study(tmp_path):
     assert states(study) == ["COMPLETE"] + ["PRUNED"] * 4
 
 
-@pytest.mark.slow
+@pytest.mark.slow  # 12 s
 def test_the_example_prunes_and_says_what_it_saved(capsys):
     runpy.run_path(str(Path(__file__).parents[2] / "examples" / "integrations" / "optuna_pruner.py"))
     lines = capsys.readouterr().out.splitlines()
