@@ -58,7 +58,8 @@ def states(study):
 
 
 @pytest.mark.parametrize(
-    ("direction", "sign", "bounds"), [("maximize", 1, (0, 1)), pytest.param("minimize", -1, (-1, 0), marks=pytest.mark.slow)]  # 1 s
+    ("direction", "sign", "bounds"),
+    [("maximize", 1, (0, 1)), pytest.param("minimize", -1, (-1, 0), marks=pytest.mark.slow)],  # 1 s
 )
 def test_hopeless_trials_are_pruned_with_a_reason_and_the_best_is_not(direction, sign, bounds):
     study = study_of(pruner(bounds=bounds), direction=direction, sign=sign)
