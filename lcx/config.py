@@ -40,8 +40,8 @@ class PretrainConfig:
         prior: name of the prior that makes the curves.
         model: size of the network.
         start: name of a shipped model, or folder of a model, whose weights the run begins with; None: random weights. Give such a run
-            another seed than the run of that model had, else it sees the same curves again. The model may lack the reader, which then
-            starts at random.
+            another seed than the run of that model had, else it sees the same curves again. One of the two may lack the reader:
+            it then starts at random, or is left out.
         real: folder of real curves to train on beside those of the general prior; None: none. Its format: :mod:`lcx.pretraining.sources`.
         share: share of the batches that hold real curves, if there are any.
         studies: share of the other batches that hold studies of the prior, whose runs may read one another; the rest holds single curves.

@@ -35,11 +35,13 @@ class Run:
         ]
 
     def start_from(self, folder: Path) -> None:
-        """Takes the weights of a model, which may lack the reader, and counts what it says it has seen."""
+        """Takes the weights of a model and counts what it says it has seen. One of the two may lack the reader."""
         model, about = load(folder, torch.device("cpu"))
-        if self.model.config not in (model.config, replace(model.config, reader=self.model.config.reader)):
-            raise ValueError(f"expected to start from {self.model.config}, got {model.config} in {folder}; ask for that size")
-        self.model.load_state_dict(self.model.state_dict() | model.state_dict())
+        mine, its = self.model.config, model.config
+        if len({mine.reader, its.reader} - {0}) > 1 or replace(mine, reader=0) != replace(its, reader=0):
+            raise ValueError(f"expected to start from {mine}, got {its} in {folder}; ask for that size")
+        own = self.model.state_dict()
+        self.model.load_state_dict(own | {name: x for name, x in model.state_dict().items() if name in own})
         self.curves_before, self.seconds_before = about.get("curves_seen", 0), about.get("seconds", 0.0)
 
     def set_rates(self, config: PretrainConfig, progress: float) -> None:

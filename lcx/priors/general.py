@@ -111,8 +111,8 @@ class GeneralPrior:
         t, start = _grid(p, c, count, inside, generator)
         rise, left = _progress(p, t, count, start)
         base = rise + _extras(p, c, count)
-        slow = _wander(c, p["wander_length"], p["wander_rough"], generator)
-        quick = _wander(index, p["correlation"], torch.ones_like(p["wander_rough"]), generator)
+        slow = wander(c, p["wander_length"], p["wander_rough"], generator)
+        quick = wander(index, p["correlation"], torch.ones_like(p["wander_rough"]), generator)
         noise = torch.where(p["flat"], p["flat_noise"], p["noise"]) * torch.exp(p["noise_early"] * (0.5 - c))
         noise = noise + torch.where(p["flat"], 0.0, p["noise_rise"]) * left
         base = base + p["wander"] * torch.where(p["flat"], p["flat_noise"] * 10, 1.0) * slow + p["correlated"] * noise * quick
@@ -212,7 +212,7 @@ def _turned(p: dict[str, Tensor], base: Tensor, noise: Tensor, index: Tensor, co
     return torch.where(later, start + size * (base - start), base), torch.where(later, p["turn_size"] * noise, noise)
 
 
-def _wander(place: Tensor, length: Tensor, rough: Tensor, generator: torch.Generator) -> Tensor:
+def wander(place: Tensor, length: Tensor, rough: Tensor, generator: torch.Generator) -> Tensor:
     """A Gaussian process of unit variance, exponential (rough) or squared-exponential covariance, by random Fourier features.
 
     Source: Rahimi & Recht, NeurIPS 2007; the frequencies of the exponential covariance are Cauchy.

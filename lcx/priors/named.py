@@ -5,8 +5,9 @@ import torch
 from lcx.curves import Curves
 from lcx.priors.general import GeneralPrior
 from lcx.priors.parametric import PARAMETRIC, Prior
+from lcx.priors.scaling import ScalingPrior
 
-PRIORS: dict[str, Prior | GeneralPrior] = {prior.name: prior for prior in (PARAMETRIC, GeneralPrior())}
+PRIORS: dict[str, Prior | GeneralPrior] = {prior.name: prior for prior in (PARAMETRIC, GeneralPrior(), ScalingPrior())}
 
 
 def sample_prior(n: int, prior: str = "parametric", *, seed: int, device: str | torch.device | None = None) -> Curves:
@@ -19,7 +20,7 @@ def sample_prior(n: int, prior: str = "parametric", *, seed: int, device: str | 
         device: where to draw; default CPU.
 
     Returns:
-        Curves of 100 points and horizon 100: "parametric" on steps 1..100, "general" on grids of its own in arbitrary units.
+        Curves of 100 points and horizon 100: "parametric" on steps 1..100, the others on grids of their own in arbitrary units.
 
     Raises:
         ValueError: unknown prior, or ``n`` < 1.

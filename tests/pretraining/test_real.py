@@ -173,7 +173,7 @@ def test_a_training_on_real_curves_and_studies_resumes_bit_for_bit_and_says_what
     assert all(torch.equal(one[name], two[name]) for name in one)
 
 
-def test_a_reader_is_added_to_a_model_that_lacks_one(folder, tmp_path):
+def test_a_reader_is_added_to_a_model_that_lacks_one_and_left_out_where_none_is_asked_for(folder, tmp_path):
     size = replace(CONFIG.model, reader=0)
     first = PretrainConfig(prior="general", model=size, batch=16, curves=16, validation_curves=2, warmup=1)
     pretrain(first, tmp_path / "first", device="cpu", progress=False)
@@ -182,3 +182,10 @@ def test_a_reader_is_added_to_a_model_that_lacks_one(folder, tmp_path):
     before, after = (load(tmp_path / name, torch.device("cpu"))[0].state_dict() for name in ("first", "second"))
     assert all(torch.equal(before[name], after[name]) for name in before)
     assert any(name.startswith("reader") for name in after)
+    third = replace(first, start=str(tmp_path / "second"), curves=16, muon_rate=0.0, adam_rate=0.0)
+    pretrain(third, tmp_path / "third", device="cpu", progress=False)
+    alone = load(tmp_path / "third", torch.device("cpu"))[0].state_dict()
+    assert alone.keys() == before.keys()
+    assert all(torch.equal(before[name], alone[name]) for name in before)
+    with pytest.raises(ValueError, match="expected to start from"):
+        pretrain(replace(third, model=replace(size, reader=32), start=str(tmp_path / "second")), tmp_path / "fourth", device="cpu")

@@ -12,7 +12,7 @@ from scipy.stats import binomtest, kstest
 
 from lcx.pfn.features import general_tokens
 from lcx.pretraining.batches import LENGTHS, PretrainConfig, draw_batches, general_batch
-from lcx.priors.general import GeneralPrior, _wander
+from lcx.priors.general import GeneralPrior, wander
 from lcx.priors.laws import Normal, Share
 from lcx.priors.named import PRIORS, sample_prior
 from lcx.priors.parametric import LogNormal, Uniform
@@ -85,7 +85,7 @@ def test_wandering_is_a_process_of_unit_variance_and_the_named_correlation(rough
     """Correlations at three lags over 20,000 curves, standard error 0.007: false-alarm rate below 1e-4 at 0.04."""
     n, length = 20_000, 0.3
     place = torch.tensor([0.0, 0.1, 0.3, 0.9]).expand(n, -1)
-    x = _wander(place, torch.full((n, 1), length), torch.full((n, 1), rough), torch.Generator().manual_seed(4))
+    x = wander(place, torch.full((n, 1), length), torch.full((n, 1), rough), torch.Generator().manual_seed(4))
     covariance = (x.T @ x / n)[0]
     lags = place[0] / length
     expected = torch.exp(-lags) if rough else torch.exp(-0.5 * lags**2)
