@@ -345,7 +345,7 @@ def test_sample_prior_is_the_named_prior_at_a_seed():
 
 
 def test_sample_prior_refuses():
-    with pytest.raises(ValueError, match=r"expected prior to be one of \['general', 'parametric'\], got 'flat'; choose"):
+    with pytest.raises(ValueError, match=r"expected prior to be one of \['general', 'parametric', 'scaling'\], got 'flat'; choose"):
         sample_prior(3, "flat", seed=0)
     with pytest.raises(ValueError, match=r"expected n >= 1 curves, got 0; ask"):
         sample_prior(0, seed=0)
