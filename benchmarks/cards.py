@@ -69,6 +69,41 @@ def general(folder: Path) -> str:
     )
 
 
+def scaling(folder: Path) -> str:
+    """models/scaling/README.md."""
+    about = json.loads((folder / "config.json").read_text())
+    return "\n".join(
+        [
+            "# scaling",
+            "",
+            "A PFN for losses over the size of a training set, a budget or a network: power laws with floors, smooth breaks, plateaus and double",
+            "descent, on geometric and even grids (`lcx/priors/scaling.py`). `lcx predict --times` asks it. It began with the weights of `general`,",
+            "which has seen the real curves that its card lists, and went on with synthetic curves of this prior alone. It reads one curve.",
+            "",
+            *training(folder, about),
+            "",
+            *scaling_laws(),
+            "Limits: curves that level off late in a run, because a schedule ends say, are not in the prior: ask `general` about training runs.",
+            "",
+            "Licence: MIT.",
+            "",
+        ]
+    )
+
+
+def scaling_laws() -> list[str]:
+    """On the published split of scaling laws, none of which it has seen."""
+    result = read_result("scaling_laws/split")
+    if result is None or "lcx scaling" not in result["methods"]:
+        return []
+    return [
+        "On 92 published scaling laws (`python -m benchmarks.scaling_laws.run`), the mean RMSLE beyond the points seen:",
+        "",
+        *tables.of(result["methods"], ("lcx general", "lcx scaling")),
+        "",
+    ]
+
+
 def seen(about: dict[str, Any]) -> list[str]:
     """The real curves that a model was trained on, a row per source."""
     rows = [f"| {s['name']} | {s['runs']} | {s['studies']} | {s['licence'] or '?'} | {s['origin'] or '?'} |" for s in about.get("real", [])]

@@ -25,6 +25,7 @@ from lcx.priors.parametric import LogNormal, Uniform
 
 # Logarithms are natural. Places are shares of the way from the first to the last step, in log step.
 SCALING: dict[str, Law] = {
+    "ordinary": Share(0.3),  # a curve of the general prior instead, for what no law has
     "even": Share(0.4),  # steps evenly spaced, else evenly in log step
     "reach": Uniform(1.4, 9),  # log of the last over the first step
     "uneven": Share(0.3),  # gaps vary
@@ -67,6 +68,7 @@ SCALING: dict[str, Law] = {
     "room": LogNormal(-0.5, 1.5),  # from the largest value to it, in units of that value
     "offset": LogNormal(1.0, 1.8),  # |value| of the metric in units of its range, if no bound is told
 }
+_GENERAL = GeneralPrior()
 _DEEPEST = 7.0  # fall of log loss from the first step to the last; a thousandfold fall is rare
 
 
@@ -94,7 +96,10 @@ class ScalingPrior(GeneralPrior):
         base = -torch.where(p["logarithm"], loss, torch.exp(loss))
         noise = torch.where(p["logarithm"], noise, noise * torch.exp(loss))
         base, noise = torch.where(inside, base, 0.0), torch.where(inside, noise, 0.0)
-        return _told(p, torch.where(inside, 100 * torch.exp(log_step), torch.nan), base, noise, inside)
+        law = _told(p, torch.where(inside, 100 * torch.exp(log_step), torch.nan), base, noise, inside)
+        other = _GENERAL.simulate(_GENERAL.draw(len(z), generator), lengths, generator)
+        frame = Frame(*(torch.where(p["ordinary"][:, 0], *both) for both in zip(other.frame, law.frame, strict=True)))
+        return Simulated(*(torch.where(p["ordinary"], *both) for both in zip(other[:-1], law[:-1], strict=True)), frame)
 
     def log_loss(self, p: dict[str, Tensor], log_step: Float[Tensor, "n L"], count: Float[Tensor, "n 1"]) -> Float[Tensor, "n L"]:
         """Log loss at log steps, of which the last is 0, in units of the excess there; without wandering and noise."""

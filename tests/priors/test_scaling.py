@@ -5,8 +5,9 @@ import math
 import numpy as np
 import pytest
 import torch
-from scipy.stats import binomtest, kstest
+from scipy.stats import binomtest, chi2_contingency, kstest
 
+from lcx.priors.general import GeneralPrior
 from lcx.priors.laws import Normal, Share
 from lcx.priors.named import sample_prior
 from lcx.priors.parametric import LogNormal, Uniform
@@ -128,6 +129,13 @@ def test_sample_prior_gives_curves_on_their_grids():
     assert found.values.isfinite().all()
     assert torch.allclose(steps[:, -1], torch.tensor(100.0))
     assert (steps.diff(dim=1) > 0).all()
-    ratio = torch.log(steps[:, -1] / steps[:, 0])
-    assert ratio.min() >= 1.4 - 1e-3
-    assert ratio.max() <= 9 + 1e-3
+
+
+def test_ordinary_curves_are_those_of_the_general_prior():
+    """Told apart by rounded values, which no law has; chi-squared test against the general prior's share at 1e-4."""
+    general, generator = GeneralPrior(), torch.Generator().manual_seed(5)
+    rounded = int((general.simulate(general.draw(8000, generator), torch.full((8000,), 10), generator).grid > 0).sum())
+    counts = {chance: int((curves(n=8000, length=10, ordinary=Share(chance))[2].grid > 0).sum()) for chance in (0.0, 0.5, 1.0)}
+    assert counts[0.0] == 0
+    assert chi2_contingency([[counts[1.0], 8000 - counts[1.0]], [rounded, 8000 - rounded]]).pvalue > 1e-4
+    assert binomtest(counts[0.5], 8000, rounded / 16_000).pvalue > 1e-4
