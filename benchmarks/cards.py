@@ -76,32 +76,22 @@ def scaling(folder: Path) -> str:
         [
             "# scaling",
             "",
-            "A PFN for losses over the size of a training set, a budget or a network: power laws with floors, smooth breaks, plateaus and double",
-            "descent, on geometric and even grids (`lcx/priors/scaling.py`). `lcx predict --times` asks it. It began with the weights of `general`,",
-            "which has seen the real curves that its card lists, and went on with synthetic curves of this prior alone. It reads one curve.",
+            "A PFN for losses over the size of a training set, a budget or a network: power laws with and without floors, smooth",
+            "breaks, plateaus and double descent, on geometric and even grids (`lcx/priors/scaling.py`). `lcx predict --times` asks it.",
+            "It began with the weights of `general`, which has seen the real curves that its card lists, and went on with synthetic",
+            "curves alone, 30 % of them of the general prior. It reads one curve, none beside it.",
             "",
             *training(folder, about),
             "",
-            *scaling_laws(),
-            "Limits: curves that level off late in a run, because a schedule ends say, are not in the prior: ask `general` about training runs.",
+            "On 92 published scaling laws, none of which it has seen: benchmarks/README.md, Scaling laws.",
+            "",
+            "Limits: the late gains of a training run under a falling learning rate, divergence and returns are a small part of its",
+            "prior: ask `general` about training runs. If a curve has more than 512 points, 128 averages are read.",
             "",
             "Licence: MIT.",
             "",
         ]
     )
-
-
-def scaling_laws() -> list[str]:
-    """On the published split of scaling laws, none of which it has seen."""
-    result = read_result("scaling_laws/split")
-    if result is None or "lcx scaling" not in result["methods"]:
-        return []
-    return [
-        "On 92 published scaling laws (`python -m benchmarks.scaling_laws.run`), the mean RMSLE beyond the points seen:",
-        "",
-        *tables.of(result["methods"], ("lcx general", "lcx scaling")),
-        "",
-    ]
 
 
 def seen(about: dict[str, Any]) -> list[str]:

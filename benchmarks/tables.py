@@ -70,7 +70,7 @@ def pages() -> dict[Path, str]:
         readme_page: readme_figures.with_figures(readme_page.read_text()),
         **{page: docs_figures.with_figures(page.read_text()) for page in sorted((ROOT / "docs").glob("*.md"))},
     }
-    for card in (cards.general, cards.parametric):
+    for card in (cards.general, cards.scaling, cards.parametric):
         folder = models_folder() / card.__name__
         found[folder / "README.md"] = card(folder)
     return found

@@ -48,21 +48,22 @@ def start() -> Figure:
 
 
 def prior() -> Figure:
-    """Draws of the parametric prior in one panel, 12 of the general one in panels of their own."""
-    figure = plt.figure(figsize=(11, 4.2), layout="constrained")
-    halves: Any = figure.subfigures(1, 2, width_ratios=[1, 1.6])
-    left, right = halves
-    ax = left.subplots()
+    """Draws of the parametric prior in one panel, 12 of each of the others in panels of their own."""
+    figure = plt.figure(figsize=(11, 3.6), layout="constrained")
+    parts: Any = figure.subfigures(1, 3, width_ratios=[1, 1.2, 1.2])
+    ax = parts[0].subplots()
     curves = lcx.sample_prior(25, "parametric", seed=1)
     ax.plot(curves.steps.T, curves.values.T, lw=0.8, color=BLUE, alpha=0.5)
-    ax.set(title="parametric", xlabel="step", ylabel="metric", ylim=(-0.1, 1.1))
-    panels = right.subplots(3, 4)
-    curves = lcx.sample_prior(12, "general", seed=4)
-    for ax, values, steps in zip(panels.flat, curves.values.numpy(), curves.steps.numpy(), strict=True):
-        seen = np.isfinite(values)
-        ax.plot(steps[seen], values[seen], lw=0.9, marker=".", ms=2, color=BLUE)
-        ax.set(xticks=[], yticks=[])
-    right.suptitle("general, each in its own units")
+    ax.set(xlabel="step", ylabel="metric", ylim=(-0.1, 1.1))
+    parts[0].suptitle("parametric")
+    for part, name, scale in ((parts[1], "general", "linear"), (parts[2], "scaling", "log")):
+        curves = lcx.sample_prior(12, name, seed=4)
+        for ax, values, steps in zip(part.subplots(3, 4).flat, curves.values.numpy(), curves.steps.numpy(), strict=True):
+            seen = np.isfinite(values)
+            ax.plot(steps[seen], values[seen], lw=0.9, marker=".", ms=2, color=BLUE)
+            ax.set(xscale=scale, xticks=[], yticks=[])
+            ax.minorticks_off()
+        part.suptitle(f"{name}, each in its own units" + (", log steps" if scale == "log" else ""))
     return figure
 
 

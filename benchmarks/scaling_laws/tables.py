@@ -10,7 +10,7 @@ from benchmarks.provenance import known_result, origin, read_result, source
 from benchmarks.scaling_laws.split import DOMAINS
 
 ORDER = ("M1", "M2", "M3", "M4", "BNSL")
-LCX = ("lcx general", "lcx general, log loss")
+LCX = ("lcx general", "lcx general, log loss", "lcx scaling", "lcx scaling, log loss")
 
 
 def scaling_laws() -> str | None:

@@ -43,4 +43,6 @@ FalseStops = Annotated[
     typer.Option(help="Instead of --delta: stop about this share of the runs that would become the best, 0.01 to 0.5; as in EarlyStopper."),
 ]
 MinPoints = Annotated[int, typer.Option(help="Give no verdict on a run with fewer values.")]
-Model = Annotated[str, typer.Option(help="Name of a shipped model, or the folder of a model.")]
+_NAME = "Name of a shipped model, or the folder of a model."
+Model = Annotated[str, typer.Option(help=_NAME)]
+ModelOrNone = Annotated[str | None, typer.Option(help=f"{_NAME} [default: scaling with --times, else general]")]

@@ -21,7 +21,7 @@ def predict(
     as_json: options.AsJson = False,
     as_csv: options.AsCsv = False,
     format: options.Format = None,
-    model: options.Model = "default",
+    model: options.ModelOrNone = None,
     device: options.Device = None,
 ) -> None:
     """Predict the rest of a learning curve, or of all in a log.
@@ -31,6 +31,8 @@ def predict(
 
     Of one curve, print the mean and quantiles at later steps, at most 12 of them as a table, all of them with --json or --csv. Of several
     runs or metrics, print a row for each, with the forecast at the horizon.
+
+    With --times the model "scaling" answers, which knows scaling laws and reads each curve alone; else the default one.
 
     \b
       lcx predict runs/train/results.csv
@@ -45,6 +47,7 @@ def predict(
     form = form_of(as_json, as_csv)
     asked = Asked(path, "predict", run, metric, step_column, format, upto, mode, horizon, lower, upper, times)
     table, runs, questions = asked.read()
+    model = model or ("default" if times is None else "scaling")
     how = {"form": form, "best": best, "alone": alone, "model": model, "device": device}
     if len(runs) == len(questions) == 1:
         curve = OneCurve.of(table, runs[0], asked.complete(questions[0], runs))
