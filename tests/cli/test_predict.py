@@ -262,8 +262,12 @@ def test_times_is_a_horizon_of_so_many_times_the_last_step_seen(run, tmp_path):
     steps = [row["step"] for row in answer["at"]]
     assert (answer["horizon"], steps[-1], len(steps)) == (32000, 32000, 10)
     np.testing.assert_allclose(np.diff(np.log([3200, *steps])), np.log(10) / 10, atol=0.01)
-    mine = lcx.predict(LARGE, SIZES, horizon=32000, mode="min", bounds=(0, None), at=steps, device="cpu")
-    np.testing.assert_allclose([row["0.5"] for row in answer["at"]], mine.median, rtol=1e-5)
+    for model, said in {
+        "scaling": answer,
+        "general": json.loads(run("predict", path, "--times", "10", "--model", "general", "--json")[1]),
+    }.items():
+        mine = lcx.predict(LARGE, SIZES, horizon=32000, mode="min", bounds=(0, None), at=steps, model=model, device="cpu")
+        np.testing.assert_allclose([row["0.5"] for row in said["at"]], mine.median, rtol=1e-5)
     cut = json.loads(run("predict", path, "--times", "2.5", "--upto", "800", "--at", "900,2000", "--json", "--device", "cpu")[1])
     assert (cut["horizon"], [row["step"] for row in cut["at"]]) == (2000, [900, 2000])
 
@@ -284,17 +288,17 @@ def test_times_that_cannot_be_meant_are_refused(run, tmp_path, options, message)
 def test_two_runs_are_compared_at_the_same_multiple_of_the_longest(run, tmp_path):
     runs = np.repeat(["small", "large", "bad"], 6)
     path = table(tmp_path, "sizes.csv", {"run": runs, "size": np.tile(SIZES, 3), "error": np.concatenate([SMALL, LARGE, LARGE + 0.5])})
-    code, out, err = run("predict", path, "--times", "10", "--json", "--alone", "--device", "cpu")
+    code, out, err = run("predict", path, "--times", "10", "--json", "--device", "cpu")
     assert code == 0, err
     answer = json.loads(out)
     assert {row["horizon"] for row in answer["answers"]} == {32000}
     ahead = answer["ahead"]
     assert (ahead["run"], ahead["other"], ahead["step"]) == ("large", "small", 32000)
-    ask = {"horizon": 32000, "mode": "min", "bounds": (0, None), "at": [32000], "device": "cpu"}
+    ask = {"horizon": 32000, "mode": "min", "bounds": (0, None), "at": [32000], "model": "scaling", "device": "cpu"}
     mine = lcx.prob_ahead(lcx.predict(LARGE, SIZES, **ask), lcx.predict(SMALL, SIZES, **ask))
     assert ahead["ahead"] == pytest.approx(mine[0], abs=1e-3)
     assert 0.5 < ahead["crosses"] <= 1
     assert 3200 < ahead["0.05"] <= ahead["0.5"] <= ahead["0.95"] <= 32000
-    shown = run("predict", path, "--times", "10", "--alone", "--device", "cpu")[1].splitlines()
+    shown = run("predict", path, "--times", "10", "--device", "cpu")[1].splitlines()
     assert shown[-1].startswith(f"large is ahead of small at step 32000 with probability {ahead['ahead']:.2g}; they change places before")
     assert "ahead" not in json.loads(run("predict", path, "--horizon", "32000", "--alone", "--json", "--device", "cpu")[1])
