@@ -149,7 +149,7 @@ def predict(asked: dict[str, Any], model: str) -> None:
         check_steps(answer, asked["horizon"])
 
 
-@given(questions(), st.none() | st.lists(st.integers(-1, 13), max_size=3) | odd, st.sampled_from(["general", "parametric"]))
+@given(questions(), st.none() | st.lists(st.integers(-1, 13), max_size=3) | odd, st.sampled_from(["general", "parametric", "scaling"]))
 def backtest(asked: dict[str, Any], cutoffs: Any, model: str) -> None:
     """Any question to ``Extrapolator.backtest``."""
     answer = attempt("backtest", lambda: lcx.load(model, "cpu").backtest(**asked, cutoffs=cutoffs))
@@ -184,7 +184,7 @@ settings_of_a_stopper = st.fixed_dictionaries(
         "min_points": st.integers(1, 3) | odd,
         "confirm": st.integers(1, 2) | odd,
         "stop_on_divergence": st.integers(1, 2) | odd,
-        "model": st.sampled_from(["general", "parametric"]) | odd,
+        "model": st.sampled_from(["general", "parametric", "scaling"]) | odd,
     },
 )
 reports = st.lists(
