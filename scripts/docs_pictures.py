@@ -110,7 +110,7 @@ def scaling() -> Figure:
     for ax, (name, classifier) in zip(axes, classifiers.items(), strict=True):
         found: Any = learning_curve(classifier, *load_digits(return_X_y=True), train_sizes=sizes, cv=folds)
         error, seen = 1 - found[2].mean(1), sizes <= 80
-        ask: Any = {"horizon": 800, "mode": "min", "bounds": (0, None), "at": np.geomspace(82, 800, 60), "device": "cpu"}
+        ask: Any = {"horizon": 800, "mode": "min", "bounds": (0, None), "at": np.geomspace(82, 800, 60), "model": "scaling"}
         lcx.predict(error[seen], sizes[seen], **ask).plot(ax, metric="error")
         ax.plot(sizes[~seen], error[~seen], ".-", color=RED, lw=1, label="what came")
         ax.set(title=name, xlabel="training examples")
