@@ -99,7 +99,7 @@ class ScalingPrior(GeneralPrior):
         law = _told(p, torch.where(inside, 100 * torch.exp(log_step), torch.nan), base, noise, inside)
         other = _GENERAL.simulate(_GENERAL.draw(len(z), generator), lengths, generator)
         frame = Frame(*(torch.where(p["ordinary"][:, 0], *both) for both in zip(other.frame, law.frame, strict=True)))
-        return Simulated(*(torch.where(p["ordinary"], *both) for both in zip(other[:-1], law[:-1], strict=True)), frame)
+        return Simulated._make([*(torch.where(p["ordinary"], *both) for both in zip(other[:-1], law[:-1], strict=True)), frame])
 
     def log_loss(self, p: dict[str, Tensor], log_step: Float[Tensor, "n L"], count: Float[Tensor, "n 1"]) -> Float[Tensor, "n L"]:
         """Log loss at log steps, of which the last is 0, in units of the excess there; without wandering and noise."""
