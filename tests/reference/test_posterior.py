@@ -283,7 +283,7 @@ class Black:
     ("options", "message"),
     [
         ({"sampler": "gibbs"}, r"expected sampler to be one of \('nuts', 'emcee', .*\), got 'gibbs'; choose one of these names"),
-        ({"prior": "flat"}, r"expected prior to be one of \[.*'parametric'\], got 'flat'; choose one of these names"),
+        ({"prior": "flat"}, r"expected prior to be one of \[.*'parametric'.*\], got 'flat'; choose one of these names"),
         ({"prior": "black box"}, r"expected a prior with a tractable likelihood for MCMC, got 'black box'; use prior='parametric'"),
         ({"values": VALUES[:1], "steps": STEPS[:1]}, r"expected at least 2 observed points per curve, got 1 in curve 0; use lcx.predict"),
         ({"values": [VALUES, VALUES[:1]]}, r"expected at least 2 observed points per curve, got 1 in curve 1; use lcx.predict"),
