@@ -81,9 +81,17 @@ def draw_study(
 
     Each study draws how loose it is: r becomes r**looseness, and the spreads of starts and rises grow with its root, so that some studies
     hold runs that are nearly copies of one another and others hold runs that are hardly alike.
+
+    Raises:
+        ValueError: the prior has an ingredient of which :data:`GROUPS` does not say how alike the runs of a study are in it.
     """
     where = {"generator": generator, "device": generator.device}
     group = {name: key for key, names in GROUPS.items() for name in names}
+    if strange := [name for name in prior.laws if name not in group]:
+        raise ValueError(
+            f"expected ingredients that lcx.priors.studies.GROUPS names, for studies, got {strange[0]!r} of the prior {prior.name!r}; "
+            "train on single curves (studies=0), or add it to a group"
+        )
     usual = torch.tensor([like.kind] * (3 + len(PARTS)) + [getattr(like, group[name]) for name in prior.laws], device=generator.device)
     kept = torch.tensor([True] * (3 + len(PARTS)) + [group[name] in ("grid", "bounds") for name in prior.laws], device=generator.device)
     looseness = torch.exp(like.looseness * torch.randn(studies, 1, 1, **where))

@@ -7,6 +7,7 @@ import torch
 from scipy import stats
 
 from lcx.priors import GeneralPrior
+from lcx.priors.scaling import ScalingPrior
 from lcx.priors.studies import GROUPS, LIKENESS, draw_study
 
 PRIOR = GeneralPrior()
@@ -19,6 +20,13 @@ def latents(studies, runs, seed=0):
 def test_every_ingredient_has_a_correlation():
     assert sorted(name for names in GROUPS.values() for name in names) == sorted(PRIOR.laws)
     assert all(0 < getattr(LIKENESS, group) < 1 for group in GROUPS)
+
+
+def test_a_prior_of_other_ingredients_is_refused():
+    with pytest.raises(
+        ValueError, match=r"expected ingredients that lcx.priors.studies.GROUPS names.*got 'ordinary' of the prior 'scaling'; train on"
+    ):
+        draw_study(ScalingPrior(), 2, 3, torch.Generator().manual_seed(0))
 
 
 def test_each_latent_of_a_run_is_standard_normal():
