@@ -431,6 +431,7 @@ def test_it_works_by_keyboard_alone(opened):
     page.keyboard.type("20")
     reach("best")
     page.keyboard.type("0.9")
+    page.wait_for_selector("svg text.beat >> text=to beat 0.9", timeout=60_000)  # the last answer: an earlier one would be drawn over later
     assert table(page)[0][0] == "pasted"
     for _ in range(4):
         page.keyboard.press("Tab")
