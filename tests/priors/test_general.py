@@ -13,9 +13,10 @@ from scipy.stats import binomtest, kstest
 from lcx.pfn.features import general_tokens
 from lcx.pretraining.batches import LENGTHS, PretrainConfig, draw_batches, general_batch
 from lcx.priors.general import GeneralPrior, wander
-from lcx.priors.laws import Normal, Share
+from lcx.priors.laws import LAWS, Normal, Share
 from lcx.priors.named import PRIORS, sample_prior
 from lcx.priors.parametric import LogNormal, Uniform
+from lcx.priors.scaling import SCALING
 
 PRIOR = PRIORS["general"]
 assert isinstance(PRIOR, GeneralPrior)
@@ -27,9 +28,10 @@ def drawn(n, length, seed=0):
     return PRIOR.simulate(PRIOR.draw(n, generator), torch.full((n,), length), generator), generator
 
 
-def test_each_ingredient_follows_its_law():
+@pytest.mark.parametrize("laws", [LAWS, SCALING], ids=["general", "scaling"])
+def test_each_ingredient_follows_its_law(laws):
     """K-S or binomial test at 1e-5 for each of some fifty plain laws, 10,000 draws: false-alarm rate 5e-4 in all."""
-    plain = GeneralPrior(laws=PRIOR.laws, kinds=())
+    plain = GeneralPrior(laws=laws, kinds=())
     values = plain.parameters(plain.draw(10_000, torch.Generator().manual_seed(1)))
     for name, law in plain.laws.items():
         x = values[name].squeeze(1).double().numpy()
