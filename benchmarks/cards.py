@@ -134,7 +134,7 @@ def stages_of(about: dict[str, Any]) -> list[dict[str, Any]]:
 
 def commands(about: dict[str, Any]) -> list[str]:
     """The commands that trained a model, a line each, from what its config records of the stages."""
-    defaults, lines = asdict(PretrainConfig()), []
+    defaults, lines, before = asdict(PretrainConfig()), [], {}
     here, start = about.get("hardware"), ""
     for number, stage in enumerate(stages_of(about), 1):
         elsewhere = f" on {stage['hardware']}" if stage.get("hardware", here) != here else ""
@@ -147,8 +147,10 @@ def commands(about: dict[str, Any]) -> list[str]:
         flags = " ".join(
             f"--{'no-' * (value is False)}{name.replace('_', '-')}" + ("" if isinstance(value, bool) else f" {value}")
             for name, value in given.items()
-            if name != "model" and value != defaults.get(name)
+            # What is back at its default is told too: with --start some options default to those of the stage before.
+            if name != "model" and value is not None and (value != defaults.get(name) or value != before.get(name, value))
         )
+        before = given
         lines.append(
             f"- Stage {number}, {stage['curves_seen']:,} curves when it ended{elsewhere}, commit {stage.get('commit', '?')}"
             + (f", interrupted after {stage['stopped_after']:g} minutes:" if "stopped_after" in stage else ":")

@@ -8,7 +8,7 @@ from textwrap import indent
 import pytest
 from scipy.stats import binom
 
-from benchmarks import rows, tables
+from benchmarks import cards, rows, tables
 from benchmarks.faults import mutants
 from benchmarks.faults.changes import changes
 from benchmarks.provenance import ROOT, command, labelled
@@ -94,3 +94,12 @@ def test_the_makefile_names_tests_that_exist():
     named = set(re.findall(r"(?<![\w-])tests/[\w/.-]+", told))
     assert {"tests/test_extrapolator.py", "tests/export", "tests/integrations", "tests/test_docs.py"} <= named
     assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
+
+
+def test_a_card_tells_what_a_later_stage_set_back_to_its_default():
+    """With --start some options default to those of the stage before, so the command must name them."""
+    sizes = {"reader": 48, "width": 96}
+    first = {"pretraining": {"prior": "general", "studies": 0.6, "model": sizes}, "curves_seen": 5, "minutes": 1}
+    second = {"pretraining": {"prior": "scaling", "studies": 0.0, "model": sizes | {"reader": 0}}, "curves_seen": 9, "minutes": 2}
+    *_, said = cards.commands(second | {"started_from": first})
+    assert said.endswith("--minutes 2 --prior scaling --studies 0.0 --reader 0 --width 96 --start runs/stage1`")

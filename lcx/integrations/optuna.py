@@ -212,11 +212,8 @@ def _kept(trial: Trial, values: Mapping[str, float | None], step: int) -> dict[s
 
 def _read(curves: list[_Curve], horizon: Any) -> list[tuple[list[float], list[float]]]:
     """The curves of other trials, which the forecast of a trial reads, as the history of a stopper; the latest of very many."""
-    told = []
-    for curve in (sorted(curve, key=itemgetter(0)) for curve in curves[-MOST:] if curve):
-        first = curve[0][0] == 0
-        told.append(([from_one(step, horizon, zero=first)[0] for step, _ in curve], [value for _, value in curve]))
-    return told
+    told = (sorted(curve, key=itemgetter(0)) for curve in curves[-MOST:] if curve)
+    return [([from_one(step, horizon, zero=one[0][0] == 0)[0] for step, _ in one], [value for _, value in one]) for one in told]
 
 
 def _feed(stopper: EarlyStopper, curve: _Curve, best: float | None) -> Verdict:
