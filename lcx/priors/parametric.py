@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lcx.curves import Curves
@@ -198,10 +198,10 @@ class Prior:
             theta = self.parameters(z)
             f = self.mean_curve(theta, grid[[0, -1]])
             for screen in (_SCREEN, list(range(100))):
-                alive = (self._violation(f) == 0).nonzero().squeeze(-1)
+                alive = self.admits(f).nonzero().squeeze(-1)
                 z, theta = z[alive], theta[alive]
                 f = self.mean_curve(theta, grid[screen])
-            alive = (self._violation(f) == 0).nonzero().squeeze(-1)[: n - count]
+            alive = self.admits(f).nonzero().squeeze(-1)[: n - count]
             yield z[alive], theta[alive], f[alive]
             count, tried = count + len(alive), tried + proposals
             if tried > 1_000_000 and count < tried / 10_000:
@@ -209,6 +209,11 @@ class Prior:
                     f"expected prior {self.name!r} to admit at least 1 in 10,000 proposals, got {count} of {tried}; "
                     "widen its laws or its admissible set"
                 )
+
+    @staticmethod
+    def admits(f: Float[Tensor, "*batch length"]) -> Bool[Tensor, "*batch"]:
+        """Whether a mean curve, of which the first and the last step are given, is admissible at the steps given: a quick look."""
+        return (f.amin(-1) >= 0) & (f.amax(-1) <= 1) & (f[..., 0] <= f[..., -1])
 
     @staticmethod
     def _violation(f: Float[Tensor, "*batch length"]) -> Float[Tensor, "*batch"]:

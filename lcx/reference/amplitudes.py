@@ -6,6 +6,8 @@ the rest the likelihood is Gaussian in eta.
 """
 
 import math
+from collections.abc import Iterator
+from itertools import groupby
 
 import torch
 from jaxtyping import Float
@@ -44,6 +46,14 @@ class Amplitudes:
                 )
         used = {i for weight, linear in self.terms for i in (weight, *linear)}
         self.rest = [i for i in range(prior.dim) if i not in used]
+        self.moving, self.signs = self._structure()
+        self.runs = [(m, *self._ends(list(run))) for m, run in groupby(self.terms, key=lambda term: len(term[1]))]
+
+    def _ends(self, run: list[tuple[int, list[int]]]) -> tuple[Float[Tensor, "2 k m"], Float[Tensor, "2 k"]]:
+        """The ends of the laws of the linear parameters of some terms, and of their weights."""
+        linear = torch.tensor([[self.ranges[i] for i in linear] for _, linear in run], dtype=torch.float64)
+        weights = torch.tensor([self.ranges[weight] for weight, _ in run], dtype=torch.float64)
+        return linear.movedim(-1, 0).contiguous(), weights.movedim(-1, 0).contiguous()
 
     def split(self, z: Float[Tensor, "*batch dim"]) -> tuple[Float[Tensor, "*batch q"], Float[Tensor, "*batch p"]]:
         """(eta, rest) of latents ``z``."""
@@ -54,19 +64,11 @@ class Amplitudes:
     def log_prior(self, eta: Float[Tensor, "*batch q"], rest: Float[Tensor, "*batch p"]) -> Float[Tensor, "*batch"]:
         """Log density of (eta, rest) up to a constant: p(eta_k) = ∫ w^-m 1{eta_k / w within its laws} dw over the law of w."""
         total = -0.5 * (rest**2).sum(-1)
-        for (weight, _), part in zip(self.terms, self._by_term(eta), strict=True):
-            least, high, m = self._least_weight(part, weight), self.ranges[weight][1], part.shape[-1]
-            mass = torch.log(high / least) if m == 1 else (least ** (1 - m) - high ** (1 - m)) / (m - 1)
-            total = total + torch.where(least < high, torch.log(mass.clamp(min=1e-300)), -math.inf)
+        for part, m, lows, highs, least, most in self._runs(eta):
+            weight = self._least_weight(part, lows, highs, least)
+            mass = torch.log(most / weight) if m == 1 else (weight ** (1 - m) - most ** (1 - m)) / (m - 1)
+            total = total + torch.where(weight < most, torch.log(mass.clamp(min=1e-300)), -math.inf).sum(-1)
         return total
-
-    def within(self, eta: Float[Tensor, "*batch q"]) -> tuple[Float[Tensor, "*batch q"], Float[Tensor, "*batch"]]:
-        """eta mirrored at 0 where it may not be negative, moved to the nearest that a weight explains; and how far that was."""
-        ranges = [(self.ranges[i], self.ranges[weight][1]) for weight, linear in self.terms for i in linear]
-        low, high = eta.new_tensor([(low * weight, high * weight) for (low, high), weight in ranges]).unbind(-1)
-        eta = torch.where(low == 0, eta.abs(), eta)
-        near = torch.minimum(torch.maximum(eta, low * _EDGE), high * _EDGE)
-        return near, (eta - near).abs().sum(-1)
 
     def design(self, rest: Float[Tensor, "*batch p"], t: Float[Tensor, "*#batch T"]) -> Float[Tensor, "*batch q T"]:
         """The curves of unit amplitudes: f = eta @ design."""
@@ -79,6 +81,50 @@ class Amplitudes:
             blocks.append(term.family(t[..., None, :], **values).expand(*rest.shape[:-1], len(linear), -1))
         return torch.cat(blocks, -2)
 
+    def still(self, t: Float[Tensor, "*batch T"]) -> Float[Tensor, "*batch q T"]:
+        """What of the design no ``rest`` changes: design = still + signs @ columns."""
+        design = self.design(t.new_zeros(*t.shape[:-1], len(self.rest)), t)
+        columns = design[..., self.moving, :]
+        return design - self.signs.to(design) @ columns
+
+    def columns(self, rest: Float[Tensor, "*batch p"], t: Float[Tensor, "*#batch T"]) -> list[Float[Tensor, "*batch T"]]:
+        """Those rows of the design from which the others follow, ``moving``."""
+        theta, found, begin = {i: self.laws[i](rest[..., k])[..., None] for k, i in enumerate(self.rest)}, [], 0
+        for term, (weight, linear) in zip(self.prior.terms, self.terms, strict=True):
+            for k in self.moving:
+                if begin <= k < begin + len(linear):
+                    theta |= {i: rest.new_tensor(float(begin + j == k)) for j, i in enumerate(linear)}
+                    found.append(term.family(t, **{name: theta[weight + 1 + i] for i, name in enumerate(term.parameters)}))
+            begin += len(linear)
+        return found
+
+    def _structure(self) -> tuple[list[int], Float[Tensor, "q m"]]:
+        """Rows of the design that depend on ``rest``, and how all others follow from them up to what does not.
+
+        Of a family whose rows sum to what no ``rest`` changes, as where it runs from one parameter to another, the first row is that
+        less the others. Tested on a few ``rest``, since families are functions whose formula is not seen.
+        """
+        generator = torch.Generator().manual_seed(0)
+        rest = torch.randn(16, len(self.rest), generator=generator, dtype=torch.float64)
+        design = self.design(rest, torch.arange(1.0, 101.0, dtype=torch.float64).expand(16, -1))
+
+        def fixed(row: Tensor) -> bool:
+            return bool(((row - row[:1]).abs() <= 1e-12 * row.abs().amax().clamp(min=1)).all())
+
+        moving, dependent, begin = list[int](), list[tuple[int, list[int]]](), 0
+        for _, linear in self.terms:
+            rows = [k for k in range(begin, begin + len(linear)) if not fixed(design[:, k])]
+            if len(rows) > 1 and fixed(design[:, rows].sum(1)):
+                dependent.append((rows[0], rows[1:]))
+                rows = rows[1:]
+            moving, begin = moving + rows, begin + len(linear)
+        signs = torch.zeros(design.shape[1], len(moving), dtype=torch.float64)
+        for j, k in enumerate(moving):
+            signs[k, j] = 1
+            for first, others in dependent:
+                signs[first, j] = -float(k in others)
+        return moving, signs
+
     def sigma(self, rest: Float[Tensor, "*batch p"]) -> Float[Tensor, "*batch"]:
         """Standard deviation of the noise."""
         return self.prior.noise(rest[..., -1])
@@ -90,23 +136,31 @@ class Amplitudes:
         theta = rest.new_empty(*rest.shape[:-1], self.prior.dim)
         for k, i in enumerate(self.rest):
             theta[..., i] = self.laws[i](rest[..., k])
-        for (weight, linear), part in zip(self.terms, self._by_term(eta), strict=True):
-            u = torch.rand(part.shape[:-1], generator=generator, dtype=part.dtype, device=part.device)
-            least, high, m = self._least_weight(part, weight), self.ranges[weight][1], len(linear)
-            if m == 1:
-                theta[..., weight] = least * (high / least) ** u
-            else:
-                theta[..., weight] = (least ** (1 - m) + u * (high ** (1 - m) - least ** (1 - m))) ** (1 / (1 - m))
-            theta[..., linear] = part / theta[..., weight, None]
+        terms = iter(self.terms)
+        for part, m, lows, highs, least, most in self._runs(eta):
+            lower = self._least_weight(part, lows, highs, least)
+            for k in range(part.shape[-2]):
+                weight, linear = next(terms)
+                u = torch.rand(part.shape[:-2], generator=generator, dtype=part.dtype, device=part.device)
+                low, high = lower[..., k], most[k]
+                if m == 1:
+                    theta[..., weight] = low * (high / low) ** u
+                else:
+                    theta[..., weight] = (low ** (1 - m) + u * (high ** (1 - m) - low ** (1 - m))) ** (1 / (1 - m))
+                theta[..., linear] = part[..., k, :] / theta[..., weight, None]
         return theta
 
-    def _by_term(self, eta: Tensor) -> tuple[Tensor, ...]:
-        return eta.split([len(linear) for _, linear in self.terms], -1)
+    def _runs(self, eta: Float[Tensor, "*batch q"]) -> Iterator[tuple[Float[Tensor, "*batch k m"], int, Tensor, Tensor, Tensor, Tensor]]:
+        """Terms in a row of one number m of amplitudes at once: those, m, the ends of their laws (k, m) and of their weights' (k)."""
+        begin = 0
+        for m, ends, weights in self.runs:
+            part = eta[..., begin : (begin := begin + ends[0].numel())].unflatten(-1, (-1, m))
+            (low, high), (least, most) = ends.to(eta), weights.to(eta)
+            yield part, m, low, high, least, most
 
-    def _least_weight(self, eta: Tensor, weight: int) -> Tensor:
+    @staticmethod
+    def _least_weight(eta: Float[Tensor, "*batch k m"], lows: Tensor, highs: Tensor, least: Tensor) -> Float[Tensor, "*batch k"]:
         """The smallest weight w for which every eta / w lies within its law; inf where there is none."""
-        (linear,) = (linear for w, linear in self.terms if w == weight)
-        low, high = eta.new_tensor([self.ranges[i] for i in linear]).unbind(-1)
         # Where low = 0 no weight will do; a division by 0 would turn gradients into NaN.
-        needed = torch.where(eta >= 0, eta / high, eta / low.clamp(max=-1e-300)).amax(-1)
-        return needed.clamp(min=max(self.ranges[weight][0], 1e-12))
+        needed = torch.where(eta >= 0, eta / highs, eta / lows.clamp(max=-1e-300)).amax(-1)
+        return torch.maximum(needed, least.clamp(min=1e-12))

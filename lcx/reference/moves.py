@@ -4,8 +4,10 @@ Source: ours: differential evolution (ter Braak, Stat. Comput. 16, 2006) on the 
 with autoregressive draws of the amplitudes from their Gaussian conditional (Neal 1999).
 """
 
+from functools import cache
+
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lcx.reference.target import Particles, Target
@@ -31,34 +33,42 @@ def _move(
     target: Target, state: Particles, others: Particles, heat: Tensor, length: Tensor, generator: torch.Generator
 ) -> tuple[Particles, Tensor, Tensor]:
     """One proposal per particle: along a difference of two others, or along one in ``rest`` with the noise partly renewed."""
-    (b, n, p), q, m, like = state.rest.shape, state.noise.shape[-1], others.rest.shape[1], {"dtype": length.dtype, "device": length.device}
-
-    def uniform(*shape: int) -> Tensor:
-        return torch.rand(b, n, *shape, generator=generator, **like)
-
-    def normal(*shape: int) -> Tensor:
-        return torch.randn(b, n, *shape, generator=generator, **like)
-
-    first, gap = (uniform() * m).long(), 1 + (uniform() * (m - 1)).long()
-    second = (first + gap) % m
-    chance = torch.tensor(_SUBSETS, **like)[(uniform() * len(_SUBSETS)).long()]
-    kind = uniform()
-    along, stay = (kind < _ALONG)[..., None], (kind > 1 - _STAY)[..., None]  # noise moves along too; rest stays
-    moving = uniform(p + q) < chance[..., None]
-    moving = moving & torch.cat([~stay.expand(-1, -1, p), along.expand(-1, -1, q)], -1)
-    factor = length[:, None] * torch.exp(_SPREAD * normal()) * 2.38 / (2 * moving.sum(-1).clamp(min=1)).sqrt()
-    joined = torch.cat([others.rest, others.noise], -1)
-    pair = [joined.gather(1, i[..., None].expand(-1, -1, p + q)) for i in (first, second)]
-    shift = torch.where(moving, factor[..., None] * (pair[0] - pair[1]), 0.0)
-    fresh = torch.where(uniform(1) < 0.4, 1.0, uniform(1))
-    renewed = (1 - fresh**2).sqrt() * state.noise + fresh * normal(q)
-    noise = torch.where(along, state.noise + shift[..., p:], renewed)
+    (b, n, p), q = state.rest.shape, state.noise.shape[-1]
+    # All random numbers in two calls; for normal ones single precision will do, and takes a fifth of the time.
+    like = {"generator": generator, "device": length.device}
+    uniform = torch.rand(b, n, p + q + 7, dtype=length.dtype, **like)
+    normal = torch.randn(b, n, q + 1, **like).to(length)
+    part, (kind, subset, first, gap, whole, fresh, level) = uniform[..., : p + q], uniform[..., p + q :].unbind(-1)
+    along, stay = kind < _ALONG, kind > 1 - _STAY  # noise moves along too; rest stays
+    row = len(_SUBSETS) * (1 - along.long() + stay.long()) + (len(_SUBSETS) * subset).long()
+    moving = part < _chances(p, q).to(part)[row]
+    factor = length[:, None] * torch.exp(_SPREAD * normal[..., 0]) * 2.38 / (2 * moving.sum(-1).clamp(min=1)).sqrt()
+    shift = torch.where(moving, factor[..., None] * _difference(others, first, gap), 0.0)
+    fresh = torch.where(whole < 0.4, 1.0, fresh)[..., None]
+    renewed = (1 - fresh**2).sqrt() * state.noise + fresh * normal[..., 1:]
+    noise = torch.where(along[..., None], state.noise + shift[..., p:], renewed)
     # Renewing the noise leaves N(0, I) invariant, to which the score is relative; moving it along a difference does not.
-    density = torch.where(along[..., 0], 0.5 * ((state.noise**2).sum(-1) - (noise**2).sum(-1)), 0.0)
-    stay = stay[..., 0]
-    least = torch.log(uniform()) + state.score - density
+    density = torch.where(along, 0.5 * ((state.noise**2).sum(-1) - (noise**2).sum(-1)), 0.0)
+    least = torch.log(level) + state.score - density
     new = target.particles(state.rest + shift[..., :p], heat, noise, noisy=True, least=least)
     accept: Bool[Tensor, "B N"] = new.score > least
     share = (accept & ~stay).sum(1).to(length) / (~stay).sum(1).clamp(min=1)
     state = new.map(lambda x, y: torch.where(accept.reshape(b, n, *[1] * (x.dim() - 2)), x, y), state)
     return state, share, (length * torch.exp(share - _ACCEPTED)).clamp(1e-3, 3)
+
+
+def _difference(others: Particles, first: Float[Tensor, "B N"], gap: Float[Tensor, "B N"]) -> Float[Tensor, "B N r"]:
+    """(rest, noise) of one of the others less that of another, both picked by uniform numbers."""
+    joined = torch.cat([others.rest, others.noise], -1)
+    m = joined.shape[1]
+    one = (first * m).long()
+    other = one + 1 + (gap * (m - 1)).long()
+    other = torch.where(other < m, other, other - m)
+    return torch.sub(*(joined.gather(1, i[..., None].expand(*i.shape, joined.shape[-1])) for i in (one, other)))
+
+
+@cache
+def _chances(p: int, q: int) -> Float[Tensor, "choices r"]:
+    """The chance of each coordinate to move: rows are the subsets, three times, for moves along, of ``rest``, and of neither."""
+    kinds = torch.tensor([[1.0] * (p + q), [1.0] * p + [0.0] * q, [0.0] * (p + q)])
+    return (kinds[:, None] * torch.tensor(_SUBSETS)[:, None]).flatten(0, 1)

@@ -90,15 +90,19 @@ def _stage(target: Target, state: Particles, heat: Tensor, length: Tensor, gener
 
 def _rise(log_likelihood: Float[Tensor, "B N"], room: Float[Tensor, "B"], effective: float) -> Float[Tensor, "B"]:
     """The largest rise of the temperature, up to ``room``, that leaves an ``effective`` number of particles."""
+    below = log_likelihood - log_likelihood.amax(1, keepdim=True)
 
     def kept(rise: Tensor) -> Tensor:
-        return 1 / (torch.softmax(rise[:, None] * log_likelihood, 1) ** 2).sum(1)
+        weight = torch.exp(rise[:, None] * below)
+        return weight.sum(1) ** 2 / torch.linalg.vecdot(weight, weight)
 
     low, high = torch.zeros_like(room), room
     for _ in range(60):
         middle = 0.5 * (low + high)
         enough = kept(middle) >= effective
         low, high = torch.where(enough, middle, low), torch.where(enough, high, middle)
+        if (high - low <= 1e-6 * high).all():
+            break
     return torch.where(kept(room) >= effective, room, low)
 
 

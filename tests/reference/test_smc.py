@@ -14,6 +14,7 @@ from lcx.priors.families import pow3
 from lcx.priors.parametric import PARAMETRIC, LogNormal, Prior, Term, Uniform
 from lcx.reference.amplitudes import Amplitudes
 from lcx.reference.diagnostics import lineage_ess
+from lcx.reference.target import Target
 
 AT = [20, 50, 100]
 NOISY = [0.3, 0.5, 0.35, 0.55, 0.4, 0.65, 0.5, 0.7, 0.5, 0.65]
@@ -69,11 +70,11 @@ def test_smc_agrees_with_importance_sampling(steps, drawn):
 # ------------------------------------------------------------------------------------------------- going on until the gate passes
 
 SMOOTH = 0.82 - 0.5 * np.arange(1.0, 21.0) ** -0.6 + 0.02 * np.random.default_rng(0).standard_normal(20)
-POW3 = Prior("pow3", PARAMETRIC.terms[:1], PARAMETRIC.noise)  # quick, and with seed 1 short of the gate after tempering
+POW3 = Prior("pow3", PARAMETRIC.terms[:1], PARAMETRIC.noise)  # quick, and with seed 8 short of the gate after tempering
 
 
 def until_the_gate(values=SMOOTH, **options):
-    given = {"horizon": 100, "mode": "max", "unit": (0, 1), "sampler": "smc", "draws": 250, "prior": POW3, "seed": 1}
+    given = {"horizon": 100, "mode": "max", "unit": (0, 1), "sampler": "smc", "draws": 250, "prior": POW3, "seed": 8}
     return lcx.mcmc(values, **(given | options))[1]
 
 
@@ -93,7 +94,7 @@ def clock(monkeypatch):
 
 
 def test_a_smooth_curve_of_twenty_points_passes_the_gate():
-    """After tempering it has an ESS of 66 of 800. Two seconds of one core."""
+    """After tempering it has an ESS of 50 of 800. Two seconds of one core."""
     assert until_the_gate(prior=PARAMETRIC, draws=200, seed=0).problems() == []
 
 
@@ -113,7 +114,7 @@ def test_particles_go_on_from_where_they_stand_and_time_decides_nothing_but_the_
     known = []
     for looks in (4, 10_000):  # the first look is for the deadline
         clock.left = looks
-        known.append(until_the_gate([SMOOTH, 0.5 + 0.1 * SMOOTH], seed=5, strict=False))
+        known.append(until_the_gate([SMOOTH, 0.5 + 0.1 * SMOOTH], seed=4, strict=False))
     cut, passed = known
     np.testing.assert_array_equal(cut.log_evidence, passed.log_evidence)
     assert [problem[:8] for problem in cut.problems()] == ["curve 1:"]
@@ -145,6 +146,60 @@ def test_eta_times_design_is_the_mean_curve(shape, amplitudes, proposals):
     f = (eta[:, None] @ design).squeeze(1)
     torch.testing.assert_close(f, PARAMETRIC.mean_curve(PARAMETRIC.parameters(z), t), rtol=1e-10, atol=1e-12)
     torch.testing.assert_close(amplitudes.sigma(rest), PARAMETRIC.sigma(PARAMETRIC.parameters(z)))
+
+
+@pytest.mark.parametrize("terms", [(0, 1, 2), (0,), (1,), (2,), (2, 1, 0)])
+def test_few_columns_tell_the_whole_design(terms, proposals):
+    """Of the six rows two depend on ``rest``: the power of pow3, and the exponential of janoschek, of which both its rows are made."""
+    prior = Prior("some", tuple(PARAMETRIC.terms[k] for k in terms), PARAMETRIC.noise)
+    amplitudes = Amplitudes(prior)
+    assert len(amplitudes.moving) == sum(k != 2 for k in terms)
+    rest, t = proposals[:300, : len(amplitudes.rest)], 1 + 99 * torch.rand(9, generator=seeded(20), dtype=torch.float64)
+    shares = [amplitudes.signs[:, k, None] * x[:, None] for k, x in enumerate(amplitudes.columns(rest, t))]
+    torch.testing.assert_close(sum(shares, amplitudes.still(t).expand(300, -1, -1)), amplitudes.design(rest, t.expand(300, -1)))
+
+
+def rising(t: torch.Tensor, a: torch.Tensor, b: torch.Tensor, kappa: torch.Tensor) -> torch.Tensor:
+    return a * t**-kappa + b * t ** (-2 * kappa)
+
+
+def test_rows_that_do_not_sum_to_what_stands_still_are_columns_of_their_own(proposals):
+    term = Term(rising, Uniform(0, 1), {"a": Uniform(0, 1), "b": Uniform(0, 1), "kappa": LogNormal(0, 1)}, ("a", "b"))
+    amplitudes = Amplitudes(Prior("odd", (PARAMETRIC.terms[2], term), PARAMETRIC.noise))
+    assert amplitudes.moving == [2, 3]
+    assert amplitudes.signs.tolist() == [[0, 0], [0, 0], [1, 0], [0, 1]]
+    rest, t = proposals[:50, :2], torch.arange(1.0, 8.0, dtype=torch.float64)
+    torch.testing.assert_close(torch.stack(amplitudes.columns(rest, t), 1), amplitudes.design(rest, t.expand(50, -1))[:, 2:])
+
+
+# -------------------------------------------------------------------------------------------------------- the tempered target
+
+
+@pytest.mark.parametrize("steps", [[1, 2, 3, 4, 5, 6, 20], [1.5, 2.25, 3.7, 4.1, 6.6, 7.3, 9.9]], ids=["whole steps", "fractional steps"])
+def test_the_conditional_of_amplitudes_is_that_by_dense_algebra(steps, amplitudes, proposals):
+    """Two curves with different gaps and temperatures; and from (rest, eta) to (rest, noise) and back."""
+    generator = seeded(21)
+    values, heat = torch.rand(2, 7, generator=generator, dtype=torch.float64), torch.tensor([1.0, 0.3], dtype=torch.float64)
+    values[0, 1] = values[1, 4] = torch.nan
+    eta, rest = (x.reshape(2, 400, -1) for x in amplitudes.split(proposals[:800]))
+    t = torch.tensor(steps, dtype=torch.float64).expand(2, -1)
+    target = Target.of(amplitudes, values, t, eta)
+    state = target.particles(rest, heat, eta, noisy=False)
+    seen, sigma = ~values.isnan(), amplitudes.sigma(rest)
+    design = amplitudes.design(rest, t[:, None]) * seen[:, None, None]
+    pull = (heat[:, None] / sigma**2)[..., None, None]
+    precision = pull * (design @ design.mT) + target.precision
+    linear = pull * (design @ values.nan_to_num()[:, None, :, None]) + (target.precision @ target.center)[:, None]
+    noise = torch.linalg.cholesky(precision).mT @ (eta[..., None] - torch.linalg.solve(precision, linear))
+    torch.testing.assert_close(state.noise, noise.squeeze(-1), rtol=1e-6, atol=1e-6)
+    theta = amplitudes.join(eta, rest, generator)
+    likelihood = PARAMETRIC.log_likelihood(theta, values[:, None], t[:, None])
+    torch.testing.assert_close(state.log_likelihood, likelihood, rtol=1e-9, atol=1e-9)
+    assert torch.equal(state.score > -torch.inf, PARAMETRIC.violation(theta) == 0)
+    score = heat[:, None] * likelihood + amplitudes.log_prior(eta, rest) - torch.logdet(precision) / 2 + (noise**2).sum((-1, -2)) / 2
+    inside = state.score > -torch.inf
+    torch.testing.assert_close(state.score[inside], score[inside], rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(target.particles(rest, heat, state.noise, noisy=True).eta, eta, rtol=1e-6, atol=1e-6)
 
 
 def test_joining_what_was_split_keeps_the_curve_and_every_law(amplitudes, proposals):
