@@ -11,6 +11,7 @@ from scipy.stats import binom
 from benchmarks import cards, rows, tables
 from benchmarks.faults import mutants
 from benchmarks.faults.changes import changes
+from benchmarks.mcmc import convergence
 from benchmarks.provenance import ROOT, command, labelled
 
 
@@ -79,6 +80,35 @@ def test_rows_cut_short_by_an_interruption_are_left_out_and_written_over(tmp_pat
     with rows.appended(path) as out:
         rows.append({"curve": 2}, out)
     assert rows.stored(path) == [{"curve": 1}, {"curve": 2}]
+
+
+def test_rows_of_other_code_of_the_samplers_are_left_out_unless_told_that_they_answer_alike(tmp_path: Path, monkeypatch, capsys):
+    monkeypatch.setattr(convergence, "results_of", lambda _: tmp_path)
+    monkeypatch.setattr(convergence, "provenance", lambda: dict.fromkeys(("date", "commit", "device", "torch"), "any"))
+    monkeypatch.setattr(convergence, "answers", lambda method, contexts, known, processes: map(answer, sorted(set(contexts) - known)))
+
+    def answer(key: tuple[int, int]) -> dict:
+        return {
+            "curve": key[0],
+            "cutoff": key[1],
+            "converged": True,
+            "cpu": 1.234,
+            "ess": 500.4,
+            "log_score": 2.0,
+            "quantiles": [[0.0, 1.0]],
+        }
+
+    gold = {(0, 10): {"quantiles": [[0.1, 1.1]]}}
+    convergence.store("smc-gate", [(0, 10), (1, 10)], ("old",), gold, 1)
+    convergence.store("smc-gate", [(1, 10), (2, 10)], ("new",), gold, 1)
+    assert set(convergence.kept("smc-gate", ("new",))) == {(1, 10), (2, 10)}
+    assert "2 rows of other code than new are left out" in capsys.readouterr().out
+    convergence.store("smc-gate", [(0, 10), (3, 10)], ("new", "old"), gold, 1)
+    rows = convergence.kept("smc-gate", ("new", "old"))
+    assert sorted(rows) == [(0, 10), (1, 10), (2, 10), (3, 10)]
+    assert rows[0, 10] == {"curve": 0, "cutoff": 10, "converged": True, "cpu": 1.23, "ess": 500, "log_score": 2.0, "distance": 0.1}
+    assert rows[3, 10]["distance"] is None
+    assert len((tmp_path / "convergence_smc-gate.jsonl").read_text().splitlines()) == 3 + 5  # (1, 10) twice, by two codes
 
 
 def test_two_models_of_one_name_are_refused_lest_one_has_the_results_of_the_other():

@@ -12,6 +12,7 @@ import multiprocessing
 import os
 import threading
 from collections import defaultdict
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import Any
 
@@ -64,28 +65,28 @@ def main() -> None:
 
 def run(method: str, n: int, cutoffs: list[int], processes: int) -> None:
     """Answers the contexts of ``n`` curves that are not stored yet, ``processes`` at once."""
-    work(method, [(curve, cutoff) for curve in range(n) for cutoff in cutoffs], processes)
+    contexts, known = [(curve, cutoff) for curve in range(n) for cutoff in cutoffs], index(load(method))
+    with appended(STORE / f"{method}.jsonl") as out:
+        for row in answers(method, contexts, set(known), processes):
+            append(row, out)
 
 
-def work(method: str, contexts: list[Key], processes: int) -> None:
-    """Answers those contexts that are not stored yet, ``processes`` at once."""
-    known = index(load(method))
+def answers(method: str, contexts: list[Key], known: set[Key], processes: int) -> Iterator[dict[str, Any]]:
+    """Answers to the contexts that are not ``known``, as they are found, ``processes`` at once."""
     jobs = [context for context in contexts if context not in known]
     # Spawned, since forked torch may hang; one thread each, since the contexts keep all cores busy.
     context = multiprocessing.get_context("spawn")
     with (
         ProcessPoolExecutor(processes, context, _prepare) as pool,
-        appended(STORE / f"{method}.jsonl") as out,
         tqdm(total=len(contexts), initial=len(contexts) - len(jobs), desc=method, unit="context") as bar,
     ):
         futures = [pool.submit(answer, method, *job) for job in jobs]
         try:
             for future in as_completed(futures):
-                append(future.result(), out)
+                yield future.result()
                 bar.update()
-        except KeyboardInterrupt:
+        finally:
             pool.shutdown(cancel_futures=True)
-            raise
 
 
 def _prepare() -> None:
