@@ -62,7 +62,7 @@ def smc(
         RuntimeError: the prior admits no curves.
     """
     amplitudes, done = Amplitudes(prior), []
-    pool = prior.draw(_POOL * particles, generator)
+    pool = prior.draw_screened(_POOL * particles, generator)
     at_once = max(1, CHUNK.get(values.device.type, 1 << 13) // particles)
     with tqdm(total=len(values), disable=not progress, unit="curve", desc="smc") as bar:
         for y, t, later in zip(*(x.split(at_once) for x in (values, steps, watched)), strict=True):
@@ -70,7 +70,7 @@ def smc(
             cloud = temper(prior, amplitudes, pool, y, t, particles, generator, bar)
 
             def again(rows: Tensor, own: torch.Generator, y: Tensor = y, t: Tensor = t) -> Cloud:
-                return temper(prior, amplitudes, prior.draw(len(pool), own), y[rows], t[rows], particles, own, bar)
+                return temper(prior, amplitudes, prior.draw_screened(_POOL * particles, own), y[rows], t[rows], particles, own, bar)
 
             if particles >= _REACH:
                 _go_on(cloud, later, again, until, generator, bar)

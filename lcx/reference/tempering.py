@@ -23,6 +23,7 @@ _KEPT = 0.5  # effective share of the particles that each later rise of the temp
 _MOST_STAGES = 200
 _SWEEPS = (4, 60)  # least and most per stage; between them, until the curves have forgotten where the stage began
 _FORGOTTEN = 0.5  # largest correlation of the particles' curves, at ``target.WATCHED``, with those at the stage's begin
+Pool = tuple[Tensor, Tensor]  # latents and parameters of :meth:`Prior.draw_screened`
 CHUNK = {"cuda": 1 << 20}  # particles moved at once; elsewhere 1 << 13, what a CPU holds in its cache
 
 
@@ -39,35 +40,37 @@ class Cloud:
 
 
 def temper(
-    prior: Prior, amplitudes: Amplitudes, pool: Tensor, values: Tensor, steps: Tensor, n: int, generator: torch.Generator, bar: tqdm
+    prior: Prior, amplitudes: Amplitudes, pool: Pool, values: Tensor, steps: Tensor, n: int, generator: torch.Generator, bar: tqdm
 ) -> Cloud:
-    """Cloud of ``n`` particles at the posterior of each curve, the first of them out of ``pool``, latents of admissible curves."""
-    device = values.device
-    target = Target.of(amplitudes, values, steps, amplitudes.split(pool[: 1 << 14].double())[0])
-    pieces = [prior.parameters(z) for z in pool.split(CHUNK.get(device.type, 1 << 13))]
+    """Cloud of ``n`` particles at the posterior of each curve, the first of them out of ``pool``."""
+    device, (z, theta) = values.device, pool
+    target = Target.of(amplitudes, values, steps, amplitudes.split(z[: 1 << 14].double())[0])
+    pieces = theta.split(CHUNK.get(device.type, 1 << 13))
     log_likelihood = torch.stack(
         [
-            torch.cat([prior.log_likelihood(theta, y, t) for theta in pieces]).double()
+            torch.cat([prior.log_likelihood(piece, y, t) for piece in pieces]).double()
             for y, t in zip(values.float(), steps.float(), strict=True)
         ]
     )
     check_density(prior, log_likelihood, values)
     heat, log_evidence, length, acceptance = torch.tensor([[0.0], [0.0], [1.0], [1.0]], device=device).double().repeat(1, len(values))
     state: Any = None
-    origin, effective = torch.arange(len(pool), device=device).expand(len(values), -1), n
+    origin, effective = torch.arange(len(z), device=device).expand(len(values), -1), n
     for _ in range(_MOST_STAGES):
         rows = (heat < 1).nonzero().squeeze(-1)
         if not len(rows):
             break
-        some = log_likelihood[rows]
-        rise = _rise(some, 1 - heat[rows], effective)
-        log_weight = rise[:, None] * some
-        log_evidence[rows] += torch.logsumexp(log_weight, 1) - math.log(some.shape[1])
+        rise = _rise(log_likelihood[rows], 1 - heat[rows], effective)
+        chosen = resample(rise[:, None] * log_likelihood[rows], n, generator)
+        while state is None and len(bad := _inadmissible(prior, theta, chosen)):
+            log_likelihood[:, bad] = -math.inf
+            chosen = resample(rise[:, None] * log_likelihood, n, generator)
+        log_weight = rise[:, None] * log_likelihood[rows]
+        log_evidence[rows] += torch.logsumexp(log_weight, 1) - math.log(log_weight.shape[1])
         heat[rows] = torch.where(rise == 1 - heat[rows], 1.0, heat[rows] + rise)
-        chosen = resample(log_weight, n, generator)
         origin = origin[:, :n].index_copy(0, rows, origin[rows].gather(1, chosen))
         if state is None:
-            eta, rest = amplitudes.split(pool[chosen].double())
+            eta, rest = amplitudes.split(z[chosen].double())
         else:
             eta, rest = (x[rows].gather(1, chosen[..., None].expand(-1, -1, x.shape[-1])) for x in (state.eta, state.rest))
         begun = target.rows(rows).particles(rest, heat[rows], eta, noisy=False)
@@ -76,6 +79,12 @@ def temper(
         log_likelihood, effective = state.log_likelihood, _KEPT * n
         bar.set_postfix(temperature=f"{heat.min().item():.2g}")
     return Cloud(target, state, length, acceptance, log_evidence.where(heat == 1, math.nan), origin)
+
+
+def _inadmissible(prior: Prior, theta: Float[Tensor, "M dim"], chosen: Int[Tensor, "B N"]) -> Int[Tensor, "K"]:
+    """Which of the chosen of a pool are not admissible: the pool was screened, and the test is for those of weight alone."""
+    some = chosen.unique()
+    return some[~prior.admissible(theta[some])]
 
 
 def _stage(target: Target, state: Particles, heat: Tensor, length: Tensor, generator: torch.Generator) -> Moved:

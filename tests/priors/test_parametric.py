@@ -190,6 +190,16 @@ def test_all_draws_are_admissible(drawn):
     assert (PARAMETRIC.violation(drawn) > 0).sum() <= 2
 
 
+def test_screened_draws_are_those_draws_and_a_few_that_break_a_rule_between_eight_steps():
+    z, theta = PARAMETRIC.draw_screened(12_000, seeded(3))
+    torch.testing.assert_close(theta, PARAMETRIC.parameters(z))
+    kept = PARAMETRIC.admissible(theta)
+    assert 1 <= (~kept).sum() <= 24
+    assert (kept != (PARAMETRIC.violation(theta) == 0)).sum() == 0
+    plain = set(map(tuple, PARAMETRIC.draw(12_000, seeded(3)).tolist()))
+    assert sum(tuple(row) not in plain for row in z[kept].tolist()) <= 2  # rounding may differ where a curve touches a rule
+
+
 def test_draws_are_all_admissible_proposals_in_order(monkeypatch):
     """Of the latents it proposes the sampler keeps exactly the admissible ones: the early test at a few steps loses none."""
     proposed, plain = [], Prior.parameters

@@ -67,6 +67,24 @@ def test_smc_agrees_with_importance_sampling(steps, drawn):
     assert (np.abs(got - want) < 5 * np.hypot(error, want_error)).all()
 
 
+@pytest.mark.filterwarnings("ignore:expected a converged:RuntimeWarning")
+def test_what_is_not_admissible_in_the_first_pool_gets_no_weight(monkeypatch):
+    """From plain proposals, of which a fifth is admissible, the same posterior, and the evidence less the logarithm of their share.
+    Its sd over seeds is below 0.2 a run with 400 particles; false alarm of 1 (and of 0.03 of a mean, sd 0.005) below 1e-3."""
+    options = {"horizon": 100, "mode": "max", "unit": (0, 1), "at": AT, "sampler": "smc", "draws": 100, "strict": False}
+    screened = lcx.mcmc(NOISY, **options)[1]
+
+    def proposed(prior, n, generator):
+        z = torch.randn(n, prior.dim, generator=generator)
+        return z, prior.parameters(z)
+
+    monkeypatch.setattr(Prior, "draw_screened", proposed)
+    plain = lcx.mcmc(NOISY, **options)[1]
+    assert (PARAMETRIC.violation(torch.from_numpy(plain.draws)) < 1e-9).all()
+    assert abs(screened.log_evidence - plain.log_evidence + np.log(0.205)) < 1
+    np.testing.assert_allclose(plain.predictions[0].mean(0)[:3], screened.predictions[0].mean(0)[:3], atol=0.03)
+
+
 # ------------------------------------------------------------------------------------------------- going on until the gate passes
 
 SMOOTH = 0.82 - 0.5 * np.arange(1.0, 21.0) ** -0.6 + 0.02 * np.random.default_rng(0).standard_normal(20)
