@@ -5,14 +5,18 @@ import subprocess
 from pathlib import Path
 from textwrap import indent
 
+import numpy as np
 import pytest
+import torch
 from scipy.stats import binom
 
 from benchmarks import cards, rows, tables
 from benchmarks.faults import mutants
 from benchmarks.faults.changes import changes
 from benchmarks.mcmc import convergence
+from benchmarks.mcmc.references import curves
 from benchmarks.provenance import ROOT, command, labelled
+from lcx.priors.parametric import PARAMETRIC
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +113,31 @@ def test_rows_of_other_code_of_the_samplers_are_left_out_unless_told_that_they_a
     assert rows[0, 10] == {"curve": 0, "cutoff": 10, "converged": True, "cpu": 1.23, "ess": 500, "log_score": 2.0, "distance": 0.1}
     assert rows[3, 10]["distance"] is None
     assert len((tmp_path / "convergence_smc-gate.jsonl").read_text().splitlines()) == 3 + 5  # (1, 10) twice, by two codes
+
+
+def test_emcee_goes_on_from_its_last_chunk_on_the_density_of_the_prior(tmp_path: Path, monkeypatch):
+    pytest.importorskip("emcee")
+    from benchmarks.mcmc import emcee_gate
+
+    z, y = PARAMETRIC.draw(40, torch.Generator().manual_seed(0)).double(), torch.from_numpy(curves()[3, :10])
+    z[::2] = torch.randn(20, PARAMETRIC.dim, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    ours, whole = emcee_gate.density(3)(z.numpy()), PARAMETRIC.log_joint(z, y, emcee_gate.GRID[:10]).numpy()
+    inside = np.isfinite(whole)
+    assert 20 <= inside.sum() < 40
+    np.testing.assert_array_equal(np.isfinite(ours), inside)
+    np.testing.assert_allclose(np.ptp(whole[inside] - ours[inside]), 0, atol=1e-9)
+    monkeypatch.setattr(emcee_gate, "CHUNK", 500)
+    emcee_gate.advance(3, tmp_path)
+    first = emcee_gate.chains(tmp_path)
+    emcee_gate.advance(3, tmp_path)
+    both = emcee_gate.chains(tmp_path)
+    assert both.shape == (20, 100, PARAMETRIC.dim)
+    np.testing.assert_array_equal(both[:10], first)
+    found = emcee_gate.check(both)
+    assert (found["steps"], found["passed"]) == (1000, False)
+    still = (both[10] == both[9]).all(1).mean()
+    assert still < 0.5  # fifty steps moved most of them, from where they stood:
+    assert np.corrcoef(both[10, :, -1], both[9, :, -1])[0, 1] > 0.2
 
 
 def test_two_models_of_one_name_are_refused_lest_one_has_the_results_of_the_other():
