@@ -59,11 +59,13 @@ def main() -> None:
 
 def store(method: str, contexts: list[Key], tags: tuple[str, ...], gold: dict[Key, Row], processes: int) -> None:
     """Answers the contexts of which no row is kept, and keeps one of each, below a line that says by which code."""
-    known = kept(method, tags)
+    known = set(kept(method, tags))
+    if known.issuperset(contexts):
+        return
     with appended(path_of(method)) as out:
         about = provenance()
         append({"code": tags[0], **{name: about[name] for name in ("date", "commit", "device", "torch")}, "columns": COLUMNS}, out)
-        for row in answers(method, contexts, set(known), processes):
+        for row in answers(method, contexts, known, processes):
             key = row["curve"], row["cutoff"]
             row |= {"ess": round(row["ess"]), "cpu": round(row["cpu"], 2), "log_score": round(row["log_score"], 4)}
             row["distance"] = round(distance(row, gold[key]), 5) if key in gold else None
