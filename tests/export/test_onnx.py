@@ -201,7 +201,7 @@ def exported(request, tmp_path_factory):
     return request.param, runtime.InferenceSession(path, providers=["CPUExecutionProvider"]), path
 
 
-@pytest.mark.slow
+@pytest.mark.slow  # two models, 20 to 30 s each, and 65 s for the export
 def test_onnxruntime_answers_as_torch_does(exported):
     from benchmarks.export.export import agree
 
@@ -214,7 +214,7 @@ def test_onnxruntime_answers_as_torch_does(exported):
     assert agreement["largest_of_probability"] <= 0.05
 
 
-@pytest.mark.slow
+@pytest.mark.slow  # 25 s each
 @pytest.mark.parametrize("others", [1, 3, 10])
 def test_onnxruntime_reads_the_others_as_torch_does(exported, others):
     from benchmarks.export.export import agree
@@ -228,7 +228,7 @@ def test_onnxruntime_reads_the_others_as_torch_does(exported, others):
     assert agreement["largest_of_probability"] <= 0.05
 
 
-@pytest.mark.slow
+@pytest.mark.slow  # 2 s at most
 def test_order_and_empty_ones_of_the_others_change_nothing(exported):
     name, runtime, _ = exported
     if name != "general":
@@ -249,7 +249,7 @@ def test_order_and_empty_ones_of_the_others_change_nothing(exported):
             np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.slow
+@pytest.mark.slow  # 2 s at most
 def test_a_batch_of_any_sizes_answers_as_one_curve_does(exported):
     name, runtime, _ = exported
     values = [[0.3], [0.2, 0.4, 0.45], list(np.linspace(0.1, 0.5, 20))]
@@ -263,7 +263,7 @@ def test_a_batch_of_any_sizes_answers_as_one_curve_does(exported):
         assert np.isnan(together[0][i, len(ask) :]).all()
 
 
-@pytest.mark.slow
+@pytest.mark.slow  # 2 s at most, beside the export
 def test_the_file_says_what_it_is(exported):
     name, runtime, _ = exported
     about = runtime.get_modelmeta().custom_metadata_map
@@ -279,7 +279,7 @@ def test_the_file_says_what_it_is(exported):
     assert [x.name for x in runtime.get_outputs()] == ["quantiles", "better", "logits", "loc", "scale"]
 
 
-@pytest.mark.slow
+@pytest.mark.slow  # 2 s at most
 def test_hostile_numbers_give_finite_ordered_quantiles_inside_the_bounds(exported):
     name, runtime, _ = exported
     for curve in ([1e-12, 2e-12], [1e12, 1e12 + 1], [0.0, 0.0, 0.0], [1.0, 1.0], [-5.0, 1e6, 1e6 + 1e-3], [1e-300, 1.0]):

@@ -13,7 +13,7 @@ import torch
 
 from lcx import files
 from lcx.pfn import checkpoint
-from lcx.pfn.checkpoint import CONFIG, WEIGHTS, as_device, load, read_config, read_tensors, save, write_tensors
+from lcx.pfn.checkpoint import CONFIG, STATE, WEIGHTS, as_device, begin_run, load, read_config, read_tensors, save, write_tensors
 from lcx.pfn.model import PFN, PFNConfig
 
 CPU = torch.device("cpu")
@@ -48,6 +48,17 @@ def refuses(folder: Path, *says: str) -> None:
 
 
 # ------------------------------------------------------------------------------------------------------------------ round trip
+
+
+def test_a_run_goes_on_with_the_configuration_it_began_with_and_no_other(tmp_path):
+    asked = {"width": 16, "real": None, "sizes": (1, 2), "name": "naïve"}
+    with pytest.raises(ValueError, match="found none"):
+        begin_run(tmp_path, asked, resume=True)
+    begin_run(tmp_path, asked, resume=False)
+    (tmp_path / STATE).touch()
+    begin_run(tmp_path, asked, resume=True)
+    with pytest.raises(ValueError, match="width=32 instead of 16"):
+        begin_run(tmp_path, asked | {"width": 32}, resume=True)
 
 
 def test_round_trip(folder):

@@ -252,6 +252,9 @@ def test_in_a_running_study_some_runs_have_not_finished():
     assert early == pytest.approx(0.4 + 0.6 * 0.4, abs=0.03)
     assert cut.min() < 0.03
     assert cut.max() > 0.97
+    padded = torch.cat([steps, torch.full((n, k, 5), torch.nan)], -1) / 1000
+    same = unfinished(torch.ones_like(padded).masked_fill(padded.isnan(), torch.nan), padded, torch.Generator().manual_seed(0))
+    assert torch.equal((~same.values.isnan()).sum(-1), seen), "neither padding nor the unit of steps matters"
 
 
 # -------------------------------------------------------------------------------------------------------------------- mixture

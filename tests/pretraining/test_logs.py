@@ -58,6 +58,8 @@ def test_a_fifth_of_the_studies_is_held_out_and_a_copied_run_is_on_one_side_alon
     assert sum(map(len, (*trained.values(), *held.values()))) == 20
     about = json.loads((tmp_path / TRAINED / f"{NAME}.json").read_text())
     assert (about["metric"], about["direction"], about["bounds"]) == ("loss", "min", [0, None])
+    (name,) = held
+    assert HeldOut(tmp_path).told() == [f"loss: 16 runs in 4 studies to train on; 4 runs held out ({name})"]
 
 
 def in_folders_of_their_own(logs):

@@ -128,6 +128,14 @@ def test_no_stopping_spends_what_the_runs_cost_and_the_budget_cuts_the_last():
     assert cut.would_be_best.tolist() == [False, False, True]
 
 
+def test_a_run_stopped_with_the_last_step_of_the_budget_was_stopped_and_not_cut_off():
+    task = as_task([[0.5, 0.6], [0.3, 0.2, 0.9]], mode="max")
+    told = replay(task, patience(1), budget=4)
+    assert (told.points.tolist(), told.total) == ([2, 2], 4)
+    assert told.stopped.tolist() == told.false_stop.tolist() == [False, True]
+    assert not replay(task, patience(1), budget=3).stopped.any()
+
+
 def test_steps_are_the_cost_whatever_their_spacing():
     task = as_task([RISING, RISING], [[5, 20, 30, 45], [1, 2, 3, 50]], mode="max")
     assert replay(task, no_stopping()).total == 95
@@ -296,6 +304,8 @@ def test_regret_is_in_units_of_best_minus_median_and_at_most_one():
     assert two["none"].row()["begun"] == 3
     again = compare(task, {"patience": patience(1)}, orders=7, budget=6)
     np.testing.assert_array_equal(two["patience"].regret, again["patience"].regret)
+    late = compare(as_task([[0.1, 0.2, 0.9]], mode="max"), {"none": no_stopping()}, orders=1)["none"]  # of which the last step is part
+    assert (late.costs[-1], late.regret[-1], late.regret[-2]) == (3, 0, pytest.approx(0.7))
 
 
 def noisy_runs(n=5, length=14):
@@ -309,6 +319,7 @@ def test_forecast_keeps_what_the_model_says_of_each_prefix(model, mode):
     runs = noisy_runs()
     runs[1] = runs[1][:9]
     runs[2][4] = np.nan
+    runs.append(runs[0][:2])
     runs = runs if mode == "max" else [1 - y for y in runs]
     bounds = (0, 1) if mode == "max" else (0, None)
     task = as_task(runs, mode=mode, horizon=14, bounds=bounds)
@@ -317,7 +328,7 @@ def test_forecast_keeps_what_the_model_says_of_each_prefix(model, mode):
     np.testing.assert_array_equal(chances.targets, targets)
     extrapolator = lcx.load(model, "cpu")
     # In a pass the parametric model's scale after a single value is that of the whole run, as forecast says.
-    for run, cut in [(0, 1 if model == "general" else 2), (0, 6), (1, 8), (2, 4), (3, 13)]:
+    for run, cut in [(0, 1 if model == "general" else 2), (0, 6), (1, 8), (2, 4), (3, 13)] + [(5, 1)] * (model == "general"):
         y, t = task.values[run, :cut], task.steps[run, :cut]
         ahead = np.union1d(task.steps[run, : task.counts[run]], 14)
         answer = extrapolator(y, t, horizon=14, mode=mode, bounds=bounds, at=ahead[ahead > t[-1]])
@@ -326,6 +337,7 @@ def test_forecast_keeps_what_the_model_says_of_each_prefix(model, mode):
             assert chances.end[run, cut - 1, i] == pytest.approx(answer.prob_better(target)[-1], abs=2e-4)
     assert np.isnan(chances.ever[1, 8:]).all()
     assert not np.isnan(chances.ever[1, :8]).any()
+    assert not np.isnan(chances.ever[5, 0]).any()
 
 
 def test_forecast_does_not_depend_on_what_else_is_in_the_task():

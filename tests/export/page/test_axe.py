@@ -16,7 +16,7 @@ pytest.importorskip("playwright.sync_api")
 ROOT = Path(__file__).parents[3]
 AXE = ROOT / ".venv-page" / "axe.min.js"
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.slow,  # 25 s
     pytest.mark.skipif(shutil.which("chromium") is None, reason="needs chromium"),
     pytest.mark.skipif(not AXE.exists(), reason="needs axe-core: make test-page"),
 ]

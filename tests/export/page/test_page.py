@@ -23,7 +23,7 @@ pytest.importorskip("playwright.sync_api")
 CHROMIUM = shutil.which("chromium")
 EXAMPLES = Path(__file__).parents[3] / "examples"
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.slow,  # 3 min in all, some 3 s each, but 30 for any text
     pytest.mark.skipif(CHROMIUM is None, reason="needs chromium"),
     pytest.mark.skipif(not PAGE.exists(), reason="needs the page: make page"),
 ]
