@@ -51,7 +51,8 @@ def main() -> None:
     files = [f"lcx/{x}.py" for x in FRONT] if folder == "lcx" else sorted(str(x.relative_to(ROOT)) for x in (ROOT / folder).rglob("*.py"))
     tests = [f"tests/test_{x}.py" for x in FRONT_TESTS] if folder == "lcx" else [folder.replace("lcx", "tests", 1)]
     everything = [change for file in files for change in changes(file, ROOT)]
-    chosen = random.Random(options.seed).sample(everything, min(options.mutants, len(everything)))
+    drawn = random.Random(options.seed).sample(everything, min(options.mutants, len(everything)))
+    chosen = [x for x in drawn if x.lines]  # two equal arguments may have been exchanged
     store = Store(ROOT / "runs" / "mutants" / f"{folder.replace('/', '-')}.json")
     pending = [x for x in chosen if (known := store.verdicts.get(key(x))) is None or (options.again and known == "survived")]
     print(f"{folder}: {len(everything)} faults, {len(chosen)} drawn, {len(pending)} to try")
