@@ -16,7 +16,7 @@ import lcx
 
 ROOT = Path(__file__).parents[1]
 WHEELS, SDISTS = (sorted((ROOT / "dist").glob(f"lcx-*{ending}")) for ending in (".whl", ".tar.gz"))
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(not (WHEELS and SDISTS), reason="no wheel in dist/: make wheel")]
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not (WHEELS and SDISTS), reason="no wheel in dist/: make wheel")]  # 15 s
 MODELS = [path.relative_to(ROOT) for path in sorted((ROOT / "models").rglob("*")) if path.is_file()]
 
 

@@ -12,7 +12,7 @@ import pytest
 from lcx.integrations.boosting import Training, past_its_best
 from lcx.stopping.rules import reaches
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow  # 10 s
 sklearn = pytest.importorskip("sklearn")
 ROUNDS = 200
 EXAMPLES = Path(__file__).parents[2] / "examples" / "integrations"

@@ -15,7 +15,7 @@ keras = pytest.importorskip("keras")
 
 from lcx.integrations.keras import LCXCallback  # noqa: E402
 
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:::keras")]
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:::keras")]  # 5 s
 GOOD = 0.95 - 0.6 * np.arange(1, 41) ** -0.7
 POOR = 0.6 - 0.3 * np.arange(1, 41) ** -0.7
 EXAMPLE = Path(__file__).parents[2] / "examples" / "integrations" / "keras_callback.py"

@@ -16,7 +16,7 @@ from lcx.integrations.lightning import LCXCallback  # noqa: E402
 from lcx.stopping.rules import not_better_at_horizon  # noqa: E402
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.slow,  # 40 s
     pytest.mark.filterwarnings("ignore:::lightning"),  # about loaders and loggers, and what it calls
     pytest.mark.filterwarnings("ignore:::pytorch_lightning"),
 ]

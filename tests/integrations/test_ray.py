@@ -12,7 +12,7 @@ import pytest
 
 import lcx
 
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # Ray's own, of many kinds
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # Ray's own, of many kinds; 3 min
 ray = pytest.importorskip("ray")
 tune = pytest.importorskip("ray.tune")
 

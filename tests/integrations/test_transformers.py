@@ -18,6 +18,7 @@ pytest.importorskip("accelerate")
 from lcx.integrations.transformers import LCXCallback  # noqa: E402
 from lcx.stopping.rules import reaches  # noqa: E402
 
+# 55 s
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:::transformers"), pytest.mark.filterwarnings("ignore:::torch")]
 GOOD = 0.95 - 0.6 * np.arange(1, 41) ** -0.7
 POOR = 0.6 - 0.3 * np.arange(1, 41) ** -0.7
