@@ -57,10 +57,10 @@ GRIDS = ("algoperf", "deepobs", "nasbench", "taskset")  # sources whose studies 
 BOTORCH, DEEPHYPER = ("botorch", "gpytorch"), ("deephyper", "jax", "numpyro")
 LEAST_SQUARES = {name: alone(baselines.RIVALS[name]) for name in ("pow3", "pow4", "mmf", "m4", "ensemble")}
 PEERS = {
-    "least-squares": Peer(LEAST_SQUARES, half="pow3"),
-    "fracast": Peer({"fracast": alone(fracast)}, least=LEAST, packages=("fracast",)),
-    "increments": Peer({"others' increments": empirical}, TOLD),
+    "least-squares": Peer(LEAST_SQUARES, curves=12, half="pow3"),
+    "fracast": Peer({"fracast": alone(fracast)}, curves=24, least=LEAST, packages=("fracast",)),
+    "increments": Peer({"others' increments": empirical}, TOLD, 24),
     "empirical-gp": Peer({"BoTorch empirical GP": empirical_gp}, TOLD, 2, sources=GRIDS, packages=BOTORCH),
-    "latent-kronecker-gp": Peer({"BoTorch latent Kronecker GP": gaussian_process}, TOLD, 1, packages=BOTORCH),
+    "latent-kronecker-gp": Peer({"BoTorch latent Kronecker GP": gaussian_process}, TOLD, 4, packages=BOTORCH),
     "deephyper": Peer({"DeepHyper": alone(deephyper), "LCModelStopper": alone(stopper)}, curves=1, least=4, packages=DEEPHYPER),
 }

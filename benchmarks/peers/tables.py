@@ -1,7 +1,7 @@
 """The section on other packages of benchmarks/README.md, from results/<peer>.json."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -9,11 +9,14 @@ import numpy as np
 from benchmarks.intervals import mean_of_groups, ratio_of_groups
 from benchmarks.markdown import per_cent, table, with_interval
 from benchmarks.peers.catalogue import ALONE, PEERS, TOLD
+from benchmarks.peers.reasons import NONE, REASONS
 from benchmarks.provenance import origin, results_of
 from benchmarks.studies.summary import CUTS
 
 SHIPPED = "general"  # of the models the shipped one has seen every source, any other none that it is shown with
 OURS, THEIRS = "ours", "theirs"
+SCORES = ("crps", "log_score")  # of the tables by source
+FEWEST = 4  # curves of a source for an interval over them
 Stored = dict[str, Any]
 Peers = dict[str, dict[str, Any]]  # by source: scores of lcx and of a peer, by cut-off
 QUESTIONS = {ALONE: "Alone", TOLD: "With ten other finished runs of the study"}
@@ -34,15 +37,17 @@ def peers() -> str | None:
         "lcx/peer, in per cent. Means over curves, then sources; brackets hold 95 % bootstrap intervals over curves of a source. Half",
         "lcx: the equal mixture of both laws. Brier: squared error of the chance that the last value beats the best last one of ten",
         "others. Seconds: of the processor per forecast, medians. Slow peers are asked about fewer curves; fracast needs 8 points,",
-        "DeepHyper's models 4, the empirical GP studies on a grid. ARLBench's runs have ten points, so 10 and 20 % are the same two. Bold:",
-        "a peer is ahead; few curves stand behind a cell, and LOG.md says what was seen of some. The numbers of the twin's prior were",
-        "fitted to summary statistics of all sources.",
+        "DeepHyper's models 4, the empirical GP studies on a grid. ARLBench's runs have ten points, so 10 and 20 % are the same two. By",
+        "source: of the peers asked about four curves or more there, the nearest, with 95 % bootstrap intervals over curves; bold where",
+        "the interval leaves out equality and the peer is ahead, and then the reason is given below. The nearest is chosen afterwards out",
+        "of up to six, so an interval flatters it. LOG.md says which runs put it ahead in other cells. The numbers of the twin's prior",
+        "were fitted to summary statistics of all sources.",
     ]
     for setting, title in QUESTIONS.items():
         some = {name: one for name, one in found.items() if one["setting"] == setting}
         for model in sorted({model for one in some.values() for model in one["weights"]}, key=lambda model: model != SHIPPED):
             rows = {peer: source for one in some.values() for peer, source in of_model(one, model).items()}
-            lines += ["", *of_question(f"### {title}: {told(model)}", model, rows)]
+            lines += ["", *of_question(f"### {title}: {told(model)}", rows), *exceptions(setting, rows)]
     lines += [text for text in dict.fromkeys(origin_of(one) for one in found.values()) for text in ("", text)]
     return "\n".join(lines)
 
@@ -68,7 +73,7 @@ def of_model(one: Stored, model: str) -> dict[str, Peers]:
     return found
 
 
-def of_question(title: str, model: str, rows: dict[str, Peers]) -> list[str]:
+def of_question(title: str, rows: dict[str, Peers]) -> list[str]:
     """The tables of a question and model."""
     by_cut = {crps: "CRPS, lcx / peer | curves, sources", log_score: "log score, lcx - peer; covered"}
     first, second = (
@@ -125,30 +130,52 @@ def rest(one: Peers) -> Iterable[str]:
 
 
 def by_source(rows: dict[str, Peers]) -> Iterable[list[str]]:
-    """Per source and cut-off the peer that comes nearest to lcx in CRPS, and the one in log score; bold where it is ahead."""
+    """Per source and cut-off the peer that comes nearest to lcx in CRPS, and the one in log score; bold where it is ahead beyond chance."""
+    for source, asked in of_sources(rows).items():
+        yield [source, *(nearest(asked, cut) for cut in CUTS)]
+
+
+def of_sources(rows: dict[str, Peers]) -> dict[str, Peers]:
+    """Scores by source, then peer: of the peers, halves aside, that were asked about enough curves there."""
     alone = {name: one for name, one in rows.items() if not name.startswith("half ")}
-    for source in dict.fromkeys(source for one in alone.values() for source in one):
-        yield [source, *(nearest({name: one[source] for name, one in alone.items() if source in one}, cut) for cut in CUTS)]
+    sources = dict.fromkeys(source for one in alone.values() for source in one)
+    found = {source: {name: one[source] for name, one in alone.items() if enough(one.get(source))} for source in sources}
+    return {source: asked for source, asked in found.items() if asked}
 
 
-def nearest(asked: dict[str, dict[str, Any]], cut: str) -> str:
+def enough(row: dict[str, Any] | None) -> bool:
+    """Whether a peer was asked about as many curves of a source as an interval over curves takes."""
+    return row is not None and len(row[THEIRS][CUTS[-1]]["crps"]) >= FEWEST
+
+
+def nearest(asked: Peers, cut: str) -> str:
     """A cell of it, from the scores of each peer that was asked there."""
+    return "; ".join(f"{bold(with_interval(found, form), ahead)} {name}" for ahead, found, form, name in near(asked, cut))
 
-    def mean(name: str, whose: str, score: str) -> float:
-        return float(np.mean(asked[name][whose][cut][score]))
 
-    some = [name for name in asked if asked[name][THEIRS][cut]["crps"]]
+def near(asked: Peers, cut: str) -> Iterator[tuple[bool, list[float], str, str]]:
+    """By CRPS, then by log score: is a peer ahead beyond chance, by how much, in which form, and who. Those surely ahead come first."""
+    some = {name: row for name, row in asked.items() if row[THEIRS][cut]["crps"]}
     if not some:
-        return ""
-    ratios = {name: mean(name, OURS, "crps") / mean(name, THEIRS, "crps") for name in some}
-    gains = {name: mean(name, OURS, "log_score") - mean(name, THEIRS, "log_score") for name in some}
-    near, close = max(ratios, key=lambda name: ratios[name]), min(gains, key=lambda name: gains[name])
-    return f"{bold(f'{ratios[near]:.2f}', ratios[near] > 1)} {near}; {bold(f'{gains[close]:+.2f}', gains[close] < 0)} {close}"
+        return
+    pairs = {name: [[np.array(row[whose][cut][score]) for whose in (OURS, THEIRS)] for score in SCORES] for name, row in some.items()}
+    ratios = {name: ratio_of_groups([ours], [theirs]) for name, ((ours, theirs), _) in pairs.items()}
+    gains = {name: mean_of_groups([ours - theirs]) for name, (_, (ours, theirs)) in pairs.items()}
+    name = max(ratios, key=lambda name: (ratios[name][1] > 1, ratios[name][0]))
+    yield ratios[name][1] > 1, ratios[name], ".2f", name
+    name = min(gains, key=lambda name: (gains[name][2] >= 0, gains[name][0]))
+    yield gains[name][2] < 0, gains[name], "+.2f", name
 
 
 def bold(text: str, ahead: bool) -> str:
     """Bold where a peer is ahead."""
     return f"**{text}**" if ahead else text
+
+
+def exceptions(setting: str, rows: dict[str, Peers]) -> list[str]:
+    """The sources where a peer is ahead beyond chance, each with the reason."""
+    found = [source for source, asked in of_sources(rows).items() if any(ahead for cut in CUTS for ahead, *_ in near(asked, cut))]
+    return ["", *(f"- {source}: {REASONS[setting].get(source, NONE)}" for source in found)] if found else []
 
 
 def origin_of(one: Stored) -> str:
