@@ -61,6 +61,6 @@ PEERS = {
     "fracast": Peer({"fracast": alone(fracast)}, curves=24, least=LEAST, packages=("fracast",)),
     "increments": Peer({"others' increments": empirical}, TOLD, 24),
     "empirical-gp": Peer({"BoTorch empirical GP": empirical_gp}, TOLD, 2, sources=GRIDS, packages=BOTORCH),
-    "latent-kronecker-gp": Peer({"BoTorch latent Kronecker GP": gaussian_process}, TOLD, 4, packages=BOTORCH),
+    "latent-kronecker-gp": Peer({"BoTorch latent Kronecker GP": gaussian_process}, TOLD, 8, packages=BOTORCH),
     "deephyper": Peer({"DeepHyper": alone(deephyper), "LCModelStopper": alone(stopper)}, curves=1, least=4, packages=DEEPHYPER),
 }
