@@ -62,6 +62,15 @@ def test_what_passes_the_best_at_once_cannot_be_stopped_falsely():
     assert scores_of(lcx.load("general", "cpu"), runs, horizon=LAST, mode="max", bounds=(None, None))[0].tolist() == [np.inf]
 
 
+def test_what_passes_the_best_with_its_last_value_has_a_score_and_what_ties_it_has_none():
+    best, late = (STEPS, np.full(LAST, 0.5)), np.linspace(0.3, 0.49, LAST)
+    for end, scored in ((0.51, 1), (0.5, 0)):
+        runs = [best, (STEPS, np.append(late[:-1], end))]
+        scores, before = scores_of(lcx.load("general", "cpu"), runs, horizon=LAST, mode="max", bounds=(0, 1))
+        assert before.tolist() == [1] * scored
+        assert ((scores > 0) & (scores < 1)).all()
+
+
 @pytest.mark.parametrize("rate", [0.05, 0.2])
 def test_few_runs_of_a_study_hardly_move_its_share_and_many_decide_it(rate):
     own = np.random.default_rng(1).uniform(0, 1, 4000)
