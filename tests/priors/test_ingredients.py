@@ -243,6 +243,9 @@ def test_a_jump_comes_at_its_place_with_its_size(size):
     assert not jump[:50].any()
     assert close(jump[59], size * (1 - 1 / math.e))
     assert close(jump[99], size, 0.01)
+    soon = base(flat=1, jump=1, jump_at=-0.3, jump_size=size, jump_tau=0.1)  # the earliest place is at 2 %
+    assert not soon[:2].any()
+    assert close(soon[2], size * (1 - math.exp(-0.1)))
 
 
 def test_annealing_adds_a_rise_between_its_ends():
