@@ -20,6 +20,7 @@ from tqdm.auto import tqdm
 from benchmarks.mcmc.pfn_vs_mcmc import distance, index
 from benchmarks.mcmc.references import SEED, curves, score_law
 from benchmarks.provenance import ROOT, provenance, read_result, write_result
+from lcx.files import write_atomically
 from lcx.predictive import Predictive
 from lcx.priors.parametric import PARAMETRIC
 from lcx.reference.diagnostics import chain_diagnostics
@@ -86,10 +87,8 @@ def advance(curve: int, store: Path) -> None:
     kept = sampler.get_chain(thin=THIN)
     assert state is not None
     assert kept is not None
-    part = store / f"{len(parts):04d}.npz"
-    with (waiting := part.with_suffix(".part")).open("wb") as out:
-        np.savez(out, chain=kept.astype(np.float32), last=state.coords, cpu=time.process_time() - begin)
-    waiting.replace(part)
+    told = {"chain": kept.astype(np.float32), "last": state.coords, "cpu": np.array(time.process_time() - begin)}
+    write_atomically(store / f"{len(parts):04d}.npz", lambda temporary: np.savez(temporary, **told))
 
 
 def chains(store: Path) -> np.ndarray:

@@ -15,8 +15,6 @@ from torch import Tensor
 
 from lcx.priors.parametric import Prior, Uniform
 
-_EDGE = 1 - 1e-6  # of the range of an amplitude; at its end the prior density is 0
-
 
 class Amplitudes:
     """The coordinates (eta, rest) of a prior; ``rest`` are latents, N(0, 1) under the prior, that of sigma last.
