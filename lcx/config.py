@@ -20,6 +20,7 @@ class PFNConfig:
         components: normals in the predictive mixture.
         chart: "parametric" reads values in model units as they are; "general" scales each token by the points up to it.
         reader: width of the reader of the study's other runs, a multiple of 4; 0 for a model without one. Only with the chart "general".
+        copies: whether the reader also puts components where other runs were (:mod:`lcx.pfn.reader`).
     """
 
     width: int = 64
@@ -30,6 +31,7 @@ class PFNConfig:
     components: int = 16
     chart: str = "parametric"
     reader: int = 0
+    copies: bool = False
 
 
 @dataclass(frozen=True)
@@ -40,11 +42,13 @@ class PretrainConfig:
         prior: name of the prior that makes the curves.
         model: size of the network.
         start: name of a shipped model, or folder of a model, whose weights the run begins with; None: random weights. Give such a run
-            another seed than the run of that model had, else it sees the same curves again. One of the two may lack the reader:
-            it then starts at random, or is left out.
+            another seed than the run of that model had, else it sees the same curves again. One of the two may lack the reader,
+            or its copies: they then start at random, or are left out.
         real: folder of real curves to train on beside those of the general prior; None: none. Its format: :mod:`lcx.pretraining.sources`.
         share: share of the batches that hold real curves, if there are any.
         studies: share of the other batches that hold studies of the prior, whose runs may read one another; the rest holds single curves.
+        trained: "all", or "reader": its weights alone change, so that forecasts of single curves stay as they are, to the bit. Needs
+            ``studies`` 1, since single curves say nothing to a reader.
         curves: number of training curves; the cosine schedule of the learning rate ends there. Every curve is seen once.
         batch: curves per step, of all ranks together. With the general prior this is the number for curves of 64 points: steps with longer
             curves have fewer of them, steps with shorter ones more.
@@ -75,6 +79,7 @@ class PretrainConfig:
     real: str | None = None
     share: float = 0.5
     studies: float = 0.0
+    trained: str = "all"
     curves: int = 4_000_000
     batch: int = 64
     pairs: int = 96
@@ -102,6 +107,10 @@ class PretrainConfig:
                 raise ValueError(f"expected {name} within 0 and 1, got {getattr(self, name)}; it is a share of the batches")
         if (self.real or self.studies) and not self.model.reader:
             raise ValueError("expected a model with a reader for real curves or studies, got reader=0; write reader=64, say")
+        if self.trained not in ("all", "reader"):
+            raise ValueError(f"expected trained to be 'all' or 'reader', got {self.trained!r}; write one of these")
+        if self.trained == "reader" and self.studies != 1:
+            raise ValueError(f"expected studies=1 where the reader alone is trained, got {self.studies}; single curves say nothing to it")
         if self.precision not in (None, "bf16", "float32"):
             raise ValueError(f"expected precision bf16 or float32, got {self.precision!r}; leave it out for what suits the device")
 

@@ -35,7 +35,7 @@ from lcx.pfn.features import (
 from lcx.pfn.kept import later_and_itself
 from lcx.pfn.moves import describe
 from lcx.pfn.others import Others
-from lcx.pfn.reader import Reader
+from lcx.pfn.reader import NEAREST, Reader
 from lcx.predictive import Predictive
 
 _SMALLEST_SPREAD = 1e-3  # of the unit of recent change: a quantised metric repeats values, and density must stay finite
@@ -51,13 +51,15 @@ class PFN(nn.Module):
     def __init__(self, config: PFNConfig) -> None:
         super().__init__()
         sizes = asdict(config)
-        chart, reader = sizes.pop("chart"), sizes.pop("reader")
+        chart, reader, copies = (sizes.pop(name) for name in ("chart", "reader", "copies"))
         if not all(isinstance(n, int) and n > 0 for n in sizes.values()) or config.width % config.heads:
             raise ValueError(f"expected positive whole numbers and width a multiple of heads, got {sizes}; change what breaks this")
         if chart not in ("parametric", "general"):
             raise ValueError(f"expected chart to be 'parametric' or 'general', got {chart!r}; write one of these")
         if not isinstance(reader, int) or reader < 0 or reader % 4 or (reader and chart != "general"):
             raise ValueError(f"expected reader to be 0 or, in the general chart, a multiple of 4, got {reader!r}; write 0 or 64, say")
+        if not isinstance(copies, bool) or (copies and not reader):
+            raise ValueError(f"expected copies to be true or false, and true only beside a reader, got {copies!r}; write reader=64, say")
         self.config, self.general = config, chart == "general"
         width, components = config.width, config.components
         # Built without storage: torch's own initialisation would cost time and draw from the global generator.
@@ -70,7 +72,7 @@ class PFN(nn.Module):
             self.decoder = nn.ModuleList(MLP(width, config.expansion) for _ in range(config.decoder_layers))
             self.head_norm = nn.LayerNorm(width)
             self.head = nn.Linear(width, 3 * components + 1)
-            self.reader = Reader(width, GENERAL_QUERY, reader) if reader else None
+            self.reader = Reader(width, GENERAL_QUERY, reader, copies) if reader else None
         for part in self.modules():
             for name, p in list(part.named_parameters(recurse=False)):  # to_empty would load sympy, which takes longer than all of this
                 setattr(part, name, nn.Parameter(torch.empty(p.shape, dtype=p.dtype)))
@@ -93,7 +95,7 @@ class PFN(nn.Module):
                 p.fill_(1.0)
         k = self.config.components
         if self.reader is not None:  # so that it begins with saying nothing
-            for layer in (self.reader.last, self.reader.gate):
+            for layer in (self.reader.last, self.reader.gate, *([self.reader.copy] if self.config.copies else [])):
                 layer.weight.zero_()
         self.head.bias[k : 2 * k] = torch.linspace(-1.5, 1.5, k)  # spread the components
         self.head.bias[-1] = 0.0 if self.general else -2.0  # over about the range of the curves, or of the latest changes
@@ -205,25 +207,39 @@ class PFN(nn.Module):
         value, step, base, gap = (x.gather(1, whole) for x in (context.values, context.steps, context.units, context.gaps))
         asked = general_query(queries, step, gap) if self.general else parametric_query(queries, step)
         x = linear(self.state, state) + linear(self.query, asked)
-        told = None if others is None else describe(others, context, whole, queries)
-        if told is not None and self.reader is not None:
-            added, weights, moves = self.reader(told, state.expand_as(x), asked)
-            x = x + added
+        read = None
+        if others is not None and self.reader is not None:
+            read = self.reader(describe(others, context, whole, queries), state.expand_as(x), asked)
+            x = x + read.added
         for mlp in self.decoder:
             x = mlp(x)
         out = linear(self.head, normed(self.head_norm, x))
         out = out if out.dtype == torch.float64 else out.float()  # bf16 while training
         logits, loc, log_scale, log_unit = out.split([self.config.components] * 3 + [1], dim=-1)
-        if told is not None:
-            loc = loc + (weights * torch.asinh(moves * torch.exp(-log_unit.clamp(-9, 9)))).sum(-1, keepdim=True)
+        if read is not None:
+            loc = loc + (read.weights * torch.asinh(read.moves * torch.exp(-log_unit.clamp(-9, 9)))).sum(-1, keepdim=True)
         if self.general:  # loc moves by decades of the unit; near it sinh is linear
             base, value, loc = base[..., None], value[..., None], loc.clamp(-12, 12)
             unit = base * torch.exp(log_unit.clamp(-9, 9))
             spread = torch.exp(log_scale.clamp(-8, 4)) * torch.cosh(loc) * unit
-            return Predictive(logits, value + unit * torch.sinh(loc), spread + _SMALLEST_SPREAD * base)
+            law = logits, value + unit * torch.sinh(loc), spread + _SMALLEST_SPREAD * base
+            return Predictive(*(law if read is None or read.copies is None else _with_copies(law, read.copies, value, base)))
         unit = torch.exp(log_unit.clamp(-9, 3))
         scale = unit * torch.exp(log_scale.clamp(-8, 4)) + _SMALLEST_SCALE
         return Predictive(logits, value[..., None] + unit * loc, scale)
+
+
+_Law = tuple[Float[Tensor, "B P K"], Float[Tensor, "B P K"], Float[Tensor, "B P K"]]
+
+
+def _with_copies(law: _Law, copies: _Law, value: Float[Tensor, "B P 1"], base: Float[Tensor, "B P 1"]) -> _Law:
+    """The mixture of a curve alone with the reader's copies as further components; where a run is not known, like the first of the mixture."""
+    (logits, loc, scale), (weight, place, wide) = law, copies
+    known = weight > -1e3
+    weight = weight + torch.logsumexp(logits, -1, keepdim=True)
+    place = torch.where(known, value + base * place, loc[..., :1])
+    wide = torch.where(known, base * (wide + NEAREST), scale[..., :1])
+    return torch.cat([logits, weight], -1), torch.cat([loc, place], -1), torch.cat([scale, wide], -1)
 
 
 def _bias(hidden: Bool[Tensor, "B 1 L K"], dtype: torch.dtype) -> Float[Tensor, "B 1 L K"]:

@@ -4,15 +4,21 @@ Every other run becomes one token (:mod:`lcx.pfn.moves`). The (cut-off, query) p
 learns how far it is from the mean of the first look. A head also tells mean and spread of the moves of the runs that it attends to, as
 numbers; they are taken on the asinh scale, on which one run that went astray weighs little.
 
-The answer has two parts: a vector, added to the decoder's input, and weights, of a sum below 1, for those mean moves. These draw the
-locations of the mixture along, on the asinh scale on which the decoder places them: there a small weight on a huge move does little.
-Where no run is known both are zero, and the answer is that of the curve alone, to the bit.
+The answer has three parts: a vector, added to the decoder's input; weights, of a sum below 1, for those mean moves; and copies. The mean
+moves draw the locations of the mixture along, on the asinh scale on which the decoder places them: there a small weight on a huge move does
+little. Copies are components of their own, two for each run that is looked at: one where that run was at the query, one where its move
+from the cut-off leads from here. Each has the spacing of such places as its unit. So where runs end within a thousandth of one another the
+forecast can say so, although the target's own points, of a much wider range, could never tell. Where no run is known the vector and the
+weights are zero, copies have no weight, and the answer is that of the curve alone, to the bit.
 
 Source: ours; what was tried is in benchmarks/LOG.md. Attention over runs that share a study is in the line of ifBO (Rakotoarison et al.,
-ICML 2024, arXiv 2404.16795), which reads the points of all runs as one context.
+ICML 2024, arXiv 2404.16795), which reads the points of all runs as one context. Components at the places of observed ones are a kernel
+density estimate; that a network weighs them is in the line of pointer networks (Vinyals et al., NeurIPS 2015, arXiv 1506.03134).
 
 Shape letters: B targets, P pairs, N runs looked at, D width of the PFN, W of the reader, H heads.
 """
+
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float
@@ -23,10 +29,30 @@ from lcx.pfn.blocks import linear, normed
 from lcx.pfn.moves import FEATURES, MOVES, Described
 
 _HEADS = 4
+_COPIED = [0, 3]  # of the moves, those that lead to copies
+_RARE = 6.0  # log weight at the start of all that is no copy, beside one copy
 _PULLED = [0, 1, 3]  # of the moves, those that may draw locations along: the one in proportion to ranges may be off by a large factor
 _RESERVE = 4.0  # log weight at the start of drawing nothing along
+_NOTHING = -1e4  # log weight of a run that is not known
 _CLOSEST = 1e-3  # least spread of moves: about what float32 tells apart
+NEAREST = 1e-4  # least spacing of copies, and least scale: below it lie values that are repeated
 _RESOLUTIONS = ((10.0, 0.25), (0.03, 1.0))  # of a mean move in units of change: scale inside asinh, and after
+
+
+class Read(NamedTuple):
+    """What the reader says of each pair.
+
+    Attributes:
+        added: to be added to the decoder's input.
+        weights, moves: of the mean moves that draw locations along; these in units of change.
+        copies: log weight, beside the sum of the weights of the mixture alone; location from the last value, and scale, in units of change.
+            Those of runs that are not known have no weight. None of a reader without.
+    """
+
+    added: Float[Tensor, "B P D"]
+    weights: Float[Tensor, "B P J"]
+    moves: Float[Tensor, "B P J"]
+    copies: tuple[Float[Tensor, "B P C"], Float[Tensor, "B P C"], Float[Tensor, "B P C"]] | None
 
 
 class _Look(nn.Module):
@@ -67,22 +93,25 @@ class Reader(nn.Module):
         width: width of the PFN.
         query: features of a query.
         inner: width of the reader.
+        copies: whether it makes copies.
     """
 
-    def __init__(self, width: int, query: int, inner: int) -> None:
+    def __init__(self, width: int, query: int, inner: int, copies: bool) -> None:
         super().__init__()
+        self.copies = copies
         self.run, self.state, self.query = nn.Linear(FEATURES, inner), nn.Linear(width, inner), nn.Linear(query, inner)
         self.run_up, self.run_down = nn.Linear(inner, 2 * inner), nn.Linear(2 * inner, inner)
         self.looks = nn.ModuleList(_Look(inner) for _ in range(2))
         self.apart, self.pair = nn.Linear(2 * MOVES * _HEADS, inner), nn.Linear(inner, inner)
         self.again_norm = nn.LayerNorm(inner)
         self.again_up, self.again_down = nn.Linear(inner, 2 * inner), nn.Linear(2 * inner, inner)
+        if copies:
+            self.spaced, self.copy_norm = nn.Linear(len(_COPIED), inner), nn.LayerNorm(inner)
+            self.copy = nn.Linear(inner, 2 * len(_COPIED))
         self.last_norm, self.last, self.gate = nn.LayerNorm(inner), nn.Linear(inner, width), nn.Linear(inner, len(_PULLED) * _HEADS)
 
-    def forward(
-        self, told: Described, state: Float[Tensor, "B #P D"], asked: Float[Tensor, "B P Q"]
-    ) -> tuple[Float[Tensor, "B P D"], Float[Tensor, "B P J"], Float[Tensor, "B P J"]]:
-        """What to add to the decoder's input; the weights of the mean moves; and these, in units of change.
+    def forward(self, told: Described, state: Float[Tensor, "B #P D"], asked: Float[Tensor, "B P Q"]) -> Read:
+        """Reads the runs.
 
         Args:
             told: the runs as the pairs see them.
@@ -97,9 +126,26 @@ class Reader(nn.Module):
         apart = moves[:, :, :, None] - mean[:, :, None]
         apart = torch.cat([apart, (apart / (spread[:, :, None] + 1e-3)).clamp(-8, 8) / 2], -1).flatten(3)
         runs = runs + linear(self.apart, apart) + linear(self.pair, x)[:, :, None]
+        places, copies = told.moves[..., _COPIED], None
+        spacing = _spacing(places, known)
+        if self.copies:
+            runs = runs + linear(self.spaced, torch.log(spacing) / 3)
         runs = runs + linear(self.again_down, functional.relu(linear(self.again_up, normed(self.again_norm, runs))).square())
         x, mean, _ = self.looks[1](x, runs, moves, known)
+        if self.copies:
+            weight, wide = linear(self.copy, normed(self.copy_norm, runs + x[:, :, None])).to(moves.dtype).chunk(2, -1)
+            weight = (weight - _RARE).masked_fill(~known[..., None], _NOTHING)
+            copies = weight.flatten(2), places.flatten(2), (spacing * torch.exp(wide.clamp(-5, 5))).flatten(2)
         x, some = normed(self.last_norm, x), known.any(-1)[..., None]
         weights = linear(self.gate, x).to(moves.dtype)
         weights = torch.cat([weights, torch.full_like(weights[..., :1], _RESERVE)], -1).softmax(-1)[..., :-1]
-        return linear(self.last, x) * some, weights * some, torch.sinh(mean[..., _PULLED]).flatten(2)
+        return Read(linear(self.last, x) * some, weights * some, torch.sinh(mean[..., _PULLED]).flatten(2), copies)
+
+
+def _spacing(places: Float[Tensor, "B P N J"], known: Bool[Tensor, "B P N"]) -> Float[Tensor, "B P N J"]:
+    """From each place to the second nearest of the others, the last value, 0, among them; with one run, to that."""
+    apart = (places[:, :, :, None] - places[:, :, None]).abs()
+    other = known[:, :, None] & ~torch.eye(places.shape[2], dtype=torch.bool, device=places.device)
+    apart = torch.cat([apart.masked_fill(~other[..., None], torch.inf), places.abs()[:, :, :, None]], 3)
+    first, second = apart.sort(3).values[:, :, :, :2].unbind(3)
+    return torch.where(second.isfinite(), second, first).clamp(min=NEAREST)

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lcx.config import PretrainConfig
+from lcx.config import PFNConfig, PretrainConfig
 from lcx.pfn.checkpoint import STATE, load, write_tensors
 from lcx.pfn.model import PFN
 from lcx.pretraining.muon import Muon
@@ -26,7 +26,10 @@ class Run:
         self.model, self.curves_before, self.seconds_before = PFN(config.model), 0, 0.0
         self.model.initialise(torch.Generator().manual_seed(config.seed))
         self.model.to(device)
-        named = dict(self.model.named_parameters())
+        if config.trained == "reader":
+            for name, p in self.model.named_parameters():
+                p.requires_grad_(name.startswith("reader"))
+        named = {name: p for name, p in self.model.named_parameters() if p.requires_grad}
         inner = [n for n, p in named.items() if p.dim() == 2 and n.startswith(_INNER)]
         muon, adam = (_groups({n: named[n] for n in names}) for names in (inner, [n for n in named if n not in inner]))
         self.optimizers = [
@@ -35,10 +38,10 @@ class Run:
         ]
 
     def start_from(self, folder: Path) -> None:
-        """Takes the weights of a model and counts what it says it has seen. One of the two may lack the reader."""
+        """Takes the weights of a model and counts what it says it has seen. One of the two may lack the reader, or its copies."""
         model, about = load(folder, torch.device("cpu"))
         mine, its = self.model.config, model.config
-        if len({mine.reader, its.reader} - {0}) > 1 or replace(mine, reader=0) != replace(its, reader=0):
+        if len({mine.reader, its.reader} - {0}) > 1 or _without_reader(mine) != _without_reader(its):
             raise ValueError(f"expected to start from {mine}, got {its} in {folder}; ask for that size")
         own = self.model.state_dict()
         self.model.load_state_dict(own | {name: x for name, x in model.state_dict().items() if name in own})
@@ -88,6 +91,10 @@ class Run:
                     _, _, j, slot = name.split("/")
                     slots.setdefault(int(j), {})[slot] = x
             optimizer.load_state_dict({**optimizer.state_dict(), "state": slots})
+
+
+def _without_reader(config: PFNConfig) -> PFNConfig:
+    return replace(config, reader=0, copies=False)
 
 
 def _groups(named: dict[str, Tensor]) -> list[dict[str, Any]]:
