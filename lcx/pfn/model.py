@@ -233,7 +233,7 @@ _Law = tuple[Float[Tensor, "B P K"], Float[Tensor, "B P K"], Float[Tensor, "B P 
 
 
 def _with_copies(law: _Law, copies: _Law, value: Float[Tensor, "B P 1"], base: Float[Tensor, "B P 1"]) -> _Law:
-    """The mixture of a curve alone with the reader's copies as further components; where a run is not known, like the first of the mixture."""
+    """The mixture with the copies as further components; those of runs that are not known lie where its first one does."""
     (logits, loc, scale), (weight, place, wide) = law, copies
     known = weight > -1e3
     weight = weight + torch.logsumexp(logits, -1, keepdim=True)
