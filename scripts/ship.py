@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.provenance import provenance
+from lcx.extrapolator import model_folder
 from lcx.pfn.checkpoint import load, read_config, save
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -28,7 +29,7 @@ def main() -> None:
     del about["model"]
     about |= {"commit": options.commit, "minutes": options.minutes, "hardware": provenance(about["device"])["device"]}
     if start := about["pretraining"].get("start"):
-        before = read_config(ROOT / start)
+        before = read_config(model_folder(start))
         kept = ("commit", "minutes", "stopped_after", "hardware", "curves_seen", "averaged_with", "remark", "pretraining", "started_from")
         about["started_from"] = {name: before[name] for name in kept if name in before}
     save(model, ROOT / "models" / about["prior"], about)

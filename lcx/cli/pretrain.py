@@ -32,7 +32,7 @@ def main(arguments: list[str], program: str) -> None:
 
     start = load(given["start"], given["device"]) if given.get("start") else None
     sizes, asked = ({n: given[n] for n in names if n in given} for names in (size, training))
-    model = PFNConfig(**sizes) if start is None else replace(start.model.config, **sizes)
+    model = PFNConfig(**sizes) if start is None else replace(start.model.config, **_silent_without_reader(sizes))
     config = PretrainConfig(**_as_before(start) | asked, model=model)
     first = not launched() or os.environ["RANK"] == "0"
     config, own = _own_runs(config, given, start, first)
@@ -66,17 +66,30 @@ def _own_runs(
     return replace(config, real=str(given["folder"] / TRAINED)), own
 
 
+def _silent_without_reader(sizes: dict[str, Any]) -> dict[str, Any]:
+    """With ``--reader 0`` go the copies, which are the reader's."""
+    return {"copies": False} | sizes if sizes.get("reader") == 0 else sizes
+
+
 def _as_before(start: "Extrapolator | None") -> dict[str, Any]:
-    """Defaults for going on from a model: how it was trained last, on curves with another seed."""
+    """Defaults for going on from a model: how all of its weights were trained last, on curves with another seed."""
     if start is None:
         return {}
-    before = start.about.get("pretraining", {})
-    before = before if isinstance(before, dict) else {}
-    seed = before.get("seed", PretrainConfig.seed)
+    last = before = _trained(start.about)
+    stage: Any = start.about
+    while before.get("trained") == "reader" and isinstance(stage := stage.get("started_from"), dict):
+        before = _trained(stage)
+    seed = last.get("seed", PretrainConfig.seed)
     studies = {} if start.model.reader is not None else {"studies": PretrainConfig.studies}
     told = {"prior": start.about["prior"]} if "prior" in start.about else {}
     told |= {n: before[n] for n in AS_BEFORE if n in before}
     return told | studies | {"seed": seed + 1 if isinstance(seed, int) else PretrainConfig.seed}
+
+
+def _trained(about: Any) -> dict[str, Any]:
+    """What a config says of the options of its training; nothing if it says something else."""
+    options = about.get("pretraining", {})
+    return options if isinstance(options, dict) else {}
 
 
 def _parser(program: str) -> argparse.ArgumentParser:

@@ -35,7 +35,7 @@ from lcx.pfn.features import (
 from lcx.pfn.kept import later_and_itself
 from lcx.pfn.moves import describe
 from lcx.pfn.others import Others
-from lcx.pfn.reader import NEAREST, Reader
+from lcx.pfn.reader import NEAREST, NOTHING, Copies, Reader
 from lcx.predictive import Predictive
 
 _SMALLEST_SPREAD = 1e-3  # of the unit of recent change: a quantised metric repeats values, and density must stay finite
@@ -223,23 +223,26 @@ class PFN(nn.Module):
             unit = base * torch.exp(log_unit.clamp(-9, 9))
             spread = torch.exp(log_scale.clamp(-8, 4)) * torch.cosh(loc) * unit
             law = logits, value + unit * torch.sinh(loc), spread + _SMALLEST_SPREAD * base
-            return Predictive(*(law if read is None or read.copies is None else _with_copies(law, read.copies, value, base)))
+            return Predictive(*law) if read is None or read.copies is None else _with_copies(*law, read.copies, value, base)
         unit = torch.exp(log_unit.clamp(-9, 3))
         scale = unit * torch.exp(log_scale.clamp(-8, 4)) + _SMALLEST_SCALE
         return Predictive(logits, value[..., None] + unit * loc, scale)
 
 
-_Law = tuple[Float[Tensor, "B P K"], Float[Tensor, "B P K"], Float[Tensor, "B P K"]]
-
-
-def _with_copies(law: _Law, copies: _Law, value: Float[Tensor, "B P 1"], base: Float[Tensor, "B P 1"]) -> _Law:
+def _with_copies(
+    logits: Float[Tensor, "B P K"],
+    loc: Float[Tensor, "B P K"],
+    scale: Float[Tensor, "B P K"],
+    copies: Copies,
+    value: Float[Tensor, "B #P 1"],
+    base: Float[Tensor, "B #P 1"],
+) -> Predictive:
     """The mixture with the copies as further components; those of runs that are not known lie where its first one does."""
-    (logits, loc, scale), (weight, place, wide) = law, copies
-    known = weight > -1e3
-    weight = weight + torch.logsumexp(logits, -1, keepdim=True)
-    place = torch.where(known, value + base * place, loc[..., :1])
-    wide = torch.where(known, base * (wide + NEAREST), scale[..., :1])
-    return torch.cat([logits, weight], -1), torch.cat([loc, place], -1), torch.cat([scale, wide], -1)
+    known = copies.weight > NOTHING / 2
+    weight = copies.weight + torch.logsumexp(logits, -1, keepdim=True)
+    place = torch.where(known, value + base * copies.place, loc[..., :1])
+    wide = torch.where(known, base * (copies.wide + NEAREST), scale[..., :1])
+    return Predictive(torch.cat([logits, weight], -1), torch.cat([loc, place], -1), torch.cat([scale, wide], -1))
 
 
 def _bias(hidden: Bool[Tensor, "B 1 L K"], dtype: torch.dtype) -> Float[Tensor, "B 1 L K"]:

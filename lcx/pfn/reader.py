@@ -33,10 +33,24 @@ _COPIED = [0, 3]  # of the moves, those that lead to copies
 _RARE = 6.0  # log weight at the start of all that is no copy, beside one copy
 _PULLED = [0, 1, 3]  # of the moves, those that may draw locations along: the one in proportion to ranges may be off by a large factor
 _RESERVE = 4.0  # log weight at the start of drawing nothing along
-_NOTHING = -1e4  # log weight of a run that is not known
+NOTHING = -1e4  # log weight of a run that is not known
 _CLOSEST = 1e-3  # least spread of moves: about what float32 tells apart
 NEAREST = 1e-4  # least spacing of copies, and least scale: below it lie values that are repeated
 _RESOLUTIONS = ((10.0, 0.25), (0.03, 1.0))  # of a mean move in units of change: scale inside asinh, and after
+
+
+class Copies(NamedTuple):
+    """Components of the mixture, two for each run that a pair looks at.
+
+    Attributes:
+        weight: logarithm, beside that of all other components together; ``NOTHING`` where the run is not known.
+        place: from the last value, in units of change.
+        wide: standard deviation, in units of change.
+    """
+
+    weight: Float[Tensor, "B P C"]
+    place: Float[Tensor, "B P C"]
+    wide: Float[Tensor, "B P C"]
 
 
 class Read(NamedTuple):
@@ -45,14 +59,13 @@ class Read(NamedTuple):
     Attributes:
         added: to be added to the decoder's input.
         weights, moves: of the mean moves that draw locations along; these in units of change.
-        copies: log weight, beside the sum of the weights of the mixture alone; location from the last value, and scale, in units of change.
-            Those of runs that are not known have no weight. None of a reader without.
+        copies: None of a reader without.
     """
 
     added: Float[Tensor, "B P D"]
     weights: Float[Tensor, "B P J"]
     moves: Float[Tensor, "B P J"]
-    copies: tuple[Float[Tensor, "B P C"], Float[Tensor, "B P C"], Float[Tensor, "B P C"]] | None
+    copies: Copies | None
 
 
 class _Look(nn.Module):
@@ -134,8 +147,8 @@ class Reader(nn.Module):
         x, mean, _ = self.looks[1](x, runs, moves, known)
         if self.copies:
             weight, wide = linear(self.copy, normed(self.copy_norm, runs + x[:, :, None])).to(moves.dtype).chunk(2, -1)
-            weight = (weight - _RARE).masked_fill(~known[..., None], _NOTHING)
-            copies = weight.flatten(2), places.flatten(2), (spacing * torch.exp(wide.clamp(-5, 5))).flatten(2)
+            weight = (weight - _RARE).masked_fill(~known[..., None], NOTHING)
+            copies = Copies(weight.flatten(2), places.flatten(2), (spacing * torch.exp(wide.clamp(-5, 5))).flatten(2))
         x, some = normed(self.last_norm, x), known.any(-1)[..., None]
         weights = linear(self.gate, x).to(moves.dtype)
         weights = torch.cat([weights, torch.full_like(weights[..., :1], _RESERVE)], -1).softmax(-1)[..., :-1]

@@ -14,21 +14,28 @@ from lcx.pfn.features import Frame
 from lcx.pfn.model import PFN
 from lcx.pfn.moves import MOST, describe
 from lcx.pfn.others import LONGEST, Others
+from lcx.pfn.reader import NEAREST, _spacing
 
 ASKED = {"horizon": 100, "mode": "max", "at": [40, 70, 100]}
 
 
-@pytest.fixture(scope="module")
-def model():
+@pytest.fixture(scope="module", params=[False, True], ids=["means", "copies"])
+def model(request):
     """The shipped network with a reader that says something whatever the training: random where it begins with zeros."""
+    return with_reader(request.param)
+
+
+def with_reader(copies):
     shipped = lcx.load("general", "cpu")
-    net = PFN(replace(shipped.model.config, reader=48))
+    net = PFN(replace(shipped.model.config, reader=48, copies=copies))
     weights = {n: p for n, p in shipped.model.state_dict().items() if not n.startswith("reader")}
     net.load_state_dict(net.state_dict() | weights)
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
-        for layer in (net.reader.last, net.reader.gate):
+        for layer in (net.reader.last, net.reader.gate, *([net.reader.copy] if copies else [])):
             layer.weight.copy_(0.3 * torch.randn(layer.weight.shape, generator=generator))
+        if copies:
+            net.reader.copy.bias[:2] = 5  # about as much weight as the rest
     return lcx.Extrapolator(net.eval(), shipped.about)
 
 
@@ -42,8 +49,12 @@ OTHERS = [run(a, n, i) for i, (a, n) in enumerate([(0.3, 100), (0.5, 100), (0.7,
 
 
 def same(one, two, tolerance=0.0):
+    """The same mixtures; one may have further components without any weight, copies of runs that are not known."""
+    laws, fewest = (one.predictive, two.predictive), min(x.predictive.loc.shape[-1] for x in (one, two))
+    assert all((law.logits.softmax(-1)[..., fewest:] == 0).all() for law in laws)
     for name in ("logits", "loc", "scale"):
-        np.testing.assert_allclose(getattr(one.predictive, name), getattr(two.predictive, name), rtol=tolerance, atol=tolerance)
+        here, there = (getattr(law, name)[..., :fewest] for law in laws)
+        np.testing.assert_allclose(here, there, rtol=tolerance, atol=tolerance)
 
 
 def test_other_runs_change_the_answer(model):
@@ -199,6 +210,31 @@ def test_chunks_of_curves_give_what_single_ones_do(model):
     curves = [run(a, 30, i)[1] for i, a in enumerate(np.linspace(0.2, 1, 40))]
     together = model(curves, **ASKED, others=OTHERS).median
     np.testing.assert_allclose(together[37], model(curves[37], **ASKED, others=OTHERS).median, rtol=1e-4)
+
+
+def test_copies_lie_where_the_runs_were_and_where_their_moves_lead():
+    told_by_copies = with_reader(True)
+    runs = [(t, y) for t, y in OTHERS if len(t) == 100]
+    with torch.no_grad():
+        told_by_copies.model.reader.copy.weight.zero_()
+        for kind in (0, 1):
+            told_by_copies.model.reader.copy.bias.copy_(torch.tensor([40.0 * (kind == 0), 40.0 * (kind == 1), -5.0, -5.0]))
+            law = told_by_copies(TARGET, **ASKED, others=runs).predictive
+            smooth = lambda y, t: y[int(0.92 * t + 0.999) - 1 : int(1.08 * t)].mean()  # noqa: E731
+            for i, t in enumerate(ASKED["at"]):
+                moves = [y[t - 1] if kind == 0 else TARGET[-1] + smooth(y, t) - smooth(y, 30) for _, y in runs]
+                heavy = law.logits[0, i].softmax(-1) > 0.1
+                np.testing.assert_allclose(np.sort(law.loc[0, i][heavy]), np.sort(moves), atol=1e-5 if kind == 0 else 5e-3)
+                np.testing.assert_allclose(law.logits[0, i].softmax(-1)[heavy], 1 / 3, atol=1e-3)
+
+
+def test_the_unit_of_a_copy_is_the_way_to_the_second_nearest_place():
+    places = torch.tensor([3.0, 3.1, 3.4, 9.0]).view(1, 1, 4, 1)
+    known = torch.tensor([[[True, True, True, False]]])
+    np.testing.assert_allclose(_spacing(places, known).flatten()[:3], [0.4, 0.3, 0.4], rtol=1e-5)  # 0, the last value, is a place too
+    one = _spacing(places, torch.tensor([[[True, False, False, False]]])).flatten()[0]
+    np.testing.assert_allclose(one, 3.0)  # to the last value, where there is no other
+    assert _spacing(torch.zeros(1, 1, 2, 1), torch.ones(1, 1, 2, dtype=torch.bool)).min() == NEAREST  # repeated values
 
 
 def test_of_runs_that_move_alike_float32_tells_what_float64_does():

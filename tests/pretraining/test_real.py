@@ -187,5 +187,24 @@ def test_a_reader_is_added_to_a_model_that_lacks_one_and_left_out_where_none_is_
     alone = load(tmp_path / "third", torch.device("cpu"))[0].state_dict()
     assert alone.keys() == before.keys()
     assert all(torch.equal(before[name], alone[name]) for name in before)
+    fourth = replace(second, model=replace(CONFIG.model, copies=True), start=str(tmp_path / "second"))
+    pretrain(fourth, tmp_path / "copies", device="cpu", progress=False)
+    copying = load(tmp_path / "copies", torch.device("cpu"))[0].state_dict()
+    assert all(torch.equal(after[name], copying[name]) for name in after)
+    assert copying.keys() - after.keys() >= {"reader.copy.weight", "reader.spaced.weight"}
     with pytest.raises(ValueError, match="expected to start from"):
         pretrain(replace(third, model=replace(size, reader=32), start=str(tmp_path / "second")), tmp_path / "fourth", device="cpu")
+
+
+def test_where_the_reader_alone_is_trained_forecasts_of_single_curves_stay_as_they_were_to_the_bit(folder, tmp_path):
+    first = replace(CONFIG, real=None, curves=16, validation_curves=2, warmup=1)
+    pretrain(first, tmp_path / "first", device="cpu", progress=False)
+    second = replace(first, real=str(folder), start=str(tmp_path / "first"), trained="reader", studies=1.0, curves=64, seed=1)
+    pretrain(second, tmp_path / "second", device="cpu", progress=False)
+    before, after = (load(tmp_path / name, torch.device("cpu"))[0].state_dict() for name in ("first", "second"))
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed
+    assert all(name.startswith("reader") for name in changed)
+    for wrong in ({"studies": 0.5}, {"trained": "head"}):
+        with pytest.raises(ValueError, match="expected"):
+            replace(second, **wrong)
