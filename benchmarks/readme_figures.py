@@ -51,13 +51,12 @@ def forecasts(found: dict) -> list[list[str]]:
 
 def stopping(found: dict) -> list[list[str]]:
     """What stopping early is worth."""
-    result = found["early_stop"]
-    mean = result["mean"]
+    result, mean = found["early_stop"].get("again", found["early_stop"]), found["early_stop"]["mean"]
     lcx, paused, none, wait, asha = (
         mean[name]
         for name in ("lcx:general study 0.05", "lcx:general study freeze-thaw", "no stopping", "patience 5", "Ray Tune ASHAScheduler")
     )
-    tasks = len(result["tasks"])
+    tasks = len(found["early_stop"]["tasks"])
     rivals = (("no stopping", none), ("patience", wait), ("ASHA", asha))
     return [
         _row(

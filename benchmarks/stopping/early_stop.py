@@ -9,7 +9,9 @@ resemble each other.
 Every cut-off of every run is predicted once and kept in runs/early_stop/, by a hash of the model's weights and of the task. So is what
 was replayed of a task, by the commit, so that the command may be interrupted and goes on. ``--model`` names the models, the default one
 first. Results go to benchmarks/stopping/results/early_stop.json, pictures beside it. With ``--hparams DIR`` the further tasks are
-replayed instead, for half of the budget, since tuning studies are small: results/early_stop_studies.json.
+replayed instead, for half of the budget, since tuning studies are small: results/early_stop_studies.json. ``--again`` replays the rules
+that read the study alone, with the orders stored, and puts their rows in place of those stored: after a change of the reader the others
+are what they were.
 """
 
 import argparse
@@ -25,7 +27,7 @@ import torch
 from tqdm.auto import tqdm
 
 from benchmarks.intervals import resamples, with_limits
-from benchmarks.provenance import ROOT, digest_of_weights, labelled, provenance, results_of, write_result
+from benchmarks.provenance import ROOT, digest_of_weights, known_result, labelled, provenance, results_of, write_result
 from benchmarks.stopping import pictures, rate, tables
 from benchmarks.stopping.peers import peers
 from benchmarks.stopping.tasks import family, studies, tasks
@@ -93,47 +95,72 @@ def main() -> None:
     parser.add_argument("--note", default="", help="what the table says of the models, such as what they were trained on")
     parser.add_argument("--orders", type=int, default=ORDERS, help=f"of the runs of each task; default {ORDERS}")
     parser.add_argument("--hparams", type=Path, help="folder of .npz files of hyperparameters, for the further tasks")
+    parser.add_argument("--again", action="store_true", help="replay the rules that read the study alone; the other rows stay as stored")
     parser.add_argument("--workers", type=int, default=1, help="processes; default 1")
     options = parser.parse_args()
     labelled(options.model)  # refuses two of one name
     about, more = provenance(), options.hparams is not None
+    name, budget = ("stopping/early_stop_studies", SMALL) if more else ("stopping/early_stop", BUDGET)
     found = studies(options.data, options.hparams, options.runs) if more else tasks(options.data, options.runs)
-    budget = SMALL if more else BUDGET
-    results = all_replayed(found, options.model, options.orders, budget, f"{about['commit']}-{options.runs or 'all'}", options.workers)
+    stored = known_result(name) if options.again else {}
+    orders = stored.get("orders", options.orders)
+    results = all_replayed(
+        found, options.model, orders, budget, f"{about['commit']}-{options.runs or 'all'}", options.workers, options.again
+    )
+    settings: dict[str, Any] = {"orders": orders, "budget": budget, "models": {model: digest(model) for model in options.model}}
+    settings["note"] = options.note
+    if options.again:
+        results = {task: in_place(stored["tasks"][task], row) for task, row in results.items()}
+        settings = stored | {"models": settings["models"], "again": about}
     methods = list(next(iter(results.values()))["methods"])
-    means = {method: over_tasks({name: one["methods"][method] for name, one in results.items()}) for method in methods}
-    settings: dict[str, Any] = {"orders": options.orders, "budget": budget, "models": {model: digest(model) for model in options.model}}
-    settings |= {"note": options.note, "mean": means}
+    means = {method: over_tasks({task: one["methods"][method] for task, one in results.items()}) for method in methods}
+    settings["mean"] = means
     if more:
-        write_result("stopping/early_stop_studies", {**about, **settings, "tasks": results}, indent=None)
+        write_result(name, {**about, **settings, "tasks": results}, indent=None)
         print(tables.early_stop_studies())
         return
-    settings["false_stops"] = rate.held_out({name: (task, kept(name, task, options.model[0])) for name, task in found.items()})
+    if not options.again:
+        settings["false_stops"] = rate.held_out({task: (runs, kept(task, runs, options.model[0])) for task, runs in found.items()})
     settings["cost"] = rate.cost(options.model)
-    write_result("stopping/early_stop", {**about, **settings, "tasks": results}, indent=None)
+    write_result(name, {**about, **settings, "tasks": results}, indent=None)
     pictures.draw(results, [f"lcx:{label(options.model[0])} {rule}" for rule in SHOWN_RULES], results_of("stopping"))
     print(tables.early_stop())
 
 
-def all_replayed(found: dict[str, Task], models: list[str], orders: int, budget: int, key: str, workers: int) -> dict[str, Any]:
+def in_place(stored: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """A task as stored, with the rows of some methods replaced.
+
+    Raises:
+        ValueError: the task, the budget or a method is another one.
+    """
+    same = ("family", "runs", "points", "budget", "best")
+    if any(stored[key] != new[key] for key in same) or not new["methods"].keys() <= stored["methods"].keys():
+        raise ValueError(f"expected the task and methods that are stored, got others with {new['methods'].keys()}; leave out --again")
+    return stored | {"methods": stored["methods"] | new["methods"]}
+
+
+def all_replayed(
+    found: dict[str, Task], models: list[str], orders: int, budget: int, key: str, workers: int, again: bool
+) -> dict[str, Any]:
     """All methods on all tasks, by name; what was done by the same commit is read."""
     folder = KEPT / f"{key}-{orders}-{budget}-{'-'.join(map(digest, models))}"
     paths = {name: folder / f"{name.replace('/', '__')}.json" for name in found}
     left = [name for name, path in paths.items() if not path.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     with ProcessPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        work = pool.map(partial(replayed, models=models, orders=orders, horizons=budget), left, [found[name] for name in left])
+        work = pool.map(partial(replayed, models=models, orders=orders, horizons=budget, again=again), left, [found[name] for name in left])
         for name, row in zip(left, tqdm(work, desc="tasks", unit="task", total=len(left)), strict=True):
             write_text(json.dumps(row), paths[name])
     return {name: json.loads(path.read_text()) for name, path in paths.items()}
 
 
-def replayed(name: str, task: Task, models: list[str], orders: int, horizons: int) -> dict[str, Any]:
-    """All methods on one task."""
+def replayed(name: str, task: Task, models: list[str], orders: int, horizons: int, again: bool) -> dict[str, Any]:
+    """All methods on one task; ``again``: those that read the study."""
     budget = horizons * float(np.median(task.horizon))
-    compared = compare(task, RIVALS | peers(models[0]), orders=orders, seed=SEED, budget=budget)
+    compared = {} if again else compare(task, RIVALS | peers(models[0]), orders=orders, seed=SEED, budget=budget)
     for model in models:
-        compared |= compare(task, rules(model), orders=orders, seed=SEED, budget=budget, chances=kept(name, task, model))
+        if not again:
+            compared |= compare(task, rules(model), orders=orders, seed=SEED, budget=budget, chances=kept(name, task, model))
         if load(model, "cpu").reads_others:
             compared |= compare(task, study_rules(model), orders=orders, seed=SEED, budget=budget)
     return {

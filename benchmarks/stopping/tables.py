@@ -42,7 +42,7 @@ def early_stop() -> str | None:
         "",
         *(f"![Regret against the budget](stopping/results/{name})" for name in PICTURES if (results_of("stopping") / name).exists()),
     ]
-    return "\n".join([*lines, "", *rate(result), "", *shares(), "", *cost(result), "", origin(result)])
+    return "\n".join([*lines, "", *rate(result), "", *shares(), "", *cost(result), "", *origins(result)])
 
 
 def early_stop_studies() -> str | None:
@@ -80,9 +80,15 @@ def early_stop_studies() -> str | None:
                 ),
             ),
             "",
-            origin(result),
+            *origins(result),
         ]
     )
+
+
+def origins(result: dict[str, Any]) -> list[str]:
+    """Where the rows come from."""
+    again = result.get("again")
+    return [origin(result)] if again is None else [f"{origin(result)[:-1]}; the rows of methods named `study` and costs: {origin(again)}"]
 
 
 def beaten(tasks: dict[str, Any], own: str = "study freeze-thaw") -> str:
