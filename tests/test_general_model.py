@@ -240,6 +240,23 @@ def test_calibrated_and_sharp_on_its_own_prior(general, fresh, cutoff):
     assert own > other + 0.3
 
 
+def test_where_the_runs_of_a_study_end_alike_two_points_and_ten_other_runs_tell_the_end_as_closely(general):
+    """A loss falls from 3 to 0.1, and its ends differ by 3 %: a thirtieth of what two points alone could tell."""
+    rng, t, held, widths = np.random.default_rng(0), np.arange(1.0, 21), [], []
+    asked = {"horizon": 20, "mode": "min", "bounds": (0, None), "at": [20]}
+    for _ in range(100):
+        end, start, power = 0.1 + 0.003 * rng.normal(size=(11, 1)), 3 + 0.4 * rng.normal(size=(11, 1)), 1.2 + 0.1 * rng.normal(size=(11, 1))
+        runs = end + (start - end) * t**-power * (1 - ((t - 1) / 19) ** 2) + 0.0005 * rng.normal(size=(11, 20))
+        told = general(runs[0, :2], t[:2], **asked, others=[(t, run) for run in runs[1:]]), general(runs[0, :2], t[:2], **asked)
+        (low, high), alone = (answer.quantile([0.05, 0.95])[0] for answer in told)
+        held.append(low <= runs[0, -1] <= high)
+        widths.append((high - low, alone[1] - alone[0]))
+    assert 0.83 <= np.mean(held)  # of 100, 2.3 standard errors below
+    with_others, without = np.median(widths, 0) / (3.29 * 0.003)  # in widths of the law of the ends
+    assert with_others < 4
+    assert without > 50
+
+
 def test_the_examples_are_inside_the_bands(general):
     """Of eight real example curves cut at 30 % the last value lies inside the 98 % interval of six at least.
 

@@ -381,14 +381,14 @@ def test_runs_are_stopped_where_the_early_stopper_does(method, others):
 
 
 def test_a_run_with_a_single_look_is_asked_about_before_its_end_too():
-    """Beside a run that rose and fell, another one is most likely to be better a few steps on, not at the end."""
+    """Beside a run that rose and fell at last, another one is most likely to be better some steps on, not at the end."""
     t = np.arange(1.0, 13)
-    runs = [0.3 + 0.6 * np.exp(-(((t - 4) / 3) ** 2)), np.array([0.45, 0.65, 0.7])]
+    runs = [np.array([0.5, 0.7, 0.8, 0.85, 0.88, 0.9, 0.9, 0.9, 0.9, 0.5, 0.2, 0.1]), np.array([0.5, 0.7, 0.7])]
     _, leg = studied(0.9)(as_task(runs, mode="max", horizon=12, bounds=(0, 1)), [0, 1])
     known = {"horizon": 12, "mode": "max", "bounds": (0, 1), "others": [(t, runs[0])], "at": np.linspace(2.1, 12, 100)}
     chance = lcx.load("general", "cpu")(runs[1][:2], **known).prob_better(runs[0].max())
     assert leg.points == 2
-    assert chance[-1] + 0.01 < leg.chance <= chance.max()
+    assert chance[-1] + 0.05 < leg.chance <= chance.max()
 
 
 def test_a_method_is_any_callable():
