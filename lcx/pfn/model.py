@@ -39,6 +39,7 @@ from lcx.pfn.reader import NEAREST, NOTHING, Copies, Reader
 from lcx.predictive import Predictive
 
 _SMALLEST_SPREAD = 1e-3  # of the unit of recent change: a quantised metric repeats values, and density must stay finite
+_FAR = 1.5  # standard deviations of a mixture, beyond which a copy loses weight as the square of its distance
 _SMALLEST_SCALE = 1e-4  # model units; the prior's sigma is below this in fewer than 1 of 10^7 draws
 
 
@@ -237,10 +238,13 @@ def _with_copies(
     value: Float[Tensor, "B #P 1"],
     base: Float[Tensor, "B #P 1"],
 ) -> Predictive:
-    """The mixture with the copies as further components; those of runs that are not known lie where its first one does."""
-    known = copies.weight > NOTHING / 2
-    weight = copies.weight + torch.logsumexp(logits, -1, keepdim=True)
+    """The mixture with the copies; one far from where it expects the curve, as of an alien run, counts for less, an unknown one for nothing."""
+    known, share = copies.weight > NOTHING / 2, logits.softmax(-1)
+    middle = (share * loc).sum(-1, keepdim=True)
+    reach = (share * (scale.square() + (loc - middle).square())).sum(-1, keepdim=True).sqrt()
     place = torch.where(known, value + base * copies.place, loc[..., :1])
+    beyond = ((place - middle).abs() / (_FAR * reach)).clamp(min=1)
+    weight = copies.weight + torch.logsumexp(logits, -1, keepdim=True) - 2 * torch.log(beyond)
     wide = torch.where(known, base * (copies.wide + NEAREST), scale[..., :1])
     return Predictive(torch.cat([logits, weight], -1), torch.cat([loc, place], -1), torch.cat([scale, wide], -1))
 
