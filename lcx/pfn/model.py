@@ -238,7 +238,7 @@ def _with_copies(
     value: Float[Tensor, "B #P 1"],
     base: Float[Tensor, "B #P 1"],
 ) -> Predictive:
-    """The mixture with the copies; one far from where it expects the curve, as of an alien run, counts for less, an unknown one for nothing."""
+    """The mixture with the copies, of which one far from where it expects the curve, as of an alien run, counts for less."""
     known, share = copies.weight > NOTHING / 2, logits.softmax(-1)
     middle = (share * loc).sum(-1, keepdim=True)
     reach = (share * (scale.square() + (loc - middle).square())).sum(-1, keepdim=True).sqrt()
