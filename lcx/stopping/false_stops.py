@@ -18,7 +18,7 @@ from lcx.extrapolator import Extrapolator
 from lcx.stopping.intake import Reports, as_number
 
 RATES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
-SHARES = (0.024, 0.043, 0.096, 0.214, 0.508, 0.903, 2.13)  # of these rates, made by benchmarks/stopping/shares.py
+SHARES = (0.0106, 0.0233, 0.0743, 0.17, 0.478, 0.877, 2.13)  # of these rates, made by benchmarks/stopping/shares.py
 LOOKS, AHEAD, READ = 16, 6, 30  # cut-offs looked at, geometrically spaced; steps predicted; other runs read
 ORDERS, LATEST = 3, 40  # random orders of the runs that were never at risk, and how many of them are taken
 MOST = 0.99  # of the limit, for a large rate and few runs
