@@ -16,6 +16,7 @@ from benchmarks.faults.changes import changes
 from benchmarks.mcmc import convergence
 from benchmarks.mcmc.references import curves
 from benchmarks.provenance import ROOT, command, labelled
+from benchmarks.stopping.early_stop import in_place
 from lcx.priors.parametric import PARAMETRIC
 
 
@@ -162,3 +163,20 @@ def test_a_card_tells_what_a_later_stage_set_back_to_its_default():
     second = {"pretraining": {"prior": "scaling", "studies": 0.0, "model": sizes | {"reader": 0}}, "curves_seen": 9, "minutes": 2}
     *_, said = cards.commands(second | {"started_from": first})
     assert said.endswith("--minutes 2 --prior scaling --studies 0.0 --reader 0 --width 96 --start runs/stage1`")
+
+
+def test_rows_replayed_again_take_the_place_of_those_stored_for_the_same_task_alone():
+    stored = {
+        "family": "a",
+        "runs": 3,
+        "points": 9,
+        "budget": 6.0,
+        "best": 0.1,
+        "unit": 1.0,
+        "methods": {"none": {"x": 1}, "study": {"x": 2}},
+    }
+    found = in_place(stored, stored | {"methods": {"study": {"x": 3}}})
+    assert found == stored | {"methods": {"none": {"x": 1}, "study": {"x": 3}}}
+    for other in ({"budget": 7.0}, {"best": 0.2}, {"methods": {"new": {"x": 3}}}):
+        with pytest.raises(ValueError, match="expected the task and methods that are stored"):
+            in_place(stored, stored | {"methods": {}} | other)

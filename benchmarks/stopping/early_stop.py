@@ -104,9 +104,8 @@ def main() -> None:
     found = studies(options.data, options.hparams, options.runs) if more else tasks(options.data, options.runs)
     stored = known_result(name) if options.again else {}
     orders = stored.get("orders", options.orders)
-    results = all_replayed(
-        found, options.model, orders, budget, f"{about['commit']}-{options.runs or 'all'}", options.workers, options.again
-    )
+    key = f"{about['commit']}-{options.runs or 'all'}{'-again' * options.again}"
+    results = all_replayed(found, options.model, orders, budget, key, options.workers, options.again)
     settings: dict[str, Any] = {"orders": orders, "budget": budget, "models": {model: digest(model) for model in options.model}}
     settings["note"] = options.note
     if options.again:

@@ -139,13 +139,13 @@ class Reader(nn.Module):
         apart = moves[:, :, :, None] - mean[:, :, None]
         apart = torch.cat([apart, (apart / (spread[:, :, None] + 1e-3)).clamp(-8, 8) / 2], -1).flatten(3)
         runs = runs + linear(self.apart, apart) + linear(self.pair, x)[:, :, None]
-        places, copies = told.moves[..., _COPIED], None
-        spacing = _spacing(places, known)
-        if self.copies:
+        places = told.moves[..., _COPIED]
+        spacing, copies = _spacing(places, known) if self.copies else None, None
+        if spacing is not None:
             runs = runs + linear(self.spaced, torch.log(spacing) / 3)
         runs = runs + linear(self.again_down, functional.relu(linear(self.again_up, normed(self.again_norm, runs))).square())
         x, mean, _ = self.looks[1](x, runs, moves, known)
-        if self.copies:
+        if spacing is not None:
             weight, wide = linear(self.copy, normed(self.copy_norm, runs + x[:, :, None])).to(moves.dtype).chunk(2, -1)
             weight = (weight - _RARE).masked_fill(~known[..., None], NOTHING)
             copies = Copies(weight.flatten(2), places.flatten(2), (spacing * torch.exp(wide.clamp(-5, 5))).flatten(2))

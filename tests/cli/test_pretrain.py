@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from lcx.cli.pretrain import main
+from lcx.cli.pretrain import _as_before, main
 from lcx.config import PretrainConfig
-from lcx.extrapolator import load
+from lcx.extrapolator import Extrapolator, load
 from lcx.pfn.checkpoint import STATE, WEIGHTS, save
 from lcx.pretraining import loop
 from lcx.pretraining.held_out import HeldOut, Scores
@@ -89,6 +89,17 @@ def test_size_and_training_default_to_those_of_the_model_it_starts_from(place, m
     assert [asked[n] for n in ("prior", "studies", "muon_rate", "seed", "warmup")] == ["general", 0.25, 1e-3, 8, 3]
     assert asked["adam_rate"] == PretrainConfig.adam_rate
     assert asked["real"] == str(place / "mine" / "real")
+
+
+def test_where_the_reader_alone_was_trained_last_options_default_to_the_stage_before():
+    before = {"prior": "general", "pretraining": {"studies": 0.6, "muon_rate": 0.0015, "seed": 41}}
+    last = {
+        "prior": "general",
+        "pretraining": {"studies": 1.0, "trained": "reader", "muon_rate": 0.003, "seed": 101},
+        "started_from": before,
+    }
+    start = Extrapolator(small_model(), last)
+    assert _as_before(start) == {"prior": "general", "studies": 0.6, "muon_rate": 0.0015, "seed": 102}
 
 
 def test_a_shipped_model_is_a_start_by_name(tmp_path):

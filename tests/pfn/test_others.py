@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 import lcx
 from lcx.curves import as_curves
 from lcx.pfn.features import Frame
-from lcx.pfn.model import PFN
+from lcx.pfn.model import PFN, _with_copies
 from lcx.pfn.moves import MOST, describe
 from lcx.pfn.others import LONGEST, Others
-from lcx.pfn.reader import NEAREST, _spacing
+from lcx.pfn.reader import NEAREST, NOTHING, Copies, _spacing
 
 ASKED = {"horizon": 100, "mode": "max", "at": [40, 70, 100]}
 
@@ -226,6 +226,17 @@ def test_copies_lie_where_the_runs_were_and_where_their_moves_lead():
                 heavy = law.logits[0, i].softmax(-1) > 0.1
                 np.testing.assert_allclose(np.sort(law.loc[0, i][heavy]), np.sort(moves), atol=1e-5 if kind == 0 else 5e-3)
                 np.testing.assert_allclose(law.logits[0, i].softmax(-1)[heavy], 1 / 3, atol=1e-3)
+
+
+def test_a_copy_that_the_mixture_hardly_reaches_loses_weight_as_the_square_of_its_distance():
+    """Two equal copies beside N(0, 1), at 1 and at 15, ten times as far as weighs in full."""
+    alone = [torch.tensor([[[x]]]) for x in (0.3, 0.0, 1.0)]
+    copies = Copies(torch.tensor([[[-1.0, -1.0, NOTHING]]]), torch.tensor([[[1.0, 15.0, 0.0]]]), torch.full((1, 1, 3), 0.1))
+    law = _with_copies(*alone, copies, torch.zeros(1, 1, 1), torch.ones(1, 1, 1))
+    own, near, far, nothing = law.logits.softmax(-1).flatten().tolist()
+    assert near / own == pytest.approx(np.exp(-1), rel=1e-5)  # told beside the mixture alone, whatever the size of its logits
+    assert near / far == pytest.approx(100, rel=1e-5)
+    assert nothing == 0
 
 
 def test_the_unit_of_a_copy_is_the_way_to_the_second_nearest_place():
