@@ -243,7 +243,7 @@ def _with_copies(
     middle = (share * loc).sum(-1, keepdim=True)
     reach = (share * (scale.square() + (loc - middle).square())).sum(-1, keepdim=True).sqrt()
     place = torch.where(known, value + base * copies.place, loc[..., :1])
-    beyond = ((place - middle).abs() / (_FAR * reach)).clamp(min=1)
+    beyond = ((place - middle).abs() / (_FAR * reach).clamp(min=1e-30)).clamp(min=1)
     weight = copies.weight + torch.logsumexp(logits, -1, keepdim=True) - 2 * torch.log(beyond)
     wide = torch.where(known, base * (copies.wide + NEAREST), scale[..., :1])
     return Predictive(torch.cat([logits, weight], -1), torch.cat([loc, place], -1), torch.cat([scale, wide], -1))

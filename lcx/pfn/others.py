@@ -10,7 +10,7 @@ from torch import Tensor
 from lcx.curves import Curves, Scale, as_curves, direction
 
 LONGEST = 256  # points of another run that are read: of more, so many evenly spaced ones
-_LARGEST, _LATEST = 1e200, 1e300  # sizes of values and steps that differences and integrals stay finite with
+_LARGEST, _LATEST = 1e150, 1e300  # sizes of values and steps that squares and integrals stay finite with
 
 
 class Others(NamedTuple):

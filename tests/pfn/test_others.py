@@ -168,6 +168,14 @@ def test_long_runs_are_thinned_and_read(model):
     np.testing.assert_allclose(one, two, atol=0.02)
 
 
+@pytest.mark.parametrize("size", [0.0, 1e-300, 1e30, 1e190, 1e308])
+def test_others_of_any_size_give_a_finite_ordered_answer(model, size):
+    for target in (TARGET, TARGET[:1], np.full(5, 0.5)):
+        quantiles = model(target, **ASKED, others=[(t, size * y) for t, y in OTHERS]).quantile([0.05, 0.5, 0.95])
+        assert np.isfinite(quantiles).all()
+        assert (np.diff(quantiles) >= 0).all()
+
+
 @pytest.mark.parametrize(
     ("others", "error", "said"),
     [
