@@ -110,7 +110,7 @@ def main() -> None:
     settings["note"] = options.note
     if options.again:
         results = {task: in_place(stored["tasks"][task], row) for task, row in results.items()}
-        settings = stored | {"models": settings["models"], "again": about}
+        settings = stored | {"models": settings["models"], "note": options.note or stored["note"], "again": about}
     methods = list(next(iter(results.values()))["methods"])
     means = {method: over_tasks({task: one["methods"][method] for task, one in results.items()}) for method in methods}
     settings["mean"] = means

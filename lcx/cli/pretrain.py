@@ -32,7 +32,7 @@ def main(arguments: list[str], program: str) -> None:
 
     start = load(given["start"], given["device"]) if given.get("start") else None
     sizes, asked = ({n: given[n] for n in names if n in given} for names in (size, training))
-    model = PFNConfig(**sizes) if start is None else replace(start.model.config, **_silent_without_reader(sizes))
+    model = PFNConfig(**sizes) if start is None else replace(start.model.config, **_no_copies_without_reader(sizes))
     config = PretrainConfig(**_as_before(start) | asked, model=model)
     first = not launched() or os.environ["RANK"] == "0"
     config, own = _own_runs(config, given, start, first)
@@ -66,7 +66,7 @@ def _own_runs(
     return replace(config, real=str(given["folder"] / TRAINED)), own
 
 
-def _silent_without_reader(sizes: dict[str, Any]) -> dict[str, Any]:
+def _no_copies_without_reader(sizes: dict[str, Any]) -> dict[str, Any]:
     """With ``--reader 0`` go the copies, which are the reader's."""
     return {"copies": False} | sizes if sizes.get("reader") == 0 else sizes
 

@@ -9,7 +9,7 @@ moves draw the locations of the mixture along, on the asinh scale on which the d
 little. Copies are components of their own, two for each run that is looked at: one where that run was at the query, one where its move
 from the cut-off leads from here. Each has the spacing of such places as its unit. So where runs end within a thousandth of one another the
 forecast can say so, although the target's own points, of a much wider range, could never tell. Where no run is known the vector and the
-weights are zero, copies have no weight, and the answer is that of the curve alone, to the bit.
+weights are zero, copies have no weight, and the other components are those of the curve alone, to the bit.
 
 Source: ours; what was tried is in benchmarks/LOG.md. Attention over runs that share a study is in the line of ifBO (Rakotoarison et al.,
 ICML 2024, arXiv 2404.16795), which reads the points of all runs as one context. Components at the places of observed ones are a kernel

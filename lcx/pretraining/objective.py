@@ -25,7 +25,7 @@ def loss(model: PFN, batch: Batch, power: float = 0.5) -> Tensor:
     if batch.frame is not None:
         context = model.encode(batch.values, batch.steps, frame=batch.frame)
         value = _general_loss(model, context, batch, power)
-        if batch.others is None or not model.head.weight.requires_grad:
+        if batch.others is None or not model.head.weight.requires_grad:  # where the reader alone is trained, the rest cannot change
             return value
         alone = _general_loss(model, context, batch._replace(others=None), power)
         return (1 - _ALONE) * value + _ALONE * alone

@@ -108,6 +108,13 @@ def test_a_shipped_model_is_a_start_by_name(tmp_path):
     assert load(tmp_path, "cpu").model.config == load("parametric", "cpu").model.config
 
 
+def test_without_the_reader_go_its_copies(tmp_path):
+    few = ["--curves", "8", "--batch", "8", "--validation-curves", "2", "--studies", "0", "--device", "cpu"]
+    main(["--start", "general", "--folder", str(tmp_path), "--reader", "0", *few], "lcx pretrain")
+    found = load(tmp_path, "cpu").model.config
+    assert (load("general", "cpu").model.config.copies, found.reader, found.copies) == (True, 0, False)
+
+
 def test_a_start_without_a_reader_is_given_one(place, monkeypatch):
     save(small_model(reader=0), place / "start", {"prior": "general"})
     with pytest.raises(ValueError, match="write reader=64"):
