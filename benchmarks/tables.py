@@ -32,6 +32,7 @@ SECTIONS = (
     studies.studies,
     peers.peers,
     stopping.early_stop,
+    stopping.choosing,
     stopping.early_stop_studies,
     synthetic.beside_parametric,
     synthetic.prior_fit,

@@ -35,7 +35,7 @@ ROWS = {
     "reference": (7, CORE | {"tqdm", "pyro", "emcee", "arviz"}),
     "scoring": (7, CORE | {"tqdm", "pyarrow"}),
     "export": (7, CORE | {"onnx", "onnx_ir", "onnxscript"}),
-    "stopping": (8, CORE),
+    "stopping": (8, CORE | {"scipy", "sklearn"}),
     "replay": (9, CORE | {"tqdm", "pandas"}),
     "report": (9, CORE | {"pandas"}),
     "integrations": (9, CORE | {"keras", "lightgbm", "optuna", "ray", "transformers", "xgboost"}),

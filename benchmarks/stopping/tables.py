@@ -85,6 +85,52 @@ def early_stop_studies() -> str | None:
     )
 
 
+def choosing() -> str | None:
+    """What methods gain that choose by hyperparameters which run begins."""
+    result, before = read_result("stopping/choosing"), read_result("stopping/early_stop")
+    if result is None or before is None:
+        return None
+    own = next(name for name in result["mean"] if name.endswith("study freeze-thaw"))
+    plain = [name for name in before["mean"] if "lcx:" not in name]
+    regrets = {
+        name: {method: row["regret_mean"] for method, row in (result["tasks"].get(name) or one["methods"]).items()}
+        for name, one in before["tasks"].items()
+    }
+    against = {f"{name} without": [one["methods"][name]["regret_mean"] for one in before["tasks"].values()] for name in plain}
+    against |= {f"{name} with them": [row[name] for row in regrets.values()] for name in result["mean"] if "lcx:" not in name}
+    count = {name: sum(row[own] < x for row, x in zip(regrets.values(), rows, strict=True)) for name, rows in against.items()}
+    fewest = sorted(count, key=count.__getitem__)[:5]
+    return "\n".join(
+        [
+            "### Runs chosen by their hyperparameters",
+            "",
+            f"The {len(before['tasks'])} tasks above, {result['orders']} orders. Each method begins the run with the largest expected",
+            "improvement by its hyperparameters (`lcx.stopping.hyperparameters`); of what it stopped, lcx goes by the forecast, the others",
+            f"by the best value. {len(result['tasks'])} tasks have hyperparameters, those of {' and '.join(result['families'])};",
+            "on the rest a method is what it was. Beside it the mean regret with runs begun in a random order, from the table above.",
+            "",
+            *table(
+                "| method | random order: regret | chosen: speed-up | slowest task | regret, mean over the budget | at 1/4 | at 1/2 "
+                "| at the end | false stops |",
+                ([name, f"{before['mean'][name]['regret_mean'][0]:.3f}", *mean(row)] for name, row in result["mean"].items()),
+            ),
+            "",
+            f"Tasks of {len(regrets)} on which {own} with hyperparameters has the lower regret: at least {count[fewest[0]]} against each "
+            f"of {len(count)} methods without lcx ({', '.join(f'{name} {count[name]}' for name in fewest)}).",
+            "",
+            *table(
+                "| Chosen: regret (speed-up) | " + " | ".join(result["mean"]) + " |",
+                (
+                    [name, *(f"{row[method]['regret_mean']:.3f} ({row[method]['speed_up']:.2f})" for method in result["mean"])]
+                    for name, row in result["tasks"].items()
+                ),
+            ),
+            "",
+            origin(result),
+        ]
+    )
+
+
 def origins(result: dict[str, Any]) -> list[str]:
     """Where the rows come from."""
     again = result.get("again")

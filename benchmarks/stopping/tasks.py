@@ -48,13 +48,20 @@ LEAST = 20  # runs of a tuning study
 OVERTIME = 1.15  # of the budget: some runs end a few evaluations late, those of three times the budget far beyond
 
 
-def tasks(folder: Path, most: int | None = None, seed: int = 0) -> dict[str, Task]:
-    """Every task by name, ``family/group``, with ``most`` of its runs drawn at random.
+def tasks(folder: Path, hparams: Path | None = None, most: int | None = None, seed: int = 0) -> dict[str, Task]:
+    """Every task by name, ``family/group``.
+
+    Args:
+        folder: of .npz and .json files of learning curves.
+        hparams: of .npz files beside some of them: hyperparameters of the runs of TaskSet and AlgoPerf. The latter's submission, which is
+            the training algorithm, is one of them. None: no task has any.
+        most: runs per task, drawn at random.
+        seed: of that.
 
     Raises:
         FileNotFoundError: a source is missing from the folder.
     """
-    return {name: task for source in SOURCES for name, task in _tasks(folder / f"{source}.npz", most, seed).items()}
+    return {name: task for source in SOURCES for name, task in _tasks(folder / f"{source}.npz", hparams, most, seed).items()}
 
 
 def studies(folder: Path, hparams: Path, most: int | None = None, seed: int = 0) -> dict[str, Task]:
@@ -66,11 +73,10 @@ def studies(folder: Path, hparams: Path, most: int | None = None, seed: int = 0)
         most: runs per task, drawn at random.
         seed: of that.
     """
-    found = _tasks(folder / "deepobs_test_loss.npz", most, seed)
+    found = _tasks(folder / "deepobs_test_loss.npz", hparams, most, seed)
     for source in SOURCES[-3:]:
-        with np.load(hparams / f"{source}.npz", allow_pickle=False) as data:
-            study = np.array([str(name).split("/")[-2] for name in data["study"]])
-        found |= {name: task for name, task in _tasks(folder / f"{source}.npz", most, seed, study).items() if len(task) >= LEAST}
+        several = _tasks(folder / f"{source}.npz", hparams, most, seed, by_submission=True)
+        found |= {name: task for name, task in several.items() if len(task) >= LEAST}
     return found
 
 
@@ -79,14 +85,23 @@ def family(name: str) -> str:
     return name.split("/")[0].split("_")[0]
 
 
-def _tasks(path: Path, most: int | None, seed: int, study: np.ndarray | None = None) -> dict[str, Task]:
+def _settings(path: Path) -> list[dict[str, object]]:
+    """The hyperparameters of each run of a source."""
+    with np.load(path, allow_pickle=False) as data:
+        names, rows, studies = data["names"].tolist(), data["hparams"].tolist(), data["study"].tolist()
+    submissions = [{"submission": study.split("/")[-2]} if "/" in study else {} for study in studies]
+    return [dict(zip(names, row, strict=True)) | more for row, more in zip(rows, submissions, strict=True)]
+
+
+def _tasks(path: Path, hparams: Path | None, most: int | None, seed: int, by_submission: bool = False) -> dict[str, Task]:
     source, about = path.stem, json.loads(path.with_suffix(".json").read_text())
     with np.load(path, allow_pickle=False) as data:
         values, groups = data["values"].astype(float), data["group"]
     if not source.startswith(("nasbench", "arlbench")):
         values = values[:, 1:]
-    found = {}
-    own = np.zeros(len(groups), dtype=str) if study is None else study
+    beside = None if hparams is None else hparams / path.name
+    settings = _settings(beside) if beside and beside.exists() else None
+    own, found = np.array([row["submission"] if by_submission else "" for row in settings or [{}] * len(groups)]), {}
     for group, name in sorted(set(zip(groups.tolist(), own.tolist(), strict=True))):
         horizon = HORIZONS.get(source) or ALGOPERF.get(group) or DEEPOBS[group]
         runs = ((groups == group) & (own == name)).nonzero()[0]
@@ -104,5 +119,6 @@ def _tasks(path: Path, most: int | None, seed: int, study: np.ndarray | None = N
             horizon=np.maximum(horizon, ends),
             bounds=bounds_of(about["metric"]),
             names=runs,
+            hyperparameters=settings and [settings[run] for run in runs],
         )
     return found

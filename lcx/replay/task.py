@@ -1,5 +1,6 @@
 """The finished runs of one task, ready to be replayed."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -8,6 +9,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from lcx.curves import direction
+from lcx.stopping.hyperparameters import table_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,6 +31,7 @@ class Task:
         horizon: (n,) the planned last step of each run, at or after its last point.
         mode: "max" or "min".
         bounds: hard limits (lower, upper) of the metric.
+        hyperparameters: {name: value} of each run, known before it begins; None: not known.
     """
 
     names: tuple[str, ...]
@@ -37,6 +40,7 @@ class Task:
     horizon: Float[np.ndarray, "n"]
     mode: str
     bounds: tuple[float | None, float | None] = (None, None)
+    hyperparameters: tuple[Mapping[str, Any], ...] | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -66,6 +70,11 @@ class Task:
         """Steps of each run trained to its end."""
         return np.nanmax(self.steps, axis=1)
 
+    @cached_property
+    def table(self) -> Float[np.ndarray, "n H"] | None:
+        """The hyperparameters as numbers (``lcx.stopping.hyperparameters``); None if they are not known."""
+        return None if self.hyperparameters is None else table_of(self.hyperparameters)
+
     @property
     def best(self) -> float:
         """The best value of all runs, user's unit."""
@@ -84,6 +93,7 @@ def as_task(
     horizon: Any = None,
     bounds: tuple[float | None, float | None] = (None, None),
     names: Any = None,
+    hyperparameters: Any = None,
 ) -> Task:
     """Checks finished runs and packs them into a task.
 
@@ -95,10 +105,11 @@ def as_task(
         horizon: planned last step, one number or one per run; default the last step of the longest run.
         bounds: hard limits (lower, upper) of the metric.
         names: of the runs; default "0", "1", ...
+        hyperparameters: {name: value} for each run, for methods that choose by them which run begins; default not known.
 
     Raises:
         ValueError: there are no runs, lengths differ, steps do not rise or are not > 0, a run passes its horizon, or the number of names
-            is wrong.
+            or of hyperparameters is wrong.
     """
     direction(mode)
     low, high = (limit if bound is None else float(bound) for bound, limit in zip(bounds, (-np.inf, np.inf), strict=True))
@@ -120,11 +131,14 @@ def as_task(
     named = tuple(map(str, range(len(rows)) if names is None else names))
     if len(named) != len(rows):
         raise ValueError(f"expected one name per run, got {len(named)} for {len(rows)} runs; name all of them or none")
+    told = None if hyperparameters is None else tuple(hyperparameters)
+    if told is not None and len(told) != len(rows):
+        raise ValueError(f"expected the hyperparameters of each of {len(rows)} runs, got {len(told)}; write {{}} where they are not known")
     longest = max(len(y) for y, _ in packed)
     table = np.full((2, len(rows), longest), np.nan)
     for i, pair in enumerate(packed):
         table[:, i, : len(pair[0])] = pair
-    return Task(named, table[0], table[1], planned, mode, (bounds[0], bounds[1]))
+    return Task(named, table[0], table[1], planned, mode, (bounds[0], bounds[1]), told)
 
 
 def _readable(y: np.ndarray, t: np.ndarray, low: float, high: float, i: int) -> tuple[np.ndarray, np.ndarray]:

@@ -12,10 +12,14 @@ kinds of turns and the comparison are ours.
 """
 
 import math
+from collections.abc import Callable, Container, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
+
+from lcx.extrapolation import Extrapolation
+from lcx.stopping.intake import Reports
 
 TURNS = ("rate", "rate", "gain", "rate", "rate", "chance")  # what the choice goes by, turn after turn
 SHARE = 0.5  # of what a new run promises
@@ -27,7 +31,7 @@ class Turn(NamedTuple):
 
     Attributes:
         new: whether to begin a new run. Train it to its first report.
-        run: the run to continue; None if ``new``.
+        run: the run to continue; if ``new``, None, or the run to begin where hyperparameters told it.
         step: train it until it reports at this step or a later one, user's step unit; NaN if ``new``.
         reason: a sentence with the numbers behind the choice.
     """
@@ -100,3 +104,41 @@ def told(
         per = "the highest chance" if by == "chance" else f"the most for its {horizon - at[i]:.3g} steps left"
         said = f"P(better than {best:.6g}) is {chance[i]:.2g}, {per} of {n} runs"
     return Turn(False, names[i], float(min(horizon, STRETCH * at[i])), said)
+
+
+def next_turn(
+    runs: Mapping[str | int | None, Reports],
+    forecast: Callable[[list[Reports]], Extrapolation],
+    *,
+    horizon: float,
+    mode: str,
+    most_lost: int | None,
+    delta: float,
+    turn: int,
+    more: bool,
+    without: Container[str | int | None],
+) -> Turn | None:
+    """What to train next of the runs that have reported; None if nothing is worth training.
+
+    Args:
+        runs: by name.
+        forecast: one extrapolation of some runs up to their horizons.
+        horizon: of runs without one of their own.
+        mode: "max" or "min".
+        most_lost: values in a row that are not finite, after which a run is over; None: it goes on.
+        delta: as in :func:`choose`.
+        turn: turns before this one.
+        more: as in :func:`choose`.
+        without: names of runs that cannot go on.
+    """
+    names, known = list(runs), list(runs.values())
+    at, (chance, gain) = np.array([run.steps[-1] for run in known]), np.full((2, len(known)), np.nan)
+    left = np.array([0.0 if name in without else run.left(horizon, most_lost) for name, run in runs.items()])
+    best = (max if mode == "max" else min)((run.best(mode) for run in known), default=math.nan)
+    ends = [*(run.horizon or horizon for run in known), horizon]
+    if asked := [i for i, run in enumerate(known) if left[i] > 0 and run.read]:
+        answer = forecast([known[i] for i in asked])
+        chance[asked], gain[asked] = (np.nanmax(x, 1) for x in (answer.prob_better(best), answer.expected_improvement(best)))
+    by = goal(turn)
+    i = choose(chance, gain, left, float(at.sum()), by=by, more=more, delta=delta)
+    return None if i is None else told(i, names, at, chance, gain, best, ends[i], by)

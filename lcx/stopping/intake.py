@@ -127,6 +127,17 @@ def as_horizon(horizon: Any) -> float:
     return number
 
 
+def as_mode(mode: Any) -> str:
+    """The direction of a metric.
+
+    Raises:
+        ValueError: it is neither "max" nor "min".
+    """
+    if mode not in ("max", "min"):
+        raise ValueError(f"expected mode 'max' or 'min', got {mode!r}; write 'max' if larger is better, else 'min'")
+    return mode
+
+
 def from_one(step: float, horizon: float, *, zero: bool) -> tuple[float, float]:
     """Step and horizon of a counter that starts at zero (``zero``) as those of one that starts at 1.
 

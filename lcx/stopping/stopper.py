@@ -6,17 +6,16 @@ from pathlib import Path
 from threading import RLock
 from typing import Any
 
-import numpy as np
-
 from lcx.extrapolation import Extrapolation
 from lcx.extrapolator import load
 from lcx.stopping.apart import one_by_one
 from lcx.stopping.false_stops import FalseStops, as_rate, in_control
-from lcx.stopping.freeze_thaw import Turn, choose, goal, told
-from lcx.stopping.intake import Reports, as_bounds, as_count, as_horizon, as_number, as_rule, as_run, as_share, as_step, as_value
+from lcx.stopping.freeze_thaw import Turn, next_turn
+from lcx.stopping.hyperparameters import as_rows, next_new
+from lcx.stopping.intake import Reports, as_bounds, as_count, as_horizon, as_mode, as_number, as_rule, as_run, as_share, as_step, as_value
 from lcx.stopping.notices import Notices
 from lcx.stopping.rules import Rule, Verdict, never_better, spare_incumbent, unasked
-from lcx.stopping.study import as_history, best_of_others, predict
+from lcx.stopping.study import as_history, best_of_others, ends_of, predict
 from lcx.stopping.verdicts import after_rule, before_rule
 
 RunId = str | int | None
@@ -73,9 +72,7 @@ class EarlyStopper:
         false_stops: Any = None,
         control: Any = 0.0,
     ) -> None:
-        if mode not in ("max", "min"):
-            raise ValueError(f"expected mode 'max' or 'min', got {mode!r}; write 'max' if larger is better, else 'min'")
-        self.horizon, self.mode, self.bounds = as_horizon(horizon), mode, as_bounds(bounds)
+        self.horizon, self.mode, self.bounds = as_horizon(horizon), as_mode(mode), as_bounds(bounds)
         load(model, "cpu")  # refuses an unknown model now rather than in the middle of a run
         self.delta, self.model, self.rule = as_number(delta, "delta"), str(model), as_rule(rule)
         self.min_points, self.confirm = as_count(min_points, "min_points"), as_count(confirm, "confirm")
@@ -135,7 +132,7 @@ class EarlyStopper:
         with self._lock:
             self._runs[self._known(run)].ignored = ignored
 
-    def next_run(self, *, more: bool = True, without: Iterable[Any] = ()) -> Turn | None:
+    def next_run(self, *, more: bool = True, without: Iterable[Any] = (), hyperparameters: Any = None) -> Turn | None:
         """Which run to train next, or that a new one should begin; for runs that can be paused and resumed (``lcx.stopping.freeze_thaw``).
 
         Train the run as far as the answer says, give its reports to :meth:`update`, and ask again. The choice rests on each run's chance to
@@ -145,23 +142,28 @@ class EarlyStopper:
         Args:
             more: whether there are new runs to begin.
             without: runs that cannot go on.
-
-        Raises:
-            TypeError: an entry of ``without`` is not a string, a whole number or None.
+            hyperparameters: as in :meth:`next_new`, which then names the new run to begin, with the same errors.
         """
-        gone = {as_run(run) for run in without}
+        gone, rows = {as_run(run) for run in without}, None if hyperparameters is None else as_rows(hyperparameters)
         with self._lock:
-            names, known = list(self._runs), list(self._runs.values())
-            at, (chance, gain) = np.array([run.steps[-1] for run in known]), np.full((2, len(known)), np.nan)
-            left = np.array([0.0 if name in gone else run.left(self.horizon, self.stop_on_divergence) for name, run in self._runs.items()])
-            best = (max if self.mode == "max" else min)((run.best(self.mode) for run in known), default=math.nan)
-            ends = [*(run.horizon or self.horizon for run in known), self.horizon]
-            asked = [i for i, run in enumerate(known) if left[i] > 0 and run.read]
-            if asked and (answer := self._predict([known[i] for i in asked])):
-                chance[asked], gain[asked] = (np.nanmax(x, 1) for x in (answer.prob_better(best), answer.expected_improvement(best)))
-            by, self._turns, limit = goal(self._turns), self._turns + 1, self._limit()
-        i = choose(chance, gain, left, float(at.sum()), by=by, more=more, delta=limit)
-        return None if i is None else told(i, names, at, chance, gain, best, ends[i], by)
+            more = more and (rows is None or any(run not in self._runs for run in rows))
+            about = {"horizon": self.horizon, "mode": self.mode, "most_lost": self.stop_on_divergence, "delta": self._limit()}
+            turn = next_turn(self._runs, self._predict, **about, turn=self._turns, more=more, without=gone)
+            self._turns += 1
+            return turn._replace(run=self.next_new(rows)) if turn and turn.new and rows else turn
+
+    def next_new(self, hyperparameters: Any) -> RunId:
+        """Which run to begin next, by its hyperparameters and what those of the runs begun have led to (``lcx.stopping.hyperparameters``).
+
+        It is the first until five runs have reported. A run stopped or paused counts by its forecast. None: all have begun.
+
+        Args:
+            hyperparameters: {run: {name: value}} of runs that could begin, and of those that have reported, from which it learns. Leave
+                out runs that have begun and not reported. It needs scikit-learn.
+        """
+        with self._lock:
+            ends = ends_of(self._runs, self._predict, horizon=self.horizon, mode=self.mode)
+            return next_new(as_rows(hyperparameters), set(self._runs), ends)
 
     def false_stop_rate(self) -> FalseStops:
         """The rate of false stops asked for, the limit for it, and the rate seen; ValueError if ``false_stops`` was not given."""
@@ -173,11 +175,7 @@ class EarlyStopper:
             return self._rate.told(runs, load(self.model, "cpu"), **about)
 
     def predicted_value(self, run: Any = None) -> float:
-        """The metric at the horizon, user's unit: the predicted median, or the last value there; to report to a sampler for a stopped run.
-
-        Raises:
-            ValueError: the run is unknown, or none of its values could be read.
-        """
+        """The metric at the horizon, user's unit: the predicted median or the last value, to tell a sampler; ValueError without one."""
         with self._lock:
             known = self._runs.get(as_run(run))
             if not (known and known.read):
@@ -229,8 +227,8 @@ class EarlyStopper:
         """Adds a report to the curve of the run. Returns the verdict if it needs no prediction, else None."""
         known = self._runs.setdefault(run, Reports())
         known.horizon = horizon or known.horizon
-        about = {"min_points": self.min_points, "most_lost": self.stop_on_divergence, "notices": self.notices}
-        return before_rule(known, known.add(step, value, self.bounds), step=step, value=value, horizon=self.horizon, **about)
+        about = {"min_points": self.min_points, "most_lost": self.stop_on_divergence, "notices": self.notices, "horizon": self.horizon}
+        return before_rule(known, known.add(step, value, self.bounds), step=step, value=value, **about)
 
     def _decide(self, runs: list[RunId], best: float | None) -> dict[RunId, Verdict]:
         """Verdicts on runs that have enough values and have not reached the horizon."""

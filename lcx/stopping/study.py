@@ -1,13 +1,16 @@
 """The runs that the forecasts of a stopper read: the others of its study, and those of an earlier one."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
+from lcx.curves import direction
 from lcx.extrapolation import Extrapolation
 from lcx.extrapolator import Extrapolator
 from lcx.pfn.others import Study
+from lcx.stopping.hyperparameters import LEVELS, quantiles_at_end
 from lcx.stopping.intake import Reports, as_step, as_value
 from lcx.stopping.threads import few_threads
 
@@ -34,6 +37,27 @@ def best_of_others(runs: Iterable[Reports | None], known: Iterable[Reports], mod
     first, second, *_ = sorted(sign * run.best(mode) for run in (*known, Reports(), Reports()))
     own = [sign * (run or Reports()).best(mode) for run in runs]
     return [sign * (second if best == first else first) for best in own]
+
+
+def ends_of(
+    known: Mapping[Any, Reports], forecast: Callable[[list[Reports]], Extrapolation], *, horizon: float, mode: str
+) -> dict[Any, Float[np.ndarray, "K"]]:
+    """What each run will have reached at its horizon, larger being better: quantiles, or its best value if it goes no further.
+
+    Ignored runs are left out. Runs without a value that could be read are the worst.
+
+    Args:
+        known: the runs by name.
+        forecast: one extrapolation of some runs up to their horizons.
+        horizon: of runs without one of their own.
+        mode: "max" or "min".
+    """
+    runs = {name: run for name, run in known.items() if run.steps and not run.ignored}
+    ends = {name: np.full(len(LEVELS), direction(mode) * run.best(mode)) for name, run in runs.items()}
+    if open_ := [name for name, run in runs.items() if run.read and run.left(horizon, None) > 0]:
+        told = quantiles_at_end(forecast([runs[name] for name in open_]))
+        ends |= {name: np.maximum(ends[name], row) for name, row in zip(open_, told, strict=True)}
+    return ends
 
 
 def predict(

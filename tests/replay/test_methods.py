@@ -15,6 +15,7 @@ from lcx.replay.false_stops import becoming_best, delta_for, delta_in_study
 from lcx.replay.methods import (
     Leg,
     asha,
+    chosen,
     first_points,
     freeze_thaw,
     hyperband,
@@ -426,7 +427,8 @@ def test_a_chance_exactly_at_its_limit_stops(method):
 def test_freeze_thaw_goes_back_to_a_run_it_left():
     class spoken_to(freeze_thaw):
         def _ask(self, model, task, run, points, best):
-            return [[0.3, 0.4, 0.4, 0.4], [0.9, 0.1, 0.02, 0.02], [0.01] * 4][run][points[run] - 1], [2.0, 3.0, 9.0][run]
+            chance = [[0.3, 0.4, 0.4, 0.4], [0.9, 0.1, 0.02, 0.02], [0.01] * 4][run][points[run] - 1]
+            return (chance, [2.0, 3.0, 9.0][run]), np.zeros(20)
 
     task = as_task([[0.2, 0.3, 0.4, 0.5, 0.9], [0.1, 0.6, 0.6, 0.6, 0.6], [0.1] * 5], mode="max")
     legs = list(spoken_to(share=1.0)(task, [0, 1, 2]))
@@ -456,19 +458,24 @@ def test_next_run_of_an_early_stopper_is_the_replay_s_freeze_thaw():
     assert len({run for run, _ in done[:5]}) > 1
 
 
-@pytest.mark.parametrize("method", [studied(0.3), freeze_thaw(0.01)], ids=["studied", "freeze-thaw"])
+@pytest.mark.parametrize(
+    "method",
+    [studied(0.3), freeze_thaw(0.01), chosen(studied(0.3), "default"), chosen(asha()), freeze_thaw(0.01, choose=True)],
+    ids=["studied", "freeze-thaw", "studied chosen", "ASHA chosen", "freeze-thaw chosen"],
+)
 def test_what_had_not_been_trained_by_then_changes_no_decision(method):
     generator, t = np.random.default_rng(0), np.arange(1, 13)
-    curves = generator.uniform(0.5, 0.9, (6, 1)) - 0.5 * t ** -generator.uniform(0.5, 1, (6, 1)) + 0.01 * generator.normal(size=(6, 12))
-    order = [3, 1, 0, 5, 2, 4]
-    legs, seen = list(method(as_task(curves, mode="max"), order)), np.zeros(6, dtype=int)
-    assert len({leg.run for leg in legs}) == 6
-    assert any(leg.points < 12 for leg in legs)
-    for i, leg in enumerate(legs):
-        seen[leg.run] = max(seen[leg.run], leg.points)
+    curves = generator.uniform(0.5, 0.9, (8, 1)) - 0.5 * t ** -generator.uniform(0.5, 1, (8, 1)) + 0.01 * generator.normal(size=(8, 12))
+    order, settings = [3, 1, 0, 5, 7, 2, 4, 6], [{"x": x} for x in generator.uniform(size=8)]
+    legs, seen = [leg[:2] for leg in method(as_task(curves, mode="max", hyperparameters=settings), order)], np.zeros(8, dtype=int)
+    assert len({run for run, _ in legs}) == 8
+    assert any(points < 12 for _, points in legs)
+    for i, (run, points) in enumerate(legs):
+        seen[run] = max(seen[run], points)
         if i % 5 in (1, 3):
             other = np.where(t > seen[:, None], generator.uniform(0, 1, curves.shape), curves)
-            assert list(islice(method(as_task(other, mode="max"), order), i + 1)) == legs[: i + 1]
+            again = islice(method(as_task(other, mode="max", hyperparameters=settings), order), i + 1)
+            assert [leg[:2] for leg in again] == legs[: i + 1]
 
 
 def test_next_run_leaves_alone_what_cannot_go_on():

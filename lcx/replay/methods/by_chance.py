@@ -1,14 +1,14 @@
 """Methods that decide by the predictions of a model; they need ``chances``."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool
 
 from lcx.replay.chances import Chances
-from lcx.replay.methods.legs import Leg, Order
+from lcx.replay.methods.legs import Leg
 from lcx.replay.task import Task
 from lcx.stopping.leading import MOST, SHARE, limits_of
 
@@ -32,7 +32,7 @@ class predicted:
     min_points: int = 2
     confirm: int = 1
 
-    def __call__(self, task: Task, order: Order, *, chances: Chances | None = None, **_: object) -> Iterator[Leg]:
+    def __call__(self, task: Task, order: Iterable[int], *, chances: Chances | None = None, **_: object) -> Iterator[Leg]:
         """Gives the legs."""
         if chances is None:
             raise ValueError("expected chances for a method that predicts, got None; make them with lcx.replay.forecast(task)")
@@ -67,7 +67,7 @@ class led:
     most: float = MOST
     min_points: int = 2
 
-    def __call__(self, task: Task, order: Order, *, chances: Chances | None = None, **_: object) -> Iterator[Leg]:
+    def __call__(self, task: Task, order: Iterable[int], *, chances: Chances | None = None, **_: object) -> Iterator[Leg]:
         """Gives the legs."""
         if chances is None:
             raise ValueError("expected chances for a method that predicts, got None; make them with lcx.replay.forecast(task)")

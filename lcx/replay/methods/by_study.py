@@ -5,7 +5,7 @@ ask the model themselves.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from jaxtyping import Float, Int
 
 from lcx.extrapolator import Extrapolator, load
 from lcx.replay.methods.by_chance import in_a_row
-from lcx.replay.methods.legs import Leg, Order
+from lcx.replay.methods.legs import Leg
 from lcx.replay.task import Task
 from lcx.stopping.false_stops import AHEAD, READ, spaced
 
@@ -37,7 +37,7 @@ class studied:
     min_points: int = 2
     confirm: int = 1
 
-    def __call__(self, task: Task, order: Order, **_: object) -> Iterator[Leg]:
+    def __call__(self, task: Task, order: Iterable[int], **_: object) -> Iterator[Leg]:
         """Gives the legs."""
         model, best, points = load(self.model, "cpu"), -math.inf, dict[int, int]()
         for run in order:

@@ -2,7 +2,7 @@
 
 import math
 from bisect import bisect_right, insort
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from statistics import median
 
@@ -16,7 +16,7 @@ from lcx.replay.task import Task
 class no_stopping:
     """Trains every run to its end."""
 
-    def __call__(self, task: Task, order: Order, **_: object) -> Iterator[Leg]:
+    def __call__(self, task: Task, order: Iterable[int], **_: object) -> Iterator[Leg]:
         """Gives the legs."""
         return (Leg(run, int(task.counts[run])) for run in order)
 
@@ -27,7 +27,7 @@ class patience:
 
     k: int
 
-    def __call__(self, task: Task, order: Order, **_: object) -> Iterator[Leg]:
+    def __call__(self, task: Task, order: Iterable[int], **_: object) -> Iterator[Leg]:
         """Gives the legs."""
         for run in order:
             count = int(task.counts[run])
@@ -48,7 +48,7 @@ class median_rule:
 
     fewest: int = 5
 
-    def __call__(self, task: Task, order: Order, **_: object) -> Iterator[Leg]:
+    def __call__(self, task: Task, order: Iterable[int], **_: object) -> Iterator[Leg]:
         """Gives the legs."""
         with np.errstate(over="ignore"):
             means = np.cumsum(np.where(np.isnan(task.steps), 0, task.gains), axis=1) / np.arange(1, task.steps.shape[1] + 1)
@@ -86,7 +86,7 @@ class asha:
     eta: float = 3
     rungs: int | None = None
 
-    def __call__(self, task: Task, order: Order, **_: object) -> Iterator[Leg]:
+    def __call__(self, task: Task, order: Iterable[int], **_: object) -> Iterator[Leg]:
         """Gives the legs."""
         at = [np.maximum(1, task.points_at(step)) for step in _rungs(task, self.eta)[: self.rungs]]
         records: list[list[float]] = [[] for _ in at]  # of each rung, sorted
