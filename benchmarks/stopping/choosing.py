@@ -24,16 +24,15 @@ from benchmarks.stopping.peers import peers
 from benchmarks.stopping.tasks import family, tasks
 from lcx.files import write_text
 from lcx.replay.comparison import compare
-from lcx.replay.methods import Method, asha, chosen, freeze_thaw, median_rule, no_stopping, patience, studied
+from lcx.replay.methods import Method, chosen, freeze_thaw, no_stopping, studied
 from lcx.replay.task import Task
 
-PACKAGES = ("Optuna MedianPruner", "Optuna HyperbandPruner", "Ray Tune ASHAScheduler", "Syne Tune ASHA", "Syne Tune MedianStoppingRule")
+PACKAGES = ("Optuna HyperbandPruner", "Ray Tune ASHAScheduler")  # those of the lowest regret and of the largest speed-up
 
 
 def methods(model: str) -> dict[str, Method]:
     """Methods by their name in early_stop.json, which here choose what begins."""
-    plain: dict[str, Method] = {"no stopping": no_stopping(), "patience 5": patience(5), "median rule": median_rule()}
-    plain |= {f"ASHA, eta {eta}": asha(eta) for eta in (3, 4)} | {name: x for name, x in peers(model).items() if name in PACKAGES}
+    plain: dict[str, Method] = {"no stopping": no_stopping()} | {name: x for name, x in peers(model).items() if name in PACKAGES}
     study = f"lcx:{label(model)} study"
     ours: dict[str, Method] = {
         f"{study} 0.05": chosen(studied(0.05, model), model),
