@@ -17,6 +17,7 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
+import torch
 from jaxtyping import Float, Int
 
 from lcx.curves import direction
@@ -122,10 +123,10 @@ def next_new(rows: Mapping[Any, Mapping[str, Any]], begun: Container[Any], ends:
 
 def quantiles_at_end(extrapolation: Extrapolation) -> Float[np.ndarray, "B K"]:
     """The quantiles of :data:`LEVELS` of the last value of each curve, larger being better; also of one curve, then B = 1."""
-    values = np.atleast_2d(extrapolation.at)
-    last = (~np.isnan(values)).sum(-1) - 1
-    told = extrapolation.quantile(LEVELS).reshape(*values.shape, len(LEVELS))[np.arange(len(last)), last]
-    return np.sort(direction(extrapolation.mode) * told, axis=-1)
+    real = ~extrapolation.steps_ahead.isnan()
+    last = torch.arange(real.shape[1]) == real.sum(1, keepdim=True) - 1
+    told = extrapolation.predictive.at(last).icdf(torch.from_numpy(LEVELS[:, None]))
+    return np.sort(direction(extrapolation.mode) * told.numpy().T, axis=-1)
 
 
 def _is_number(x: Any) -> bool:

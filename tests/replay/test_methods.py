@@ -505,12 +505,12 @@ def test_any_method_that_goes_through_the_order_once_may_choose_what_begins(meth
 
 
 def test_without_hyperparameters_the_order_is_kept():
-    curves = settled(12, 0).values
-    bare, same = as_task(curves, mode="max"), as_task(curves, mode="max", hyperparameters=[{"x": 1}] * 12)
+    curves = settled(7, 0).values
+    bare, same = as_task(curves, mode="max"), as_task(curves, mode="max", hyperparameters=[{"x": 1}] * 7)
     for method, choosing in ((studied(0.3), chosen(studied(0.3), "default")), (freeze_thaw(), freeze_thaw(choose=True))):
-        legs = [leg[:2] for leg in islice(method(bare, range(12)), 20)]
-        assert [leg[:2] for leg in islice(choosing(bare, range(12)), 20)] == legs
-        assert [leg[:2] for leg in islice(choosing(same, range(12)), 20)] == legs
+        legs = [leg[:2] for leg in islice(method(bare, range(7)), 9)]
+        assert [leg[:2] for leg in islice(choosing(bare, range(7)), 9)] == legs
+        assert [leg[:2] for leg in islice(choosing(same, range(7)), 9)] == legs
 
 
 def test_as_many_hyperparameters_as_runs_are_expected():
