@@ -3,8 +3,8 @@
 The final values of the runs begun, forecast or seen, become normal scores of the study: what a value is worth is its place among the
 others, so a diverged run is a bad one and no more. A forest of randomised trees learns these scores from the hyperparameters; the spread
 over its trees says how little is known of a run not begun. The run to begin is the one with the largest expected improvement over the best
-of those begun. A run that was stopped or paused teaches its forecast, the less the wider that is: every leaf of a tree holds as much as
-one finished run tells, so it averages several runs of which little is known.
+of those begun. A run that was stopped or paused teaches its forecast, the less the wider that is: every leaf of a tree holds at least as
+much as the run known best tells, so it averages several runs of which little is known.
 
 Source: expected improvement with a forest is Hutter, Hoos and Leyton-Brown, "Sequential Model-Based Optimization for General Algorithm
 Configuration", LION 2011; extremely randomised trees are Geurts, Ernst and Wehenkel, Machine Learning 63, 2006. Learning from forecasts of
@@ -22,7 +22,7 @@ from jaxtyping import Float, Int
 
 from lcx.curves import direction
 from lcx.extrapolation import Extrapolation
-from lcx.stopping.intake import as_run
+from lcx.stopping.intake import as_number, as_run
 
 LEVELS = (np.arange(20) + 0.5) / 20  # quantiles that stand for a forecast
 FEWEST = 5  # runs begun before hyperparameters count; until then runs begin in the order given
@@ -52,7 +52,7 @@ def table_of(rows: Sequence[Any]) -> Float[np.ndarray, "n H"]:
         given: list[Any] = [x for x, gone in zip(values, missing, strict=True) if not gone]
         if all(map(_is_number, given)):
             places = np.full(len(rows), 0.5)
-            places[~missing] = _ranks(np.array(given, dtype=float))
+            places[~missing] = _ranks(np.array([as_number(x, name) for x in given]))
             columns += [places] + [missing.astype(float)] * bool(missing.any())
         else:
             texts = [None if gone else str(x) for x, gone in zip(values, missing, strict=True)]

@@ -46,6 +46,10 @@ def test_a_missing_number_is_the_middle_and_said_to_be_missing(gone):
     assert table_of([{"lr": 1.0}, gone, {"lr": 3.0}])[:, 1:].tolist() == [[0, 0], [0.5, 1], [1, 0]]
 
 
+def test_a_number_may_be_too_large_for_a_float():
+    assert table_of([{"seed": 10**400}, {"seed": 3}, {"seed": np.int64(7)}])[:, 1].tolist() == [1, 0, 0.5]
+
+
 def test_runs_without_hyperparameters_are_alike():
     assert table_of([{}, {}]).tolist() == [[0], [0]]
     assert table_of([{"lr": 2}, {"lr": 2}])[:, 1].tolist() == [0.5, 0.5]
