@@ -48,7 +48,7 @@ def table_of(rows: Sequence[Any]) -> Float[np.ndarray, "n H"]:
     columns = [np.zeros(len(rows))]  # so that there is one
     for name in dict.fromkeys(name for row in rows for name in row):
         values = [row.get(name) for row in rows]
-        missing = np.array([x is None or (_is_number(x) and math.isnan(x)) for x in values])
+        missing = np.array([x is None or (_is_number(x) and math.isnan(as_number(x, name))) for x in values])
         given: list[Any] = [x for x, gone in zip(values, missing, strict=True) if not gone]
         if all(map(_is_number, given)):
             places = np.full(len(rows), 0.5)
