@@ -87,8 +87,10 @@ def early_stopping() -> list[str]:
         "lcx:general study freeze-thaw",
     )
 
-    def cells(name: str) -> list[str]:
-        row = result["mean"][name]
+    chosen = known_result("stopping/choosing")
+    named = ("no stopping", "Optuna HyperbandPruner", "Ray Tune ASHAScheduler", "lcx:general study 0.05", "lcx:general study freeze-thaw")
+
+    def cells(name: str, row: dict) -> list[str]:
         regrets = [f"{row[key][0]:.3f}" for key in ("regret_mean", "regret_end")]
         return [name, *regrets, f"{row['speed_up'][0]:.2f}", f"{row['slowest']:.2f}", f"{100 * row['false_rate'][0]:.0f} %"]
 
@@ -99,17 +101,21 @@ def early_stopping() -> list[str]:
         "",
         *table(
             "| | regret, mean over the budget | at the end | speed-up over no stopping, mean | slowest task | false stops |",
-            map(cells, names),
+            [
+                *(cells(name, result["mean"][name]) for name in names),
+                *(cells(f"{name}, runs chosen", chosen["mean"][name]) for name in named if name in chosen["mean"]),
+            ],
         ),
         "",
         "Methods named `study` read the runs seen by then, as `EarlyStopper` does; the others read each run alone.",
         *([result["note"]] if result["note"] else []),
+        f"`runs chosen`: each run begun is chosen by its hyperparameters, which {len(chosen['tasks'])} of the tasks have.",
         "False stops are in per cent of the runs that would have become the best so far.",
         "The form and the constants of freeze-thaw (pausing and resuming) were chosen on some of",
         "these tasks. Successive halving, Hyperband, top 10 after 1 and freeze-thaw resume runs at no cost; the others cannot resume.",
         "A run that is paused and never resumed counts as stopped.",
         "",
-        f"- {source(result)}.",
+        f"- {source(result)}; `runs chosen`: {source(chosen)}.",
     ]
 
 
