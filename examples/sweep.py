@@ -1,5 +1,5 @@
 """Measure a random search for `lcx watch` and `lcx replay`: 16 perceptrons on the digits, 60 epochs each, into sweep.jsonl, and what was
-drawn into sweep_settings.csv.
+drawn into sweep_settings.json.
 
     python examples/sweep.py    # some 15 s on one CPU core
 
@@ -34,7 +34,7 @@ def main() -> None:
     torch.set_num_threads(1)
     rng, curves = np.random.default_rng(0), []
     settings = pd.DataFrame([draw(rng) for _ in range(RUNS)], index=pd.Index([f"run {i:02d}" for i in range(RUNS)], name="run"))
-    settings.to_csv(Path(__file__).with_name("sweep_settings.csv"), float_format="%.4g")
+    settings.to_json(Path(__file__).with_name("sweep_settings.json"), orient="index", indent=1, double_precision=8)
     for i, chosen in enumerate(tqdm(settings.to_dict("records"))):
         width = int(chosen.pop("width"))
         curve = train(Run(load_digits, "loss", 400, 500, (width, width), epochs=60, seed=i, **chosen))  # pyright: ignore[reportArgumentType]

@@ -324,7 +324,7 @@ def replayed(run, logs, *arguments):
 @pytest.fixture
 def pausing_asks_nothing(monkeypatch):
     """Freeze-thaw, which asks the model hundreds of times, takes all runs for equally promising."""
-    monkeypatch.setattr(freeze_thaw, "_ask", lambda *_: (0.5, 0.1))
+    monkeypatch.setattr(freeze_thaw, "_ask", lambda *_: ((0.5, 0.1), np.zeros(20)))
 
 
 @pytest.fixture
