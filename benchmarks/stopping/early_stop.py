@@ -101,7 +101,7 @@ def main() -> None:
     labelled(options.model)  # refuses two of one name
     about, more = provenance(), options.hparams is not None
     name, budget = ("stopping/early_stop_studies", SMALL) if more else ("stopping/early_stop", BUDGET)
-    found = studies(options.data, options.hparams, options.runs) if more else tasks(options.data, options.runs)
+    found = studies(options.data, options.hparams, options.runs) if more else tasks(options.data, most=options.runs)
     stored = known_result(name) if options.again else {}
     orders = stored.get("orders", options.orders)
     key = f"{about['commit']}-{options.runs or 'all'}{'-again' * options.again}"

@@ -159,7 +159,9 @@ class EarlyStopper:
 
         Args:
             hyperparameters: {run: {name: value}} of runs that could begin, and of those that have reported, from which it learns. Leave
-                out runs that have begun and not reported. It needs scikit-learn.
+                out runs that have begun and not reported.
+
+        Raises: TypeError, it is not such a mapping; ImportError, scikit-learn is not installed.
         """
         with self._lock:
             ends = ends_of(self._runs, self._predict, horizon=self.horizon, mode=self.mode)
