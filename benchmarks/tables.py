@@ -33,6 +33,7 @@ SECTIONS = (
     peers.peers,
     stopping.early_stop,
     stopping.choosing,
+    stopping.earlier,
     stopping.early_stop_studies,
     synthetic.beside_parametric,
     synthetic.prior_fit,

@@ -3,7 +3,9 @@
 The tasks and orders of benchmarks/stopping/early_stop.py; here a method knows the hyperparameters of all runs and chooses by them which one
 begins next (``lcx.stopping.hyperparameters``), where the tasks have any: TaskSet and AlgoPerf. On the other tasks a method is what it was,
 so its rows are those of early_stop.json, whose first orders these are. Packages' schedulers get the same choice as ours.
-Results go to benchmarks/stopping/results/choosing.json. What was replayed of a task is kept by the commit, so the command goes on.
+With ``--earlier`` the other tasks of a family, but for those of the same workload, count as earlier studies of the same hyperparameters.
+Results go to benchmarks/stopping/results/choosing.json, or to earlier.json. What was replayed of a task is kept by the commit, so the
+command goes on.
 """
 
 import argparse
@@ -21,7 +23,7 @@ from benchmarks.provenance import known_result, provenance, write_result
 from benchmarks.stopping import tables
 from benchmarks.stopping.early_stop import BUDGET, KEPT, SEED, digest, label, over_tasks, rounded
 from benchmarks.stopping.peers import peers
-from benchmarks.stopping.tasks import family, tasks
+from benchmarks.stopping.tasks import earlier_known, family, tasks
 from lcx.files import write_text
 from lcx.replay.comparison import compare
 from lcx.replay.methods import Method, chosen, freeze_thaw, no_stopping, studied
@@ -47,13 +49,15 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of .npz and .json files of learning curves")
     parser.add_argument("--hparams", type=Path, required=True, help="folder of .npz files of hyperparameters")
     parser.add_argument("--model", required=True, help="name or folder, that of early_stop.json")
+    parser.add_argument("--earlier", action="store_true", help="the other tasks of the family are known as earlier studies")
     parser.add_argument("--workers", type=int, default=1, help="processes; default 1")
     options = parser.parse_args()
     before, about = known_result("stopping/early_stop"), provenance()
     if options.model not in before["models"] or before["models"][options.model] != digest(options.model):
         raise ValueError(f"expected the model of early_stop.json, {before['models']}, got {options.model}; replay its rules there first")
     found = {name: task for name, task in tasks(options.data, options.hparams).items() if task.hyperparameters is not None}
-    folder = KEPT / f"choosing-{about['commit']}-{before['orders']}-{digest(options.model)}"
+    what, found = ("earlier", earlier_known(found)) if options.earlier else ("choosing", found)
+    folder = KEPT / f"{what}-{about['commit']}-{before['orders']}-{digest(options.model)}"
     paths = {name: folder / f"{name.replace('/', '__')}.json" for name in found}
     left = [name for name, path in paths.items() if not path.exists()]
     folder.mkdir(parents=True, exist_ok=True)
@@ -67,8 +71,8 @@ def main() -> None:
         whole = {name: (results[name] if name in results else one["methods"])[method] for name, one in before["tasks"].items()}
         mean[method] = over_tasks({name: {key: x for key, x in row.items() if key != "regret"} for name, row in whole.items()})
     settings = {"orders": before["orders"], "budget": BUDGET, "families": sorted(set(map(family, results))), "mean": mean}
-    write_result("stopping/choosing", {**about, **settings, "tasks": results}, indent=None)
-    print(tables.choosing())
+    write_result(f"stopping/{what}", {**about, **settings, "tasks": results}, indent=None)
+    print(tables.choosing(what))
 
 
 def replayed(task: Task, model: str, orders: int) -> dict[str, Any]:

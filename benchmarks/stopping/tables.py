@@ -7,6 +7,10 @@ import numpy as np
 from benchmarks.markdown import table, with_interval
 from benchmarks.provenance import origin, read_result, results_of
 
+EARLIER = [
+    "As in the section before, and the other tasks of the family are known as earlier studies (`lcx.stopping.with_earlier_studies`), but for",
+    "those of the same workload. All tasks of TaskSet have the same 1,000 settings. AlgoPerf's submissions were tuned for all its workloads.",
+]
 PICTURES = ("early_stop.png", "early_stop_tasks.png")
 
 
@@ -85,9 +89,14 @@ def early_stop_studies() -> str | None:
     )
 
 
-def choosing() -> str | None:
+def earlier() -> str | None:
+    """The same, where earlier studies are known."""
+    return choosing("earlier")
+
+
+def choosing(what: str = "choosing") -> str | None:
     """What methods gain that choose by hyperparameters which run begins."""
-    result, before = read_result("stopping/choosing"), read_result("stopping/early_stop")
+    result, before = read_result(f"stopping/{what}"), read_result("stopping/early_stop")
     if result is None or before is None:
         return None
     own = next(name for name in result["mean"] if name.endswith("study freeze-thaw"))
@@ -102,8 +111,9 @@ def choosing() -> str | None:
     fewest = sorted(count, key=count.__getitem__)[:5]
     return "\n".join(
         [
-            "### Runs chosen by their hyperparameters",
+            "### Runs chosen by their hyperparameters" + (", earlier studies known" if what == "earlier" else ""),
             "",
+            *(EARLIER if what == "earlier" else []),
             f"The {len(before['tasks'])} tasks above, {result['orders']} orders. Each method begins the run with the largest expected",
             "improvement by its hyperparameters (`lcx.stopping.hyperparameters`); of what it stopped, lcx goes by the forecast, the others",
             f"by the best value. {len(result['tasks'])} tasks have hyperparameters, those of {' and '.join(result['families'])};",

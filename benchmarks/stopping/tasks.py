@@ -16,12 +16,14 @@ Further tasks (``studies``), chosen later and never looked at while a rule was m
 """
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.curves import bounds_of
 from lcx.replay.task import Task, as_task
+from lcx.stopping import with_earlier_studies
 
 # Evaluations of a whole run under the external tuning rules, the one before training left out.
 ALGOPERF = {
@@ -78,6 +80,21 @@ def studies(folder: Path, hparams: Path, most: int | None = None, seed: int = 0)
         several = _tasks(folder / f"{source}.npz", hparams, most, seed, by_submission=True)
         found |= {name: task for name, task in several.items() if len(task) >= LEAST}
     return found
+
+
+def earlier_known(found: dict[str, Task]) -> dict[str, Task]:
+    """The tasks with hyperparameters, which now tell too what the others of their family expect, as if these were earlier studies.
+
+    Tasks of the same workload by another metric are the same runs, and not read.
+    """
+    told = {}
+    for name, task in found.items():
+        rest = [one for other, one in found.items() if family(other) == family(name) and other.split("/")[1] != name.split("/")[1]]
+        earlier = [list(zip(one.hyperparameters, one.peaks[:, -1].tolist(), strict=True)) for one in rest if one.hyperparameters]
+        if task.hyperparameters and earlier:  # peaks: larger is better
+            rows = with_earlier_studies(dict(enumerate(task.hyperparameters)), earlier, "max")
+            told[name] = replace(task, hyperparameters=tuple(rows.values()))
+    return told
 
 
 def family(name: str) -> str:

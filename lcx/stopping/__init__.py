@@ -2,6 +2,7 @@
 
 from lcx.stopping.false_stops import FalseStops
 from lcx.stopping.freeze_thaw import Turn
+from lcx.stopping.hyperparameters import with_earlier_studies
 from lcx.stopping.leading import below_leader
 from lcx.stopping.rules import (
     Rule,
@@ -40,4 +41,5 @@ __all__ = [
     "not_worth_it",
     "reaches",
     "spare_incumbent",
+    "with_earlier_studies",
 ]

@@ -11,7 +11,7 @@ from lcx.extrapolator import load
 from lcx.replay.methods.by_study import known_of
 from lcx.replay.methods.legs import Leg, Method, Order
 from lcx.replay.task import Task
-from lcx.stopping.hyperparameters import FEWEST, LEVELS, expected_improvement, quantiles_at_end
+from lcx.stopping.hyperparameters import FEWEST, LEVELS, expected_improvement, expected_of, quantiles_at_end
 
 
 class Waiting:
@@ -28,7 +28,8 @@ class Waiting:
     def __init__(self, task: Task, order: Order, choose: bool) -> None:
         self._left = [int(run) for run in order]
         self._table = task.table if choose else None
-        self._gain, self._again = np.zeros(len(task)), FEWEST
+        self._expected = None if self._table is None else expected_of(task.hyperparameters or ())
+        self._gain, self._again = (np.zeros(len(task)), FEWEST) if self._expected is None else (self._expected, 1)
 
     def __len__(self) -> int:
         return len(self._left)
@@ -37,7 +38,7 @@ class Waiting:
         """Takes out the run to begin, given the :data:`~lcx.stopping.hyperparameters.LEVELS` of the end of each run begun, as gains."""
         if self._table is not None and len(ends) >= self._again:
             self._again = max(len(ends) + 1, int(1.1 * len(ends)))
-            self._gain = expected_improvement(self._table, np.array(list(ends)), np.stack(list(ends.values())))
+            self._gain = expected_improvement(self._table, np.array(list(ends)), np.stack(list(ends.values())), self._expected)
         return self._left.pop(int(self._gain[self._left].argmax()))
 
 
