@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 _ENTRY = re.compile(r"""( *)["']?([^\s"'#:!&*?|>%@`{}\[\],-][^"':]*?)["']?\s*:(?:\s+(.*))?$""")
+_LONGEST = 1000  # characters of a line that are read; what is longer is no setting
 _ITEM = re.compile(r" *-(?:\s+(.*))?$")
 
 
@@ -15,7 +16,8 @@ def entries(text: str) -> dict[str, str]:
     found: dict[str, Any] = {}
     above: list[tuple[int, str]] = []  # indentation and name of the entries around a line
     inside, name = -1, ""  # lines indented more than this belong to what was left out; the last name
-    for line in text.splitlines():
+    for whole in text.splitlines():
+        line = whole[:_LONGEST]
         depth = len(line) - len(line.lstrip(" "))
         if not line.strip() or line.lstrip().startswith("#"):
             continue

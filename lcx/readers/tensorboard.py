@@ -107,14 +107,15 @@ def _hyperparameters(events: Any) -> Hyperparameters:
     except KeyError:
         return Hyperparameters()
     from google.protobuf.message import DecodeError
-    from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+    from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData  # pyright: ignore[reportAttributeAccessIssue]
 
     try:
         given = HParamsPluginData.FromString(told).session_start_info.hparams
     except DecodeError as error:
         left_out(events.path, error)
         return Hyperparameters()
-    return hyperparameters({name: getattr(one, one.WhichOneof("kind") or "", None) for name, one in given.items()})
+    kinds = {name: one.WhichOneof("kind") for name, one in given.items()}
+    return hyperparameters({name: getattr(given[name], kind) for name, kind in kinds.items() if kind not in (None, "null_value")})
 
 
 def _points(events: Any, prefix: str) -> list[tuple[str, float, float, float]]:

@@ -96,6 +96,7 @@ def test_copies_share_them():
         ("- a: 1\n  b: 2\n", {}),
         ("a: &top 1\nb: &all\n  c: *top\n  d: [1,\n    2]\ne: 'it # is'\n", {"a": "&top 1", "b/c": "*top"}),
         ("{}\n", {}),
+        ("a" + " " * 100_000 + "\nb: 1\n", {"b": "1"}),
         ('"a b": \'2\'\nc-d: "x"\n\n# no: 1\n---\ne: 3\r\n', {"a b": "2", "c-d": "x", "e": "3"}),
     ],
 )
