@@ -147,16 +147,17 @@ def told(questions: Iterable[Inferred]) -> list[str]:
                 lines.append(f"{way}, {_named(names) if source == 'name' else 'as the log says'} (--mode)")
     for bounds in dict.fromkeys(one.bounds for one in questions if "bounds" in one.by):
         names = [one.metric for one in questions if one.bounds == bounds and "bounds" in one.by]
-        of = f": {_list(names)}" if len(questions) > 1 else ""
+        of = f": {listed(names)}" if len(questions) > 1 else ""
         lines.append(f"{_limits(*bounds)}, by name and values{of} (--lower, --upper)")
     return lines
 
 
 def _named(names: list[str]) -> str:
-    return f"by the name {names[0]}" if len(names) == 1 else f"by the names {_list(names)}"
+    return f"by the name {names[0]}" if len(names) == 1 else f"by the names {listed(names)}"
 
 
-def _list(names: list[str]) -> str:
+def listed(names: list[str]) -> str:
+    """The first names, and how many more there are."""
     return ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
 
 

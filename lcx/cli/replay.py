@@ -42,7 +42,8 @@ def replay(
 
     Print what each rule saves, and which good runs it stops. A replay goes through the runs one after the other, each up to the step at
     which the rule stops it: first in the order in which they were recorded (by their first time stamps, or by name if there are none),
-    then in shuffled orders. Forecasts read the other runs as far as they had been trained by then.
+    then in shuffled orders. Forecasts read the other runs as far as they had been trained by then. If the log has hyperparameters that
+    differ between runs, the methods "runs chosen" begin the runs that these promise most of, instead of those next in the order.
 
     \b
       lcx replay runs/ --metric val_loss
@@ -50,10 +51,10 @@ def replay(
     deltas, waits = delta or [0.05], wait or [5]
     _check(deltas, waits, rate, {"min-points": min_points, "confirm": confirm}, orders)
     from lcx.cli.finished_runs import finished_runs
-    from lcx.cli.inference import told
+    from lcx.cli.inference import listed, told
     from lcx.cli.one_curve import Asked
-    from lcx.cli.replay_answer import print_answer
-    from lcx.cli.replay_methods import compare
+    from lcx.cli.replay_answer import named_in, print_answer
+    from lcx.cli.replay_methods import compare, lacking
     from lcx.extrapolator import load
     from lcx.replay import delta_for, delta_in_study, forecast
 
@@ -70,7 +71,9 @@ def replay(
         found = (rate, *limit)
     recorded, shuffled = compare(task, model, chances, _limits(deltas, found), waits, orders=orders, seed=seed, progress=bars, **how)
     asked = {"metric": question.metric, **how, "orders": orders, "seed": seed, **question.facts()}
-    print_answer(task, asked, recorded, shuffled, found, told=told([question]), warnings=notes + more, plot=plot, as_json=as_json)
+    said = told([question]) + ([f"hyperparameters in the log: {listed(names)}"] if (names := named_in(task)) else [])
+    notes += more + lacking(task)
+    print_answer(task, asked, recorded, shuffled, found, told=said, warnings=notes, plot=plot, as_json=as_json)
 
 
 def _check(deltas: list[float], waits: list[int], rate: float | None, counts: dict[str, int], orders: int) -> None:

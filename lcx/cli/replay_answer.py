@@ -47,12 +47,18 @@ def print_answer(
         print(sentence, file=sys.stderr)
     if as_json:
         about = {"metric": asked["metric"], **_about(task), **asked}
+        about["hyperparameters"] = named_in(task)
         about |= {} if found is None else {"false_stops": dict(zip(("asked", "delta", "bound"), found, strict=True))}
         each = {name: {"recorded": _recorded(task, one), "shuffled": _shuffled(task, shuffled.get(name))} for name, one in recorded.items()}
         print(json_line({**about, "warnings": warnings, "methods": each}))
     else:
         lines = _text(task, asked["metric"], recorded, shuffled, found)
         print("\n".join([*lines, *([f"regret against compute: {plot}"] if plot else [])]))
+
+
+def named_in(task: Task) -> list[str]:
+    """The names of the hyperparameters that tell the runs apart."""
+    return list(dict.fromkeys(name for row in task.hyperparameters or () for name in row))
 
 
 def _about(task: Task) -> dict[str, Any]:
@@ -153,7 +159,7 @@ def _why(of: str, told: dict[str, list[dict[str, Any]]]) -> list[str]:
     """The false stops of the lcx rule, a line each. Runs that freeze-thaw never resumes are left out: no verdict stopped them."""
     lines = []
     for name, rows in told.items():
-        if name.startswith("lcx") and name != PAUSING:
+        if name.startswith("lcx") and not name.startswith(PAUSING):
             times = [f" in {row['orders']}{of} orders, first:" if of else ":" for row in rows]
             lines += [f"false stop, {name}{when} {row['reason']}" for when, row in zip(times, rows[:_SHOWN], strict=False)]
             lines += [f"and of {len(rows) - _SHOWN} more runs"] if len(rows) > _SHOWN else []

@@ -1,6 +1,7 @@
 """The methods that ``lcx replay`` compares, in the recorded order of the runs and in shuffled ones."""
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -12,6 +13,7 @@ from lcx.replay import (
     Order,
     Task,
     asha,
+    chosen,
     freeze_thaw,
     mean_regret,
     median_rule,
@@ -26,7 +28,7 @@ from lcx.replay import (
 from lcx.replay import replay as replay_once
 from lcx.replay.comparison import GRID
 
-REFERENCE, PAUSING = "no stopping", "lcx freeze-thaw"
+REFERENCE, PAUSING, CHOSEN = "no stopping", "lcx freeze-thaw", ", runs chosen"
 
 
 def compare(
@@ -43,6 +45,8 @@ def compare(
     progress: bool,
 ) -> tuple[dict[str, Comparison], dict[str, Comparison]]:
     """Each method's comparison by name: in the recorded order, and over ``orders`` shuffled ones (none: empty).
+
+    If the task has hyperparameters, they choose the runs of two more methods, which begin as the order says.
 
     Args:
         task: the finished runs.
@@ -61,10 +65,19 @@ def compare(
     else:
         own = {f"lcx {x:g}": predicted(x, min_points=min_points, confirm=confirm) for x in deltas}
     own[PAUSING] = freeze_thaw(model=model, others=chances is None)
+    if task.hyperparameters is not None and not lacking(task):
+        own[REFERENCE + CHOSEN] = chosen(no_stopping())
+        own[PAUSING + CHOSEN] = freeze_thaw(model=model, others=chances is None, choose=True)
     methods, rng = _methods(len(task), waits) | own, np.random.default_rng(seed)
     recorded = _compare(task, methods, [range(len(task))], chances)
     shuffles = [rng.permutation(len(task)).tolist() for _ in range(orders)]
     return recorded, _compare(task, methods, shuffles, chances, progress=progress) if orders else {}
+
+
+def lacking(task: Task) -> list[str]:
+    """What to install, if the task has hyperparameters and nothing is installed that learns from them."""
+    said = "no runs are chosen by their hyperparameters, which needs scikit-learn: pip install 'lcx[hpo]'"
+    return [said] if task.hyperparameters is not None and find_spec("sklearn") is None else []
 
 
 def _methods(runs: int, waits: list[int]) -> dict[str, Method]:

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lcx.readers.growing import Growing
+from lcx.readers.hyperparameters import BESIDE
+from lcx.readers.settings import FILES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,7 +40,8 @@ class Kept:
         Raises:
             ValueError, ImportError: as ``read``; it is asked again the next time.
         """
-        stamp, key = _stamp(path.parent if format in _TOGETHER and path.is_file() else path), (format, step, path)
+        beside = [os.path.join(path.parent, name) for name in FILES] if format in BESIDE else []
+        stamp, key = _stamp(path.parent if format in _TOGETHER and path.is_file() else path, beside), (format, step, path)
         if key not in self._tables or self._tables[key][0] != stamp:
             more = {"growing": self._growing.setdefault(key, Growing())} if format in _BY_LINES else {}
             with warnings.catch_warnings(record=True) as caught:
@@ -51,9 +54,11 @@ class Kept:
         return table.copy(deep=False)
 
 
-def _stamp(path: Path) -> list[tuple[str, int, int]]:
-    """Name, size and time of change of the file, also of the log that SQLite writes beside its own; of a folder, those of all its files."""
-    files = [path, *(path.with_name(f"{path.name}{end}") for end in ("-wal", "-journal"))]
+def _stamp(path: Path, beside: list[str]) -> list[tuple[str, int, int]]:
+    """Name, size and time of change of the file, also of the log that SQLite writes beside its own, and of the files ``beside`` that there
+    are; of a folder, those of all its files.
+    """
+    files = [str(path), *(f"{path}{end}" for end in ("-wal", "-journal")), *beside]
     if path.is_dir():
-        files = [Path(at, name) for at, _, names in os.walk(path) for name in names]
-    return sorted((str(file), (about := file.stat()).st_size, about.st_mtime_ns) for file in files if file.is_file())
+        files = [os.path.join(at, name) for at, _, names in os.walk(path) for name in names]
+    return sorted((file, (about := os.stat(file)).st_size, about.st_mtime_ns) for file in files if os.path.isfile(file))

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from lcx.readers.cells import MISSING, as_column
 from lcx.readers.encodings import text_of
 from lcx.readers.growing import Growing, follow
+from lcx.readers.hyperparameters import COLUMNS
 from lcx.readers.panel import unfold
 from lcx.readers.sheet import Sheet, to_table
 from lcx.readers.table import COUNTERS, RUNS, TIMES
@@ -66,7 +67,8 @@ def read(path: str | Path, *, step: str | None = None, growing: Growing | None =
     table, _, separator, bare = cells
     low = {name.lower(): name for name in reversed(list(table.columns))}
     words = {name: table[low[name]].astype(str).to_numpy(object) for name in (*RUNS, "metric") if name in low}
-    used = {low[name] for name in words if name != "metric" or "value" in low}
+    config = {name: table[name].tolist() for name in table if name.startswith(COLUMNS)}
+    used = {*config, *(low[name] for name in words if name != "metric" or "value" in low)}
     numbers = {name: column for name in table if name not in used and (column := as_column(table[name], comma=separator != ","))}
     if "value" not in low:
         words.pop("metric", None)
@@ -76,7 +78,7 @@ def read(path: str | Path, *, step: str | None = None, growing: Growing | None =
             f"expected a column of numbers in {path}, got {'only words in ' + shown if shown else 'only steps and times'}; "
             "log a metric, and name the columns in the first line"
         )
-    sheet = Sheet(numbers, words, len(table), lambda row: (lines[row] if lines else places()[row + 1]) - bare)
+    sheet = Sheet(numbers, words, len(table), lambda row: (lines[row] if lines else places()[row + 1]) - bare, config)
     return to_table(unfold(sheet, list(table.columns)), path, step)
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lcx.readers.hyperparameters import in_file, told_by
 from lcx.readers.table import long_table, run_name
 
 if TYPE_CHECKING:
@@ -18,7 +19,8 @@ def read(path: str | Path) -> "pd.DataFrame":
         path: the folder that DVCLive writes, by default dvclive. Its metrics.json holds only last values and is not read.
 
     Returns:
-        The table of :func:`lcx.readers.table.long_table`; steps count from 1. Time is there if the files have timestamps.
+        The table of :func:`lcx.readers.table.long_table`; steps count from 1. Time is there if the files have timestamps. What
+        ``Live.log_params`` wrote into params.yaml is ``attrs["hyperparameters"]`` (:mod:`lcx.readers.hyperparameters`).
 
     Raises:
         ValueError: there are no metrics, or a file has no columns "step" and value, or a cell that is not a number.
@@ -31,7 +33,8 @@ def read(path: str | Path) -> "pd.DataFrame":
     for file in sorted(metrics.rglob("*.tsv")) if metrics else []:
         name = file.relative_to(metrics).with_suffix("").as_posix() if metrics else file.stem
         points += [(run, name, *point) for point in _points(file)]
-    return long_table(pd.DataFrame(points, columns=["run", "metric", "step", "value", "time"]), folder)
+    frame = pd.DataFrame(points, columns=["run", "metric", "step", "value", "time"])
+    return long_table(frame, folder, attrs={"hyperparameters": told_by({run: in_file(folder / "params.yaml")})})
 
 
 def is_log(folder: Path) -> bool:

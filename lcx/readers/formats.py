@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from lcx.readers import catboost, dvclive, mlflow, sacred, wandb
 from lcx.readers.encodings import decode
+from lcx.readers.hyperparameters import BESIDE, beside
 from lcx.readers.recognition import plain, recognise_text, why_not
 from lcx.readers.table import long_table, run_name
 
@@ -55,7 +56,8 @@ def reader(format: str) -> Callable[[Any], "pd.DataFrame"]:
     """What reads a log of this format, from its path."""
     if format in _OWN:
         return partial(_read_own, _OWN[format][1])
-    return import_module(f"lcx.readers.{_MODULES.get(format, format)}").read
+    read = import_module(f"lcx.readers.{_MODULES.get(format, format)}").read
+    return partial(beside, read) if format in BESIDE else read
 
 
 def _read_own(read: Callable[[Path], "pd.DataFrame"], path: Path) -> "pd.DataFrame":

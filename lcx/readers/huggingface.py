@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lcx.readers.encodings import json_of
+from lcx.readers.hyperparameters import told_by
 from lcx.readers.table import long_table, number, run_name
 
 if TYPE_CHECKING:
@@ -21,7 +22,8 @@ def read(path: str | Path) -> "pd.DataFrame":
 
     Returns:
         The table of :func:`lcx.readers.table.long_table`, with ``attrs["horizon"]``: max_steps, else num_train_epochs at the steps that an
-        epoch had so far. Steps count finished updates; an evaluation before the first is left out.
+        epoch had so far. Steps count finished updates; an evaluation before the first is left out. What a hyperparameter search gave the
+        run (trial_params) is ``attrs["hyperparameters"]`` (:mod:`lcx.readers.hyperparameters`).
 
     Raises:
         ValueError: there is no such file in the folder, or no log_history in the file.
@@ -46,7 +48,8 @@ def read(path: str | Path) -> "pd.DataFrame":
     ]
     horizon = {run: end} if (end := _planned(state)) > 0 else {}
     frame = pd.DataFrame(points, columns=["run", "metric", "step", "value"])
-    return long_table(frame, state_file, zero_based="never", attrs={"horizon": horizon})
+    tried = told_by({run: trial} if isinstance(trial := state.get("trial_params"), dict) else {})
+    return long_table(frame, state_file, zero_based="never", attrs={"horizon": horizon, "hyperparameters": tried})
 
 
 def _planned(state: dict[str, Any]) -> float:

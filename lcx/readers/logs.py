@@ -48,8 +48,8 @@ def read(path: str | Path, format: str | None = None, *, step: str | None = None
 
     Returns:
         A table with a row per point: run and metric (str), step (> 0), value (float, may be NaN), and time (seconds) if a log has it,
-        sorted by run, metric and step. ``attrs`` may hold horizon, state, mode, counter (the column of the steps) and steps_per_epoch, each
-        {run: value}.
+        sorted by run, metric and step. ``attrs`` may hold horizon, state, mode, counter (the column of the steps), steps_per_epoch and
+        hyperparameters (:mod:`lcx.readers.hyperparameters`), each {run: value}.
 
     Raises:
         FileNotFoundError: the path does not exist.

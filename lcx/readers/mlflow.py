@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lcx.readers.budget import horizons
 from lcx.readers.encodings import json_of
-from lcx.readers.sqlite import read_database
+from lcx.readers.hyperparameters import left_out, told_by
+from lcx.readers.sqlite import read_database, rows_if_any
 from lcx.readers.table import distinct, long_table
 
 if TYPE_CHECKING:
@@ -42,8 +43,9 @@ def read(path: str | Path) -> "pd.DataFrame":
         path: mlruns, the folder of an experiment or of a run, an SQLite file, or a tracking URI such as "http://localhost:5000".
 
     Returns:
-        The table of :func:`lcx.readers.table.long_table`, with ``attrs["state"] = {run: "FINISHED", ...}``, and ``attrs["horizon"]``
-        of the runs with a parameter such as max_steps or epochs in the unit of their steps.
+        The table of :func:`lcx.readers.table.long_table`, with ``attrs["state"] = {run: "FINISHED", ...}``, ``attrs["horizon"]``
+        of the runs with a parameter such as max_steps or epochs in the unit of their steps, and the parameters as
+        ``attrs["hyperparameters"]`` (:mod:`lcx.readers.hyperparameters`).
 
     Raises:
         FileNotFoundError: the file or folder does not exist.
@@ -75,8 +77,9 @@ def read(path: str | Path) -> "pd.DataFrame":
     ]
     frame = pd.DataFrame(points, columns=["run", "metric", "step", "value", "time"])
     state = {names[run.id]: run.state for run in runs}
-    horizon = horizons(frame, {names[run.id]: run.params for run in runs})
-    return long_table(frame, path, attrs={"state": state, "horizon": horizon})
+    params = {names[run.id]: run.params for run in runs}
+    attrs = {"state": state, "horizon": horizons(frame, params), "hyperparameters": told_by(params)}
+    return long_table(frame, path, attrs=attrs)
 
 
 def is_log(folder: Path) -> bool:
@@ -109,7 +112,7 @@ def _of_folder(folder: Path) -> Iterator[_Run]:
             continue
         tag = at / "tags" / "mlflow.runName"
         name = tag.read_text("utf-8") if tag.is_file() else meta.get("run_name") or at.name
-        params = {file.relative_to(at / "params").as_posix(): file.read_text("utf-8") for file in _files(at / "params")}
+        params = dict(_params(at / "params"))
         metrics = {file.relative_to(at / "metrics").as_posix(): _points(file) for file in _files(at / "metrics")}
         state = meta.get("status", "UNKNOWN")
         yield _Run(at.name, name, above.get("name") or at.parent.name, _STATES.get(state, state), params, metrics)
@@ -126,6 +129,14 @@ def _is_run(folder: Path) -> bool:
 def _files(folder: Path) -> list[Path]:
     """The files below a folder; names with a slash are in subfolders."""
     return sorted(file for file in folder.rglob("*") if file.is_file() and not file.name.startswith("."))
+
+
+def _params(folder: Path) -> Iterator[tuple[str, str]]:
+    for file in _files(folder):
+        try:
+            yield file.relative_to(folder).as_posix(), file.read_text("utf-8")
+        except (ValueError, OSError) as error:
+            left_out(file, error)
 
 
 def _meta(folder: Path) -> dict[str, str]:
@@ -172,7 +183,7 @@ def _rows(database: Any) -> list[_Run]:
         "WHERE runs.lifecycle_stage = 'active' AND experiments.lifecycle_stage = 'active' ORDER BY runs.start_time"
     ):
         runs[run] = _Run(run, name, experiment, state, {}, {})
-    for run, key, value in database.execute("SELECT run_uuid, key, value FROM params"):
+    for run, key, value in rows_if_any(database, "SELECT run_uuid, key, value FROM params"):
         if run in runs:
             runs[run].params[key] = value
     for run, key, time, value, step, is_nan in database.execute("SELECT run_uuid, key, timestamp, value, step, is_nan FROM metrics"):

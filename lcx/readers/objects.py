@@ -5,6 +5,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lcx.readers.cells import Column, as_column
+from lcx.readers.hyperparameters import COLUMNS
 from lcx.readers.sheet import Sheet
 from lcx.readers.table import RUNS
 
@@ -67,7 +68,8 @@ class Objects(NamedTuple):
         words = {name: self.columns[low[name]] for name in _WORDS if name in low}
         if "value" not in low:
             words.pop("metric", None)
-        used = {low[name] for name in words}
+        config = {name: of if isinstance(of, list) else of.values.tolist() for name, of in self.columns.items() if name.startswith(COLUMNS)}
+        used = {*config, *(low[name] for name in words)}
         columns = {name: _column(cells) if isinstance(cells, list) else cells for name, cells in self.columns.items() if name not in used}
         lines = self.lines
         return Sheet(
@@ -75,6 +77,7 @@ class Objects(NamedTuple):
             {name: np.array(["" if word is None else str(word) for word in of], object) for name, of in words.items()},
             self.rows,
             (lambda row: row + 1) if lines is None else (lambda row: int(lines[row])),
+            config,
         )
 
 

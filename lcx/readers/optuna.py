@@ -4,11 +4,13 @@ SQLite files and journals are read as they lie, without optuna; only other stora
 """
 
 import warnings
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lcx.readers.encodings import json_of
-from lcx.readers.sqlite import read_database
+from lcx.readers.hyperparameters import left_out, told_by
+from lcx.readers.sqlite import read_database, rows_if_any
 from lcx.readers.table import long_table
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ class _Trial(NamedTuple):
     number: int
     state: str
     values: dict[int, float]
+    params: dict[str, Any]
 
 
 class _Study(NamedTuple):
@@ -45,7 +48,8 @@ def read(path: Any) -> "pd.DataFrame":
         path: a Study, a storage URL such as "sqlite:///study.db", an SQLite file, or the file of a JournalStorage.
 
     Returns:
-        The table of :func:`lcx.readers.table.long_table`, with ``attrs["state"] = {run: "PRUNED", ...}`` and
+        The table of :func:`lcx.readers.table.long_table`, with ``attrs["state"] = {run: "PRUNED", ...}``, the parameters of the trials,
+        but no attributes, as ``attrs["hyperparameters"]`` (:mod:`lcx.readers.hyperparameters`), and
         ``attrs["mode"] = {run: "max" or "min"}`` for studies with one objective.
 
     Raises:
@@ -56,12 +60,12 @@ def read(path: Any) -> "pd.DataFrame":
     import pandas as pd
 
     studies = [_of_study(path)] if hasattr(path, "get_trials") else _studies(path)
-    points, state, mode, without = [], {}, {}, []
+    points, state, mode, params, without = [], {}, {}, {}, []
     for study in studies:
         first = any(0 in trial.values for trial in study.trials)
         for trial in study.trials:
             run = f"{study.name}/{trial.number}"
-            state[run] = trial.state
+            state[run], params[run] = trial.state, trial.params
             if study.modes in (["min"], ["max"]):
                 mode[run] = study.modes[0]
             points += [(run, (study.metrics or ["value"])[0], step + first, value) for step, value in trial.values.items()]
@@ -78,11 +82,11 @@ def read(path: Any) -> "pd.DataFrame":
     for one in without:
         warnings.warn(f"left out: {one} in {name}, which have no intermediate values; a final value alone is no curve", stacklevel=2)
     frame = pd.DataFrame(points, columns=["run", "metric", "step", "value"])
-    return long_table(frame, name, zero_based="never", attrs={"state": state, "mode": mode})
+    return long_table(frame, name, zero_based="never", attrs={"state": state, "mode": mode, "hyperparameters": told_by(params)})
 
 
 def _of_study(study: Any) -> _Study:
-    trials = [_Trial(trial.number, trial.state.name, trial.intermediate_values) for trial in study.get_trials(deepcopy=False)]
+    trials = [_Trial(one.number, one.state.name, one.intermediate_values, one.params) for one in study.get_trials(deepcopy=False)]
     return _Study(study.study_name, study.metric_names or [], [_MODES.get(of.name, "") for of in study.directions], trials)
 
 
@@ -108,8 +112,11 @@ def _rows(database: Any) -> list[_Study]:
         studies[study].metrics.extend(json_of(names))
     for trial, study, state in database.execute("SELECT trial_id, study_id, state FROM trials ORDER BY trial_id"):
         numbers[study] = numbers.get(study, -1) + 1
-        trials[trial] = _Trial(numbers[study], state, {})
+        trials[trial] = _Trial(numbers[study], state, {}, {})
         studies[study].trials.append(trials[trial])
+    for trial, name, value, about in rows_if_any(database, "SELECT trial_id, param_name, param_value, distribution_json FROM trial_params"):
+        if trial in trials:
+            trials[trial].params[name] = _param(name, value, about)
     columns = {name for _, name, *_ in database.execute("PRAGMA table_info(trial_intermediate_values)")}
     kind = "intermediate_value_type" if "intermediate_value_type" in columns else "'FINITE'"  # before Optuna 3
     for trial, step, value, word in database.execute(f"SELECT trial_id, step, intermediate_value, {kind} FROM trial_intermediate_values"):
@@ -138,12 +145,17 @@ def _of_journal(file: Path) -> list[_Study]:
                 of = studies[told["study_id"]].trials
                 trials.append((told["study_id"], len(of)))
                 values = {int(step): _value(value) for step, value in (told.get("intermediate_values") or {}).items()}
-                of.append(_Trial(len(of), _STATES[told.get("state", 0)], values))
-            elif kind in (6, 7):
+                about = told.get("distributions") or {}
+                params = {name: _param(name, value, about.get(name)) for name, value in (told.get("params") or {}).items()}
+                of.append(_Trial(len(of), _STATES[told.get("state", 0)], values, params))
+            elif kind in (5, 6, 7):
                 study, place = trials[told["trial_id"]]
-                of = studies[study].trials if study in studies else [_Trial(0, "", {})] * (place + 1)  # of a study that was deleted
+                of = studies[study].trials if study in studies else [_Trial(0, "", {}, {})] * (place + 1)  # of a study that was deleted
                 if kind == 6:
                     of[place] = of[place]._replace(state=_STATES[told["state"]])
+                elif kind == 5:
+                    name, value = told["param_name"], told["param_value_internal"]
+                    of[place].params[name] = _param(name, value, told.get("distribution"))
                 else:
                     of[place].values.setdefault(told["step"], _value(told["intermediate_value"]))
         except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
@@ -153,6 +165,23 @@ def _of_journal(file: Path) -> list[_Study]:
                 f"expected an operation of Optuna in every line of {file}, got {line[:40]!r} in line {position}; mend that line"
             ) from error
     return list(studies.values())
+
+
+def _param(name: str, value: Any, about: Any) -> Any:
+    """A parameter from the number that Optuna stores for it; None, with a warning, if its distribution cannot be read."""
+    try:
+        whole, choices = _distribution(str(about))
+        return choices[int(value)] if choices is not None else int(value) if whole else float(value)
+    except (ValueError, KeyError, IndexError, TypeError) as error:
+        left_out(f"parameter {name!r}", f"{type(error).__name__} in {about!r:.80}")
+        return None
+
+
+@lru_cache(maxsize=256)
+def _distribution(about: str) -> tuple[bool, list[Any] | None]:
+    """Whether it is one of whole numbers, and its choices if it is one of these."""
+    told = json_of(about)
+    return told["name"].startswith("Int"), told["attributes"].get("choices")
 
 
 def _value(logged: Any) -> float:

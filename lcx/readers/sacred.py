@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from lcx.readers.budget import horizons
 from lcx.readers.encodings import json_of
-from lcx.readers.jsonl import flat
+from lcx.readers.hyperparameters import in_file, told_by
 from lcx.readers.table import long_table, number, run_name
 
 if TYPE_CHECKING:
@@ -20,8 +20,9 @@ def read(path: str | Path) -> "pd.DataFrame":
         path: metrics.json, {"loss": {"steps": [...], "values": [...], "timestamps": [...]}}, or its folder.
 
     Returns:
-        The table of :func:`lcx.readers.table.long_table`, with ``attrs["state"]`` such as "COMPLETED", and ``attrs["horizon"]`` if the
-        configuration has an entry such as epochs or max_steps in the unit of the steps.
+        The table of :func:`lcx.readers.table.long_table`, with ``attrs["state"]`` such as "COMPLETED", ``attrs["horizon"]`` if the
+        configuration has an entry such as epochs or max_steps in the unit of the steps, and the configuration as
+        ``attrs["hyperparameters"]`` (:mod:`lcx.readers.hyperparameters`).
 
     Raises:
         ValueError: it is not such a file, or there are no numbers in it.
@@ -41,7 +42,8 @@ def read(path: str | Path) -> "pd.DataFrame":
         values = [number(value.get("value") if isinstance(value, dict) else value) for value in logged["values"]]  # NumPy's are objects
         points += [(run, name, *point) for point in zip(logged["steps"], values, times, strict=False) if point[1] is not None]
     frame = pd.DataFrame(points, columns=["run", "metric", "step", "value", "time"])
-    attrs: dict[str, Any] = {"horizon": horizons(frame, {run: flat(_json(file.with_name("config.json")))})}
+    config = {run: in_file(file.with_name("config.json"))}
+    attrs: dict[str, Any] = {"horizon": horizons(frame, config), "hyperparameters": told_by(config)}
     if isinstance(status := _json(file.with_name("run.json")).get("status"), str):
         attrs["state"] = {run: status}
     return long_table(frame, file, attrs=attrs)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from lcx.readers.encodings import json_of
+from lcx.readers.plain_yaml import entries
 
 FILES = ("args.yaml", "args.yml", "hparams.yaml", "config.yaml", "config.yml", "opt.yaml", "hyp.yaml", ".hydra/config.yaml")
 FILES += ("args.json", "hparams.json", "config.json", "params.json", "training_args.json")
@@ -19,14 +20,42 @@ def settings_beside(folder: Path) -> dict[str, dict[str, float]]:
     """The numbers in the files of :data:`FILES` in a folder: {file: {name: number}}. Names in nested objects are joined by "/"."""
     found = {}
     for name in FILES:
-        file = folder / name
         try:
-            text = file.read_text(encoding="utf-8") if file.is_file() and file.stat().st_size < _LARGEST else ""
-            settings = _json(json_of(text)) if text and file.suffix == ".json" else _yaml(text)
+            told = settings_in(folder / name)
         except ValueError:  # neither text nor JSON
             continue
-        if settings:
-            found[name] = settings
+        if numbers := {key: number for key, value in told.items() if (number := _number(value)) is not None}:
+            found[name] = numbers
+    return found
+
+
+def settings_in(file: Path) -> dict[str, Any]:
+    """Names and values in a file of settings, JSON or plain YAML (values as text); nested names are joined by "/".
+
+    There are none if there is no such file, or it is so large that it holds data.
+
+    Raises:
+        ValueError: it is neither text nor JSON.
+        OSError: it cannot be opened.
+    """
+    if not file.is_file() or file.stat().st_size >= _LARGEST:
+        return {}
+    text = file.read_text(encoding="utf-8")
+    if "\0" in text:
+        raise ValueError("expected text, got binary data; write it again")
+    told = leaves(json_of(text)) if file.suffix == ".json" else entries(text)
+    return {name.removesuffix("/value"): value for name, value in told.items()}  # as W&B writes its config.yaml
+
+
+def leaves(told: Any) -> dict[str, Any]:
+    """Names and values of an object in which others may be nested, however deeply; their names are joined by "/"."""
+    found, left = {}, [("", told)] if isinstance(told, dict) else []
+    while left:
+        above, value = left.pop()
+        if isinstance(value, dict):
+            left += [(f"{above}/{name}" if above else str(name), inner) for name, inner in reversed(value.items())]
+        else:
+            found[above] = value
     return found
 
 
@@ -62,31 +91,7 @@ def stands_for(name: str) -> str | None:
     return last if set(above) <= _ABOVE else None
 
 
-def _json(data: Any, prefix: str = "") -> dict[str, float]:
-    found = {}
-    for name, value in data.items() if isinstance(data, dict) else ():
-        if isinstance(value, dict):
-            found |= _json(value, prefix if name == "value" else f"{prefix}{name}/")
-        elif (number := _number(str(value))) is not None and not isinstance(value, bool):
-            found[(prefix + name).removesuffix("/value")] = number
-    return found
-
-
-def _yaml(text: str) -> dict[str, float]:
-    """The numbers of plain YAML: a name and a number on each line, nested by indentation. Other lines tell nothing."""
-    found, above = {}, []
-    for line in text.splitlines():
-        match = re.match(r"""( *)["']?([\w./-]+)["']?\s*:(?:\s+(.*))?$""", line)
-        if match is None:
-            continue
-        value = (match[3] or "").partition(" #")[0].strip().strip("'\"")
-        while above and above[-1][0] >= len(match[1]):
-            above.pop()
-        above.append((len(match[1]), match[2]))
-        if (number := _number(value)) is not None:
-            found["/".join(name for _, name in above).removesuffix("/value")] = number
-    return found
-
-
-def _number(text: str) -> float | None:
+def _number(value: object) -> float | None:
+    """A setting as a number; None if it is none, or is negative, which stands for no limit."""
+    text = "" if isinstance(value, bool) else str(value)
     return float(text.replace("_", "")) if re.fullmatch(r"[0-9][0-9_]*(\.[0-9]*)?([eE][+-]?[0-9]+)?", text) else None

@@ -1,11 +1,13 @@
 """From a sheet, with a row per record and a column per name, to the long table: which column counts the steps, which are metrics."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lcx.readers.cells import Column
+from lcx.readers.hyperparameters import of_rows
 from lcx.readers.restarts import split
 from lcx.readers.table import COUNTERS, RUNS, TIMES, Coded, long_table, run_name, steady
 
@@ -27,21 +29,23 @@ class Sheet(NamedTuple):
         words: the columns that name the run and the metric of each row, by their lower-case names.
         rows: number of rows.
         line: the line of the file in which a row (0, 1, ...) stands, for messages.
+        config: the cells of the columns that hold the configuration of the run, "config/...".
     """
 
     numbers: dict[str, Column]
     words: dict[str, Any]
     rows: int
     line: Callable[[int], int] = lambda row: row + 1
+    config: Mapping[str, list[Any]] = MappingProxyType({})
 
 
 def to_table(sheet: Sheet, path: Path, step_name: str | None = None) -> "pd.DataFrame":
     """The long table of a sheet.
 
     The step is the counter (step, epoch, ...) that most rows have, unless it starts again in every epoch; without any, the rows of each
-    run are steps 1, 2, .... All other columns of numbers are metrics, but for RLlib's "config/...", unless there are columns "metric" and
-    "value". Where the steps start again from the first, a second run begins. In a metrics.csv with epoch and step, as Lightning writes it,
-    both count from zero if the epoch does.
+    run are steps 1, 2, .... All other columns of numbers are metrics, unless there are columns "metric" and "value"; RLlib's "config/..."
+    are the hyperparameters of the run. Where the steps start again from the first, a second run begins. In a metrics.csv with epoch and
+    step, as Lightning writes it, both count from zero if the epoch does.
 
     Args:
         sheet: the rows.
@@ -71,12 +75,15 @@ def to_table(sheet: Sheet, path: Path, step_name: str | None = None) -> "pd.Data
     if clock is not None:
         points["time"] = sheet.numbers[clock].values[row]
     points = split(points, row, sheet.line, path)
-    codes, named = points["run"]
-    runs = [named[code] for code in np.unique(codes)]
+    codes, first = np.unique(points["run"].codes, return_index=True)
+    runs = [points["run"].names[code] for code in codes]
     attrs: dict[str, Any] = {"horizon": _horizons(sheet, counter, points["step"], runs)}
     attrs["counter"] = dict.fromkeys(runs, counter or "row")
     if epoch not in (None, counter) and (length := _steps_per_epoch(step, sheet.numbers[epoch].values)):
         attrs["steps_per_epoch"] = dict.fromkeys(runs, length)
+    if sheet.config:
+        told = of_rows(sheet.config, run.codes, len(run.names))
+        attrs["hyperparameters"] = {name: told[run.codes[row[at]]] for name, at in zip(runs, first, strict=True)}
     return long_table(points, path, zero_based="log", attrs=attrs, line=lambda at: sheet.line(int(row[at])))
 
 
@@ -144,7 +151,7 @@ def _points(sheet: Sheet, run: Coded, step: "np.ndarray", used: set[str | None],
     told = np.isfinite(step)
     word = sheet.words.get("metric", np.full(sheet.rows, "", object))
     wide, long = told & (word == ""), told & (word != "")
-    metrics = {name: column for name, column in sheet.numbers.items() if name not in used and not name.startswith("config/")}
+    metrics = {name: column for name, column in sheet.numbers.items() if name not in used}
     columns = list(metrics.values())
     rows = [np.flatnonzero(column.logged & wide) for column in columns]
     code, names = np.repeat(np.arange(len(rows)), [len(row) for row in rows]), list(metrics)

@@ -5,6 +5,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeVar
 
+from lcx.readers.hyperparameters import left_out
+
 Read = TypeVar("Read")
 
 
@@ -21,3 +23,14 @@ def read_database(file: Path, rows: Callable[[Any], Read], tool: str, advice: st
             return rows(database)
     except sqlite3.Error as error:
         raise ValueError(f"expected a database of {tool}, got {file}, where SQLite says {str(error)!r}; {advice}") from error
+
+
+def rows_if_any(database: Any, query: str) -> list[tuple[Any, ...]]:
+    """The rows of hyperparameters; none, with a warning, if SQLite cannot read them."""
+    import sqlite3
+
+    try:
+        return database.execute(query).fetchall()
+    except sqlite3.Error as error:
+        left_out(database.execute("PRAGMA database_list").fetchone()[2], error)
+        return []

@@ -1,9 +1,11 @@
 """TensorBoard event files, as SummaryWriter of PyTorch and TF2 write them."""
 
+import re
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lcx.readers.hyperparameters import Hyperparameters, hyperparameters, left_out
 from lcx.readers.table import long_table, run_name
 
 if TYPE_CHECKING:
@@ -26,7 +28,9 @@ def read(path: str | Path) -> "pd.DataFrame":
             "loss_a", "loss_b" that ``SummaryWriter.add_scalars("loss", {"a": ..., "b": ...})`` makes; these are "loss/a" and "loss/b".
 
     Returns:
-        The table of :func:`lcx.readers.table.long_table`; time is the wall time.
+        The table of :func:`lcx.readers.table.long_table`; time is the wall time. What was logged for TensorBoard's page of hyperparameters,
+        in these files or in the subfolder that ``SummaryWriter.add_hparams`` names by the time, is ``attrs["hyperparameters"]``
+        (:mod:`lcx.readers.hyperparameters`); the metrics given with it are not.
 
     Raises:
         ValueError: there are no scalars, or the file is damaged.
@@ -36,12 +40,16 @@ def read(path: str | Path) -> "pd.DataFrame":
 
     path = Path(path)
     parts = _parts(path) if path.is_dir() else []
-    whole = _points(path, "") if not parts or _has_events(path) else []
+    whole = _load(path) if not parts or _has_events(path) else None
+    tried = [at for at in sorted(path.iterdir()) if re.fullmatch(r"\d{9,}\.\d+", at.name) and at.is_dir()] if path.is_dir() else []
+    told = [_hyperparameters(events) for events in (*map(_load, filter(_has_events, tried)), whole) if events is not None]
     series = {at: name for at in sorted(path.iterdir()) if (name := _series(at))} if path.is_dir() else {}
-    named = ((name, *point) for at, name in series.items() for _, *point in _points(at, ""))
-    points = chain(whole, *(_points(part, f"{part.name}/") for part in parts), named)
-    frame = pd.DataFrame(points, columns=["metric", "step", "value", "time"])
-    return long_table(frame.assign(run=run_name(path)), path)
+    named = ((name, *point) for at, name in series.items() for _, *point in _points(_load(at), ""))
+    whole = [] if whole is None else _points(whole, "")
+    points = chain(whole, *(_points(_load(part), f"{part.name}/") for part in parts), named)
+    frame, run = pd.DataFrame(points, columns=["metric", "step", "value", "time"]), run_name(path)
+    given = {name: value for one in told for name, value in one.items()}
+    return long_table(frame.assign(run=run), path, attrs={"hyperparameters": {run: Hyperparameters(given)}} if given else {})
 
 
 def training(folder: Path) -> Path:
@@ -79,17 +87,39 @@ def _has_events(folder: Path) -> bool:
     return next(folder.glob("*tfevents*"), None) is not None
 
 
-def _points(path: Path, prefix: str) -> list[tuple[str, float, float, float]]:
-    """Metric, step, value and time of all scalars of an event file, or of the event files in a folder."""
+def _load(path: Path) -> Any:
+    """What is in an event file, or in the event files in a folder."""
     try:
         from google.protobuf.message import DecodeError
         from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
     except ImportError as error:
         raise ImportError("expected the package tensorboard to read event files, got none; pip install 'lcx[tensorboard]'") from error
     try:
-        events = EventAccumulator(str(path), size_guidance=_KEEP).Reload()
+        return EventAccumulator(str(path), size_guidance=_KEEP).Reload()
     except DecodeError as error:
         raise ValueError(f"expected event files of TensorBoard in {path}, got one where {error}; copy it again") from error
+
+
+def _hyperparameters(events: Any) -> Hyperparameters:
+    """Those of the plugin hparams in these events."""
+    try:
+        told = events.PluginTagToContent("hparams")["_hparams_/session_start_info"]
+    except KeyError:
+        return Hyperparameters()
+    from google.protobuf.message import DecodeError
+    from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData  # pyright: ignore[reportAttributeAccessIssue]
+
+    try:
+        given = HParamsPluginData.FromString(told).session_start_info.hparams
+    except DecodeError as error:
+        left_out(events.path, error)
+        return Hyperparameters()
+    kinds = {name: one.WhichOneof("kind") for name, one in given.items()}
+    return hyperparameters({name: getattr(given[name], kind) for name, kind in kinds.items() if kind not in (None, "null_value")})
+
+
+def _points(events: Any, prefix: str) -> list[tuple[str, float, float, float]]:
+    """Metric, step, value and time of all scalars in these events."""
     points = [(prefix + tag, e.step, e.value, e.wall_time) for tag in events.Tags()["scalars"] for e in events.Scalars(tag)]
     return points + [
         (prefix + tag, e.step, value, e.wall_time)

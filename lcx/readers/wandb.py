@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lcx.readers.budget import horizons
 from lcx.readers.encodings import json_of
+from lcx.readers.hyperparameters import told_by
 from lcx.readers.jsonl import flat
 from lcx.readers.table import distinct, long_table, number
 
@@ -40,8 +41,9 @@ def read(path: str | Path, api: Any = None, *, step: str | None = None) -> "pd.D
             of ``wandb.log``.
 
     Returns:
-        The table of :func:`lcx.readers.table.long_table`, with ``attrs["state"] = {run: "finished", ...}``, and ``attrs["horizon"]`` of the
-        runs with a setting such as max_steps or epochs in the unit of their steps. Left out are keys that start with "_" or "system/",
+        The table of :func:`lcx.readers.table.long_table`, with ``attrs["state"] = {run: "finished", ...}``, ``attrs["horizon"]`` of the
+        runs with a setting such as max_steps or epochs in the unit of their steps, and the config, never the summary, as
+        ``attrs["hyperparameters"]`` (:mod:`lcx.readers.hyperparameters`). Left out are keys that start with "_" or "system/",
         values that are not numbers, and rows without the step. Folders of one run id are one run.
 
     Raises:
@@ -57,7 +59,8 @@ def read(path: str | Path, api: Any = None, *, step: str | None = None) -> "pd.D
     frame = pd.DataFrame(points, columns=["run", "metric", "step", "value", "time"])
     state = {names[run.id]: run.state for run in runs if run.state}
     horizon = horizons(frame, {names[run.id]: flat(run.config) for run in runs})
-    return long_table(frame, path, attrs={"state": state, "horizon": horizon})
+    told = told_by({names[run.id]: run.config for run in runs})
+    return long_table(frame, path, attrs={"state": state, "horizon": horizon, "hyperparameters": told})
 
 
 def is_log(folder: Path) -> bool:

@@ -160,6 +160,10 @@ def task_from_table(
     This is the order of their first ``time`` if all have the time of a clock, else the order of the table. (Seconds since the start of
     each run do not tell which run came first.)
 
+    The hyperparameters are those of the log (``attrs``) that tell runs apart: not what is the same in all runs, nor texts of which each run
+    has one of its own, such as a name or a path, which teach nothing about another run. A run without any has {}; if no run has any, or
+    nothing tells them apart, the task has None.
+
     Args:
         table: columns run, metric, step, value, perhaps time.
         metric: name of the metric.
@@ -182,4 +186,18 @@ def task_from_table(
     if horizon is None and "horizon" in table.attrs:
         longest = max(t[-1] for t in steps)
         horizon = [max(float(table.attrs["horizon"].get(run, longest)), t[-1]) for run, t in zip(runs, steps, strict=True)]
-    return as_task(values, steps, mode=mode, horizon=horizon, bounds=bounds, names=runs)
+    told = table.attrs.get("hyperparameters", {})
+    hyperparameters = _telling([told.get(run, {}) for run in runs])
+    return as_task(values, steps, mode=mode, horizon=horizon, bounds=bounds, names=runs, hyperparameters=hyperparameters)
+
+
+def _telling(rows: list[Mapping[str, Any]]) -> list[dict[str, Any]] | None:
+    """The hyperparameters of each run, without those that do not tell runs apart; None if none does."""
+    names = []
+    for name in dict.fromkeys(name for row in rows for name in row):
+        given = [row[name] for row in rows if name in row]
+        different = len(set(map(str, given)))
+        own = all(isinstance(value, str) for value in given) and different == len(given)
+        if not own and (different > 1 or len(given) < len(rows)):
+            names.append(name)
+    return [{name: row[name] for name in names if name in row} for row in rows] if names else None

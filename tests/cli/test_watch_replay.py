@@ -12,6 +12,7 @@ import torch
 from lcx.extrapolator import Extrapolator
 from lcx.replay import freeze_thaw
 from lcx.report.leaderboard import standings
+from lcx.stopping import hyperparameters
 from lcx.stopping.false_stops import usual_share
 
 HORIZON = 40
@@ -341,7 +342,7 @@ def pictures(monkeypatch):
 def test_hopeless_runs_are_stopped_and_the_winner_is_not(run, tmp_path, pictures):
     answer = replayed(run, to_jsonl(tmp_path / "logs", FINISHED), "--orders", "2", "--plot", tmp_path / "regret.png")
     assert (answer["best_run"], answer["runs"], answer["steps"]) == ("a winner", list(FINISHED), 5 * HORIZON)
-    assert list(answer["methods"]) == ["no stopping", "patience 5", "median rule", "ASHA", "top 1 after 1", "lcx 0.05", "lcx freeze-thaw"]
+    assert (list(answer["methods"]), answer["hyperparameters"]) == (BARE, [])
     mine, none = (answer["methods"][name]["recorded"] for name in ("lcx 0.05", "no stopping"))
     assert [row["stopped"] for row in mine["runs"]] == [False, *[True] * 4]
     assert all(row["probability"] <= 0.05 and row["to_beat"] == answer["best"] for row in mine["runs"][1:])
@@ -361,6 +362,56 @@ def test_hopeless_runs_are_stopped_and_the_winner_is_not(run, tmp_path, pictures
         np.testing.assert_allclose(line.get_ydata()[9::10], answer["methods"][name]["shuffled"]["regret"], atol=1e-6)
     assert lines["lcx 0.05"].get_linewidth() > lines["ASHA"].get_linewidth()
     assert (tmp_path / "regret.png").read_bytes()[:4] == b"\x89PNG"
+
+
+BARE = ["no stopping", "patience 5", "median rule", "ASHA", "top 1 after 1", "lcx 0.05", "lcx freeze-thaw"]
+CHOSEN = ["no stopping, runs chosen", "lcx freeze-thaw, runs chosen"]
+
+
+def by_rate(folder, rates):
+    """Runs of Ray Tune, each with its params.json; the larger the learning rate, the better the run."""
+    to_csv(folder, {})
+    for i, rate in enumerate(rates):
+        (folder / f"r{i}").mkdir()
+        pd.DataFrame({"training_iteration": STEPS[:10], "acc": rise(0.3 + rate / 2, 10)}).to_csv(
+            folder / f"r{i}" / "progress.csv", index=False
+        )
+        (folder / f"r{i}" / "params.json").write_text(json.dumps({"lr": rate, "seed": 1, "name": f"r{i}"}))
+        (folder / f"r{i}" / "summary.json").write_text(json.dumps({"acc": rate}))
+    return folder
+
+
+@pytest.mark.usefixtures("pausing_asks_nothing")
+def test_runs_are_chosen_by_the_hyperparameters_of_the_log(run, tmp_path, monkeypatch):
+    pytest.importorskip("sklearn")
+    monkeypatch.setattr(hyperparameters, "TREES", 10)
+    logs = by_rate(tmp_path / "logs", [0.1, 0.3, 0.2, 0.4, 0.5, 0.15, 0.25, 0.35, 0.9])
+    answer = replayed(run, logs, "--orders", "1")
+    assert list(answer["methods"]) == BARE + CHOSEN
+    assert (answer["hyperparameters"], answer["warnings"]) == (["lr"], [])
+    plain, choosing = (answer["methods"][name] for name in ("no stopping", "no stopping, runs chosen"))
+    assert choosing["recorded"]["steps_to_best"] < plain["recorded"]["steps_to_best"] == 90  # the best is the last of the order
+    assert (choosing["recorded"]["saved"], choosing["recorded"]["false_stops"]) == (0, 0)
+    assert set(choosing["shuffled"]) == set(plain["shuffled"])
+    code, out, err = run(*(str(logs) if a == "LOGS" else a for a in REPLAY), "--orders", "1")
+    assert (code, "hyperparameters in the log: lr" in err.splitlines()) == (0, True)
+    assert [sum(line.startswith(name) for line in out.splitlines()) for name in CHOSEN] == [2, 2]
+    assert not [line for line in out.splitlines() if line.startswith("false stop, lcx freeze-thaw")]
+    assert max(len(line) for line in out.splitlines() if not line.startswith("false stop")) <= 110
+
+
+@pytest.mark.usefixtures("pausing_asks_nothing")
+def test_without_what_tells_runs_apart_none_are_chosen(run, tmp_path):
+    answer = replayed(run, by_rate(tmp_path / "logs", [0.5] * 4), "--orders", "0")
+    assert (list(answer["methods"]), answer["hyperparameters"], answer["warnings"]) == (BARE, [], [])
+
+
+@pytest.mark.usefixtures("pausing_asks_nothing")
+def test_without_scikit_learn_it_is_said_how_to_choose_runs(run, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    answer = replayed(run, by_rate(tmp_path / "logs", [0.1, 0.2, 0.3]), "--orders", "0")
+    assert (list(answer["methods"]), answer["hyperparameters"]) == (BARE, ["lr"])
+    assert answer["warnings"] == ["no runs are chosen by their hyperparameters, which needs scikit-learn: pip install 'lcx[hpo]'"]
 
 
 @pytest.mark.usefixtures("pausing_asks_nothing")

@@ -144,7 +144,8 @@ def test_the_database_needs_no_mlflow(tmp_path, monkeypatch):
     assert list(table["run"].unique()) == ["fox", "owl (b)", "owl (e)"]
     np.testing.assert_equal(curve(table, "loss", "fox"), {1: 1.0, 2: math.nan, 3: math.inf})
     assert curve(table, "acc", "owl (b)") == {1: 0.1, 2: 0.2}  # always step 0: counted in the order of time
-    assert table.attrs == {"state": {"fox": "FINISHED", "owl (b)": "RUNNING", "owl (e)": "FAILED"}, "horizon": {"fox": 9}}
+    state, told = {"fox": "FINISHED", "owl (b)": "RUNNING", "owl (e)": "FAILED"}, {"fox": {"lr": 0.1, "max_epochs": 9}}
+    assert table.attrs == {"state": state, "horizon": {"fox": 9}, "hyperparameters": told}
     assert mlflow.read(f"sqlite:///{tmp_path}/mlflow.db").equals(table)
     with pytest.raises(FileNotFoundError, match="does not exist; give mlruns"):
         mlflow.read("none.db")

@@ -19,6 +19,9 @@ def a_study(storage=None):
     study = package.create_study(storage=storage, study_name="tune", direction="maximize", sampler=package.samplers.RandomSampler(seed=0))
 
     def objective(trial):
+        trial.suggest_float("lr", 1e-4, 1e-1, log=True), trial.suggest_int("layers", 1, 4)
+        trial.suggest_categorical("optimizer", ["adam", "sgd"]), trial.suggest_categorical("amp", [True, False])
+        trial.set_user_attr("score", trial.number)
         for step in range(trial.number + 1):
             trial.report(math.nan if step == 1 else step / 10, step)
         if trial.number == 1:
@@ -35,6 +38,8 @@ def test_a_study_of_the_package(tmp_path, curve):
     np.testing.assert_equal(curve(table, "value", "tune/2"), {1: 0.0, 2: math.nan, 3: 0.2})
     assert table.attrs["state"] == {"tune/0": "COMPLETE", "tune/1": "PRUNED", "tune/2": "COMPLETE"}
     assert table.attrs["mode"]["tune/0"] == "max"
+    for told in table.attrs["hyperparameters"].values():
+        assert {name: type(value) for name, value in told.items()} == {"lr": float, "layers": int, "optimizer": str, "amp": bool}
     with pytest.raises(FileNotFoundError, match="does not exist"):
         read(f"sqlite:///{tmp_path}/none.db", "optuna")
     assert not list(tmp_path.iterdir())
@@ -45,12 +50,30 @@ def test_storages_that_the_package_wrote(tmp_path):
     storages = pytest.importorskip("optuna").storages
     a_study(f"sqlite:///{tmp_path}/study.db")
     a_study(storages.JournalStorage(storages.journal.JournalFileBackend(f"{tmp_path}/journal.log")))
-    pd.testing.assert_frame_equal(read(tmp_path / "study.db"), optuna.read(a_study()))
+    whole = optuna.read(a_study())
+    pd.testing.assert_frame_equal(read(tmp_path / "study.db"), whole)
+    assert read(tmp_path / "study.db").attrs["hyperparameters"] == whole.attrs["hyperparameters"]
+    assert read(tmp_path / "journal.log").attrs["hyperparameters"] == whole.attrs["hyperparameters"]
     pd.testing.assert_frame_equal(read(tmp_path / "study.db"), read(tmp_path / "journal.log"))
     pd.testing.assert_frame_equal(read(tmp_path / "study.db"), read(f"sqlite:///{tmp_path}/study.db", "optuna"))
     both = read(tmp_path)
     assert {"journal.log/tune/2", "study.db/tune/2"} <= set(both["run"])
     assert both.attrs["state"]["study.db/tune/1"] == "PRUNED"
+
+
+def distribution(kind, **attributes):
+    """As Optuna writes it into its storages."""
+    return json.dumps({"name": f"{kind}Distribution", "attributes": attributes})
+
+
+# Name, the number that is stored, and its distribution; the last is of a release to come, or damaged.
+PARAMS = [
+    ("x", 0.5, distribution("Float", step=None, low=0.0, high=1.0, log=False)),
+    ("layers", 3.0, distribution("IntUniform", step=1, low=1, high=8)),
+    ("optimizer", 1.0, distribution("Categorical", choices=["sgd", "adam", None])),
+    ("decay", 2.0, distribution("Categorical", choices=[0.1, 0.2, None])),
+    ("odd", 7.0, distribution("Categorical", choices=["a"])),
+]
 
 
 def database(file, *, values=True, types=True):
@@ -63,6 +86,7 @@ def database(file, *, values=True, types=True):
             CREATE TABLE study_directions (study_id INTEGER, direction TEXT, objective INTEGER);
             CREATE TABLE study_system_attributes (study_id INTEGER, key TEXT, value_json TEXT);
             CREATE TABLE trials (trial_id INTEGER, number INTEGER, study_id INTEGER, state TEXT);
+            CREATE TABLE trial_params (trial_id INTEGER, param_name TEXT, param_value FLOAT, distribution_json TEXT);
             CREATE TABLE trial_intermediate_values (trial_id INTEGER, step INTEGER, intermediate_value FLOAT{kind});
             INSERT INTO studies VALUES (1, 'tune'), (2, 'plain');
             INSERT INTO study_directions VALUES (1, 'MAXIMIZE', 0), (2, 'MINIMIZE', 0);
@@ -71,12 +95,14 @@ def database(file, *, values=True, types=True):
             """
         )
         rows = [(1, 0, 0.5, "FINITE"), (1, 1, None, "NAN"), (1, 2, None if types else math.inf, "INF_POS"), (3, 0, 0.4, "FINITE")]
+        at.executemany("INSERT INTO trial_params VALUES (?, ?, ?, ?)", [(1, *row) for row in PARAMS])
         for row in rows if values else ():
             at.execute(f"INSERT INTO trial_intermediate_values VALUES ({', '.join('????' if types else '???')})", row[: 4 if types else 3])
         at.commit()
     return file
 
 
+GIVEN = {"params": {"x": 0.5}, "distributions": {"x": PARAMS[0][2]}}
 JOURNAL = [
     {"op_code": 0, "study_name": "gone", "directions": [1]},
     {"op_code": 0, "study_name": "tune", "directions": [2]},
@@ -85,7 +111,7 @@ JOURNAL = [
     {"op_code": 3, "study_id": 1, "system_attr": {"study:metric_names": ["accuracy"]}},
     {"op_code": 4, "study_id": 0},
     {"op_code": 4, "study_id": 1},
-    {"op_code": 5, "trial_id": 1, "param_name": "x", "param_value_internal": 0.5},
+    *({"op_code": 5, "trial_id": 1, "param_name": name, "param_value_internal": x, "distribution": about} for name, x, about in PARAMS),
     {"op_code": 7, "trial_id": 1, "step": 0, "intermediate_value": 0.5},
     {"op_code": 4, "study_id": 2, "state": 1, "values": [1.0]},
     {"op_code": 7, "trial_id": 1, "step": 1, "intermediate_value": math.nan},
@@ -93,7 +119,14 @@ JOURNAL = [
     {"op_code": 7, "trial_id": 0, "step": 1, "intermediate_value": 7.0},
     {"op_code": 7, "trial_id": 1, "step": 2, "intermediate_value": math.inf},
     {"op_code": 6, "trial_id": 1, "state": 1, "values": [1.0]},
-    {"op_code": 4, "study_id": 1, "state": 2, "intermediate_values": {"0": 0.4}},
+    {
+        "op_code": 4,
+        "study_id": 1,
+        "state": 2,
+        "intermediate_values": {"0": 0.4},
+        "params": {"x": 0.5},
+        "distributions": {"x": PARAMS[0][2]},
+    },
     {"op_code": 4, "study_id": 2},
 ]
 
@@ -109,11 +142,17 @@ def storage(request, tmp_path, monkeypatch):
 
 def test_storages_need_no_optuna_and_say_which_studies_have_no_curves(storage, curve):
     assert recognise(storage) == "optuna"
-    with pytest.warns(UserWarning, match="left out: 1 of 2 trials of study 'plain' in .*, which have no intermediate values"):
+    with (
+        pytest.warns(UserWarning, match="left out: 1 of 2 trials of study 'plain' in .*, which have no intermediate values"),
+        pytest.warns(UserWarning, match="parameter 'odd': hyperparameters are left out: IndexError in"),
+    ):
         table = read(storage)
     assert list(table["run"].unique()) == ["tune/0", "tune/1"]
     np.testing.assert_equal(curve(table, "accuracy", "tune/0"), {1: 0.5, 2: math.nan, 3: math.inf})
     assert curve(table, "accuracy", "tune/1") == {1: 0.4}
+    told = table.attrs.pop("hyperparameters")
+    assert told["tune/0"] == {"x": 0.5, "layers": 3, "optimizer": "adam"}
+    assert told.get("tune/1", {"x": 0.5}) == {"x": 0.5}
     assert table.attrs == {"state": {"tune/0": "COMPLETE", "tune/1": "PRUNED"}, "mode": {"tune/0": "max", "tune/1": "max"}}
 
 

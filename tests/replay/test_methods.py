@@ -112,6 +112,34 @@ def test_a_table_of_runs_becomes_a_task_in_the_order_in_which_they_began():
         task_from_table(table, "auc", mode="max")
 
 
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        (None, None),
+        ({}, None),
+        ({"b": {}}, None),
+        ({"a": {"lr": 1, "opt": "x"}, "b": {"lr": 1, "opt": "x"}, "c": {"lr": 1, "opt": "x"}}, None),  # the same
+        ({"a": {"name": "fox"}, "b": {"name": "owl"}, "c": {"name": "hen"}}, None),  # names of the runs
+        ({"b": {"note": "resumed"}}, None),  # of one run alone
+        ({"a": {"lr": 1, "seed": 0}, "b": {"lr": 2, "seed": 0}, "other": {"lr": 3}}, [{"lr": 1, "seed": 0}, {"lr": 2, "seed": 0}, {}]),
+        ({"a": {"opt": "x", "amp": True}, "b": {"opt": "y", "amp": True}, "c": {"opt": "x", "amp": True}}, [{"opt": x} for x in "xyx"]),
+    ],
+)
+def test_a_task_has_the_hyperparameters_of_the_log_that_tell_its_runs_apart(told, expected):
+    table = pd.DataFrame([(run, "acc", t, t / 10) for run in "abc" for t in (1, 2)], columns=["run", "metric", "step", "value"])
+    table.attrs = {} if told is None else {"hyperparameters": told}
+    found = task_from_table(table, "acc", mode="max").hyperparameters
+    assert (found and list(found)) == expected
+
+
+def test_the_hyperparameters_of_a_task_are_in_the_order_of_its_runs():
+    rows = [(run, "acc", t, 0.5, 1.7e9 + 10 * when + t) for when, run in enumerate("cab") for t in (1, 2)]
+    table = pd.DataFrame(rows, columns=["run", "metric", "step", "value", "time"]).sort_values("run")
+    table.attrs = {"hyperparameters": {run: {"lr": i} for i, run in enumerate("abc")}}
+    task = task_from_table(table, "acc", mode="max")
+    assert (task.names, task.hyperparameters) == (("c", "a", "b"), ({"lr": 2}, {"lr": 0}, {"lr": 1}))
+
+
 def test_no_stopping_spends_what_the_runs_cost_and_the_budget_cuts_the_last():
     task = as_task([[0.1, 0.5, 0.3], [0.6], [0.2, 0.4, 0.7, 0.8]], mode="max")
     whole = replay(task, no_stopping())
