@@ -87,7 +87,7 @@ def early_stopping() -> list[str]:
         "lcx:general study freeze-thaw",
     )
 
-    chosen = known_result("stopping/choosing")
+    chosen, earlier = known_result("stopping/choosing"), known_result("stopping/earlier")
     named = ("no stopping", "Optuna HyperbandPruner", "Ray Tune ASHAScheduler", "lcx:general study 0.05", "lcx:general study freeze-thaw")
 
     def cells(name: str, row: dict) -> list[str]:
@@ -104,18 +104,20 @@ def early_stopping() -> list[str]:
             [
                 *(cells(name, result["mean"][name]) for name in names),
                 *(cells(f"{name}, runs chosen", chosen["mean"][name]) for name in named if name in chosen["mean"]),
+                *(cells(f"{name}, runs chosen, earlier studies", earlier["mean"][name]) for name in named if name in earlier["mean"]),
             ],
         ),
         "",
         "Methods named `study` read the runs seen by then, as `EarlyStopper` does; the others read each run alone.",
         *([result["note"]] if result["note"] else []),
-        f"`runs chosen`: each run begun is chosen by its hyperparameters, which {len(chosen['tasks'])} of the tasks have.",
+        f"`runs chosen`: each run begun is chosen by its hyperparameters, which {len(chosen['tasks'])} of the tasks have;",
+        "`earlier studies`: the other tasks of the family, but for those of the same workload, are known as such.",
         "False stops are in per cent of the runs that would have become the best so far.",
         "The form and the constants of freeze-thaw (pausing and resuming) were chosen on some of",
         "these tasks. Successive halving, Hyperband, top 10 after 1 and freeze-thaw resume runs at no cost; the others cannot resume.",
         "A run that is paused and never resumed counts as stopped.",
         "",
-        f"- {source(result)}; `runs chosen`: {source(chosen)}.",
+        f"- {source(result)}; `runs chosen`: {source(chosen)}; `earlier studies`: {source(earlier)}.",
     ]
 
 

@@ -18,7 +18,7 @@ Bardenet et al., "Collaborative Hyperparameter Tuning", ICML 2013. The scores, a
 """
 
 import math
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from numbers import Real
 from typing import Any
 
@@ -69,9 +69,7 @@ def table_of(rows: Sequence[Any]) -> Float[np.ndarray, "n H"]:
     return np.stack(columns, 1)
 
 
-def with_earlier_studies(
-    hyperparameters: Mapping[Any, Mapping[str, Any]], earlier: Iterable[Iterable[tuple[Mapping[str, Any], Any]]], mode: str
-) -> dict[Any, dict[str, Any]]:
+def with_earlier_studies(hyperparameters: Any, earlier: Any, mode: str) -> dict[Any, dict[str, Any]]:
     """The hyperparameters of runs, each with one more entry, :data:`EXPECTED`: how well earlier studies expect the run to end.
 
     Every study counts the same, however many runs it has. Metrics and their scales may differ, since only places within a study count;
@@ -87,10 +85,15 @@ def with_earlier_studies(
         ValueError: there is no earlier run, a run is no pair, or the mode is neither.
         ImportError: scikit-learn is not installed.
     """
-    named, studies, sign = as_rows(hyperparameters), [list(study) for study in earlier], direction(mode)
+    named, sign = as_rows(hyperparameters), direction(mode)
+    try:
+        studies = [list(study) for study in earlier]
+    except TypeError:
+        raise TypeError(f"expected earlier studies as lists of runs, got {earlier!r:.80}; give a list for each study") from None
     runs = [run for study in studies for run in study]
-    if not runs or (wrong := next((run for run in runs if isinstance(run, str) or not hasattr(run, "__len__") or len(run) != 2), None)):
-        came = f"{wrong!r:.80}" if runs else "none"
+    wrong = [run for run in runs if isinstance(run, str) or not isinstance(run, Sequence) or len(run) != 2]
+    if wrong or not runs:
+        came = f"{wrong[0]!r:.80}" if wrong else "none"
         raise ValueError(f"expected runs of earlier studies as (hyperparameters, final value) pairs, got {came}; give each run as a pair")
     ends = [np.array([_end(value, sign) for _, value in study]) for study in studies if study]
     table = table_of([*named.values(), *(row for row, _ in runs)])

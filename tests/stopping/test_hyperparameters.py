@@ -8,7 +8,16 @@ import numpy as np
 import pytest
 
 import lcx
-from lcx.stopping.hyperparameters import FEWEST, LEVELS, expected_improvement, next_new, table_of
+from lcx.stopping.hyperparameters import (
+    EXPECTED,
+    FEWEST,
+    LEVELS,
+    expected_improvement,
+    expected_of,
+    next_new,
+    table_of,
+    with_earlier_studies,
+)
 from lcx.stopping.study import ends_of
 
 STEPS = np.arange(1, 13)
@@ -106,6 +115,101 @@ def test_without_scikit_learn_the_error_says_what_to_install(monkeypatch):
     rows, ends = study(10, 0)
     with pytest.raises(ImportError, match=r"expected scikit-learn.*got none; pip install 'lcx\[hpo\]'"):
         expected_improvement(table_of(rows), np.arange(8), sure(ends[:8]))
+
+
+# ---------------------------------------------------------------------------------------------------------------- earlier studies
+
+
+def earlier(studies, runs=60, flip=1):
+    """Runs of some earlier studies with their final values, whose unit differs from study to study."""
+    told = []
+    for seed in range(100, 100 + studies):
+        rows, ends = study(runs, seed)
+        told.append(list(zip(rows, 1000.0 ** (seed % 2) * flip * ends, strict=True)))
+    return told
+
+
+def test_earlier_studies_rank_the_runs_whatever_the_unit_of_their_metric():
+    rows, ends = study(60, 0)
+    expected = expected_of(list(with_earlier_studies(dict(enumerate(rows)), earlier(2), "max").values()))
+    assert np.corrcoef(expected, ends)[0, 1] > 0.8
+    other = [[(row, -value) for row, value in runs] for runs in earlier(2)]
+    assert np.allclose(expected_of(list(with_earlier_studies(dict(enumerate(rows)), other, "min").values())), expected)
+
+
+def test_the_first_run_is_the_one_that_earlier_studies_expect_most_of():
+    """Places among 40 runs of the first run begun, in 20 studies: at random their mean is 0.5 with a standard error of 0.065."""
+    places = []
+    for seed in range(20):
+        rows, ends = study(40, seed)
+        first = next_new(with_earlier_studies(dict(enumerate(rows)), earlier(2), "max"), [], {})
+        places.append((ends > ends[first]).mean())
+    assert np.mean(places) < 0.2
+
+
+@pytest.mark.parametrize(("flip", "least"), [(1, 0.95), (-1, 0.75)])
+def test_a_study_finds_its_best_runs_soon_after_like_ones_and_all_the_same_after_opposite_ones(flip, least):
+    """Share of all runs that the best of the first 12 is better than: of a random dozen of 60 it is 0.92, of the worst dozen 0.2."""
+    reached = []
+    for seed in range(4):
+        rows, ends = study(60, seed)
+        named, begun = with_earlier_studies(dict(enumerate(rows)), earlier(2, flip=flip), "max"), {}
+        for _ in range(12):
+            run = next_new(named, begun, begun)
+            begun[run] = sure(ends[[run]])[0]
+        reached.append((ends < ends[list(begun)].max()).mean())
+    assert np.mean(reached) > least
+
+
+def test_what_came_of_the_runs_begun_says_how_much_earlier_studies_are_worth():
+    """Of two runs that are alike but for what was expected of them, the one expected to be better promises more if that held so far."""
+    table, expected = np.zeros((12, 1)), np.append(np.linspace(-1, 1, 10), [-0.5, 0.5])
+    held, failed = (expected_improvement(table, np.arange(10), sure(sign * expected[:10]), expected) for sign in (1, -1))
+    assert held[11] > 1.5 * held[10]
+    assert failed[11] == pytest.approx(failed[10])
+
+
+def test_a_run_without_an_expectation_is_in_the_middle_and_none_at_all_changes_nothing():
+    assert expected_of([{"lr": 1}, {EXPECTED: 2.0}]).tolist() == [0, 2]
+    assert expected_of([{"lr": 1}, {}]) is None
+    assert table_of([{"lr": 1, EXPECTED: 3.0}, {"lr": 2}]).tolist() == table_of([{"lr": 1}, {"lr": 2}]).tolist()
+
+
+def test_a_diverged_earlier_run_is_the_worst():
+    rows = [{"lr": x} for x in (1, 2, 3, 4, 5, 6)]
+    for worst in (None, math.nan, np.float32("nan")):
+        told = with_earlier_studies(dict(enumerate(rows)), [[(row, i) for i, row in enumerate(rows[:-1])] + [(rows[-1], worst)]] * 3, "max")
+        assert min(told, key=lambda run: told[run][EXPECTED]) in (0, 5)
+        assert told[4][EXPECTED] > told[5][EXPECTED]
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "said"),
+    [
+        ([], ValueError, "expected runs of earlier studies as .* pairs, got none; give each run as a pair"),
+        ([[]], ValueError, "got none"),
+        ([[{"lr": 1}]], ValueError, "got {'lr': 1}; give"),
+        ([[({"lr": 1}, 0.5), "ab"]], ValueError, "got 'ab'"),
+        ([[({"lr": 1}, "0.5")]], TypeError, "expected final value as one number"),
+        ([3], TypeError, r"expected earlier studies as lists of runs, got \[3\]; give a list for each study"),
+        ([[(0.1, 0.5)]], TypeError, "expected the hyperparameters of a run as"),
+    ],
+)
+def test_earlier_runs_that_are_no_pairs_are_refused(given, error, said):
+    with pytest.raises(error, match=said):
+        with_earlier_studies({"a": {"lr": 1}}, given, "max")
+
+
+def test_a_stopper_begins_where_earlier_studies_did_best():
+    rows, ends = study(40, 3)
+    named = with_earlier_studies(dict(enumerate(rows)), earlier(2), "max")
+    asked = stopper()
+    for _ in range(4):
+        run = asked.next_new(named)
+        for step, value in zip(STEPS, (ends[run] - 0.3 * STEPS**-0.7), strict=True):
+            asked.update(step, value, run=run)
+    assert max(asked._runs[run].best("max") for run in asked._runs) > np.sort(ends)[-6] - 0.3 * STEPS[-1] ** -0.7
+    assert next(iter(asked._runs)) == max(named, key=lambda run: named[run][EXPECTED])
 
 
 # ---------------------------------------------------------------------------------------------------------------- the stopper
