@@ -66,12 +66,12 @@ def stopping(found: dict) -> list[list[str]]:
     )
     chosen = found["choosing"]["mean"]
     told, search = chosen["lcx:general study freeze-thaw"], chosen["Ray Tune ASHAScheduler"]
-    after = found["earlier"]["mean"]["lcx:general study freeze-thaw"]
+    after, both_known = (found["earlier"]["mean"][name] for name in ("lcx:general study 0.05", "no stopping"))
     tasks = len(found["early_stop"]["tasks"])
-    rivals = (("no stopping", none), ("patience", wait), ("ASHA", asha), ("ASHA with them", search))
-    both = f"`{command(result)}`; `{command(found['choosing'])}`, and `--earlier`"
+    rivals = (("no stopping", none), ("patience", wait), ("ASHA", asha), ("ASHA with them", search), ("no stopping with both", both_known))
+    both = f"`{command(result)}`; `{command(found['choosing'])}`, with `--earlier` {found['earlier']['commit']}"
     measured = f"{both}, {found['choosing']['date']}, {found['choosing']['commit']}, {found['choosing']['device']}"
-    what = "at a limit of 5 %; pausing; pausing with hyperparameters known; and with earlier studies"
+    what = "at a limit of 5 %; pausing; pausing with hyperparameters known; the limit with these and earlier studies"
     return [
         [
             f"4. Regret of early stopping on {tasks} real tasks, mean over the budget: {what}",
