@@ -80,6 +80,9 @@ def with_earlier_studies(hyperparameters: Any, earlier: Any, mode: str) -> dict[
         earlier: the runs of each earlier study as (hyperparameters, final value) pairs; NaN or None is the worst value.
         mode: "max" or "min", of all of them.
 
+    Returns:
+        {run: {name: value}} in the order given, for ``EarlyStopper.next_new`` and ``next_run``, and for ``lcx.replay.as_task``.
+
     Raises:
         TypeError: something is not a mapping, or a final value is not a number.
         ValueError: there is no earlier run, a run is no pair, or the mode is neither.

@@ -155,11 +155,11 @@ class EarlyStopper:
     def next_new(self, hyperparameters: Any) -> RunId:
         """Which run to begin next, by its hyperparameters and what those of the runs begun have led to (``lcx.stopping.hyperparameters``).
 
-        It is the first until five runs have reported. A run stopped or paused counts by its forecast. None: all have begun.
+        Without earlier studies it is the first until five runs have reported. A run not finished counts by its forecast. None: all begun.
 
         Args:
             hyperparameters: {run: {name: value}} of runs that could begin, and of those that have reported, from which it learns. Leave
-                out runs that have begun and not reported.
+                out runs that have begun and not reported. Or what ``lcx.stopping.with_earlier_studies`` makes of it.
 
         Raises: TypeError, it is not such a mapping; ImportError, scikit-learn is not installed.
         """
