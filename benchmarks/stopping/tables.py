@@ -9,8 +9,8 @@ from benchmarks.provenance import origin, read_result, results_of
 
 EARLIER = [
     "As in the section before, and the other tasks of the family, but for those of the same workload, are known as earlier studies",
-    "(`lcx.stopping.with_earlier_studies`). All tasks of TaskSet have the same 1,000 settings; AlgoPerf's submissions were tuned for",
-    "all of its workloads.",
+    "(`lcx.stopping.with_earlier_studies`). All tasks of TaskSet have the same 1,000 settings, the workloads of AlgoPerf",
+    "mostly the same submissions.",
 ]
 PICTURES = ("early_stop.png", "early_stop_tasks.png")
 
