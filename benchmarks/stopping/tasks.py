@@ -16,14 +16,12 @@ Further tasks (``studies``), chosen later and never looked at while a rule was m
 """
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.curves import bounds_of
-from lcx.replay.task import Task, as_task
-from lcx.stopping import with_earlier_studies
+from lcx.replay.task import Task, after_earlier, as_task
 
 # Evaluations of a whole run under the external tuning rules, the one before training left out.
 ALGOPERF = {
@@ -90,10 +88,9 @@ def earlier_known(found: dict[str, Task]) -> dict[str, Task]:
     told = {}
     for name, task in found.items():
         rest = [one for other, one in found.items() if family(other) == family(name) and other.split("/")[1] != name.split("/")[1]]
-        earlier = [list(zip(one.hyperparameters, one.peaks[:, -1].tolist(), strict=True)) for one in rest if one.hyperparameters]
-        if task.hyperparameters and earlier:  # peaks: larger is better
-            rows = with_earlier_studies(dict(enumerate(task.hyperparameters)), earlier, "max")
-            told[name] = replace(task, hyperparameters=tuple(rows.values()))
+        earlier = [one for one in rest if one.hyperparameters]
+        if task.hyperparameters and earlier:
+            told[name] = after_earlier(task, earlier)
     return told
 
 

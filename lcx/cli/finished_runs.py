@@ -1,8 +1,11 @@
-"""The finished runs of a log, as the task of a replay."""
+"""The finished runs of a log, as the task of a replay, and of the logs of earlier studies."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from lcx.replay import Task, task_from_table
+from lcx.cli.many_runs import read_runs
+from lcx.cli.one_curve import shown
+from lcx.replay import Task, after_earlier, task_from_table
 
 
 def finished_runs(table: Any, metric: str, *, horizon: float | None, unfinished: bool, **question: Any) -> tuple[Task, list[str]]:
@@ -29,3 +32,35 @@ def finished_runs(table: Any, metric: str, *, horizon: float | None, unfinished:
         came, more = (f" ({notes[-1]})", ", correct the horizon, or use --unfinished") if kept < len(runs) else ("", "")
         raise ValueError(f"expected 3 or more finished runs of {metric}, got {kept}{came}; give the folder of more runs{more}")
     return task_from_table(table if unfinished else table[~table["run"].isin(short)], metric, horizon=horizon, **question), notes
+
+
+def knowing(task: Task, earlier: Sequence[str], metric: str, format: str | None) -> tuple[Task, list[str], list[str]]:
+    """The task once the logs of earlier studies are known, what they hold, a line each, and warnings.
+
+    Args:
+        task: the task.
+        earlier: paths of logs. Their finished runs count, by the same metric, or by their only one.
+        metric: that of the task.
+        format: of the logs; None: recognised.
+
+    Raises:
+        ValueError: a log or the task has no hyperparameters that differ between runs, or they have none in common, or there are too few
+            finished runs. OSError, ImportError: as ``read``.
+    """
+    if earlier and task.hyperparameters is None:
+        raise ValueError("expected hyperparameters that differ between runs beside --earlier, got none in the log; leave --earlier out")
+    told, said, notes = [], [], []
+    for path in earlier:
+        table, warnings = read_runs(path, format)
+        metrics = table["metric"].unique().tolist()
+        name = metric if metric in metrics or len(metrics) != 1 else metrics[0]
+        try:
+            one, more = finished_runs(table, name, horizon=None, unfinished=False, mode=task.mode)
+        except ValueError as error:
+            raise ValueError(f"{shown(path)}: {error}") from error
+        if one.hyperparameters is None:
+            raise ValueError(f"expected hyperparameters that differ between runs in {shown(path)}, got none; leave this --earlier out")
+        told.append(one)
+        said.append(f"earlier study: {len(one)} runs of {shown(path)} by {name}")
+        notes += [f"{shown(path)}: {sentence}" for sentence in (*warnings, *more)]
+    return (after_earlier(task, told) if told else task), said, notes

@@ -31,6 +31,10 @@ def replay(
     confirm: Annotated[int, typer.Option(help="Stop by the lcx rule after this many verdicts to stop in a row.")] = 1,
     orders: Annotated[int, typer.Option(help="Number of shuffled orders to replay, beside the recorded order.")] = 40,
     seed: Annotated[int, typer.Option(help="Seed of the shuffled orders.")] = 0,
+    earlier: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PATH", help="Log of an earlier study with the same hyperparameters; may be repeated."),
+    ] = None,
     unfinished: Annotated[bool, typer.Option("--unfinished", help="Use also runs that end before the horizon.")] = False,
     plot: Annotated[Path | None, typer.Option(help="Draw regret against compute to this file (PNG, PDF, SVG).")] = None,
     alone: options.Alone = False,
@@ -43,14 +47,15 @@ def replay(
     Print what each rule saves, and which good runs it stops. A replay goes through the runs one after the other, each up to the step at
     which the rule stops it: first in the order in which they were recorded (by their first time stamps, or by name if there are none),
     then in shuffled orders. Forecasts read the other runs as far as they had been trained by then. If the log has hyperparameters that
-    differ between runs, the methods "runs chosen" begin the runs that these promise most of, instead of those next in the order.
+    differ between runs, the methods "runs chosen" begin the runs that these promise most of, instead of those next in the order; the
+    logs of earlier studies tell them where to begin.
 
     \b
       lcx replay runs/ --metric val_loss
     """
     deltas, waits = delta or [0.05], wait or [5]
     _check(deltas, waits, rate, {"min-points": min_points, "confirm": confirm}, orders)
-    from lcx.cli.finished_runs import finished_runs
+    from lcx.cli.finished_runs import finished_runs, knowing
     from lcx.cli.inference import listed, told
     from lcx.cli.one_curve import Asked
     from lcx.cli.replay_answer import named_in, print_answer
@@ -62,6 +67,7 @@ def replay(
     question = Asked(path, "replay", metric=metric, mode=mode, horizon=horizon, lower=lower, upper=upper).about(table, longest=True)
     about = {"mode": question.mode, "horizon": horizon, "bounds": question.bounds}
     task, more = finished_runs(table, question.metric, **about, unfinished=unfinished)
+    task, studies, theirs = knowing(task, earlier or [], question.metric, format)
     bars, how = sys.stderr.isatty(), {"min_points": min_points, "confirm": confirm}
     chances = None if not alone and load(model, "cpu").reads_others else forecast(task, model, progress=bars)
     found = None
@@ -70,9 +76,9 @@ def replay(
         limit = delta_in_study(task, model, rate, min_points=min_points) if in_study else delta_for(task, chances, rate, **how)
         found = (rate, *limit)
     recorded, shuffled = compare(task, model, chances, _limits(deltas, found), waits, orders=orders, seed=seed, progress=bars, **how)
-    asked = {"metric": question.metric, **how, "orders": orders, "seed": seed, **question.facts()}
+    asked = {"metric": question.metric, "earlier": earlier or [], **how, "orders": orders, "seed": seed, **question.facts()}
     said = told([question]) + ([f"hyperparameters in the log: {listed(names)}"] if (names := named_in(task)) else [])
-    notes += more + lacking(task)
+    said, notes = said + studies, notes + more + theirs + lacking(task)
     print_answer(task, asked, recorded, shuffled, found, told=said, warnings=notes, plot=plot, as_json=as_json)
 
 

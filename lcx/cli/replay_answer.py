@@ -11,6 +11,7 @@ from lcx.cli.many_runs import as_columns, as_text, json_line
 from lcx.cli.replay_methods import PAUSING, REFERENCE
 from lcx.files import write_atomically
 from lcx.replay import Comparison, Outcome, Task, unit_of_regret
+from lcx.stopping.hyperparameters import EXPECTED
 
 _SHOWN = 5  # false stops told per method
 Found = tuple[float, float, float]
@@ -58,7 +59,7 @@ def print_answer(
 
 def named_in(task: Task) -> list[str]:
     """The names of the hyperparameters that tell the runs apart."""
-    return list(dict.fromkeys(name for row in task.hyperparameters or () for name in row))
+    return list(dict.fromkeys(name for row in task.hyperparameters or () for name in row if name != EXPECTED))
 
 
 def _about(task: Task) -> dict[str, Any]:

@@ -46,7 +46,7 @@ def compare(
 ) -> tuple[dict[str, Comparison], dict[str, Comparison]]:
     """Each method's comparison by name: in the recorded order, and over ``orders`` shuffled ones (none: empty).
 
-    If the task has hyperparameters, they choose the runs of two more methods, which begin as the order says.
+    If the task has hyperparameters, they choose the runs of more methods, which begin as the order says.
 
     Args:
         task: the finished runs.
@@ -66,8 +66,9 @@ def compare(
         own = {f"lcx {x:g}": predicted(x, min_points=min_points, confirm=confirm) for x in deltas}
     own[PAUSING] = freeze_thaw(model=model, others=chances is None)
     if task.hyperparameters is not None and not lacking(task):
-        own[REFERENCE + CHOSEN] = chosen(no_stopping())
-        own[PAUSING + CHOSEN] = freeze_thaw(model=model, others=chances is None, choose=True)
+        choosing: dict[str, Method] = {name + CHOSEN: chosen(method, model) for name, method in own.items() if name != PAUSING}
+        pausing = freeze_thaw(model=model, others=chances is None, choose=True)
+        own |= {REFERENCE + CHOSEN: chosen(no_stopping())} | choosing | {PAUSING + CHOSEN: pausing}
     methods, rng = _methods(len(task), waits) | own, np.random.default_rng(seed)
     recorded = _compare(task, methods, [range(len(task))], chances)
     shuffles = [rng.permutation(len(task)).tolist() for _ in range(orders)]

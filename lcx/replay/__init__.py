@@ -22,7 +22,7 @@ from lcx.replay.methods import (
     top_after_first,
 )
 from lcx.replay.outcome import Outcome, replay
-from lcx.replay.task import Task, as_task, task_from_table
+from lcx.replay.task import Task, after_earlier, as_task, task_from_table
 
 __all__ = [
     "Chances",
@@ -32,6 +32,7 @@ __all__ = [
     "Order",
     "Outcome",
     "Task",
+    "after_earlier",
     "as_task",
     "asha",
     "becoming_best",

@@ -1,7 +1,7 @@
 """The finished runs of one task, ready to be replayed."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from lcx.curves import direction
-from lcx.stopping.hyperparameters import table_of
+from lcx.stopping.hyperparameters import table_of, with_earlier_studies
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -189,6 +189,31 @@ def task_from_table(
     told = table.attrs.get("hyperparameters", {})
     hyperparameters = _telling([told.get(run, {}) for run in runs])
     return as_task(values, steps, mode=mode, horizon=horizon, bounds=bounds, names=runs, hyperparameters=hyperparameters)
+
+
+def after_earlier(task: Task, earlier: Iterable[Task]) -> Task:
+    """The task, if these were studied before it: methods that choose which run begins go by what earlier studies expect.
+
+    Of an earlier task the hyperparameters and the best value of each run count, its metric may be another
+    (:func:`lcx.stopping.with_earlier_studies`).
+
+    Args:
+        task: with hyperparameters.
+        earlier: with some of the same hyperparameters.
+
+    Raises:
+        ValueError: a task has no hyperparameters, there is no earlier task, or none shares a hyperparameter with the task.
+        ImportError: scikit-learn is not installed.
+    """
+    if task.hyperparameters is None:
+        raise ValueError("expected a task with hyperparameters, got one without; earlier studies tell nothing else, so leave them out")
+    studies = []
+    for i, one in enumerate(earlier):
+        if one.hyperparameters is None:
+            raise ValueError(f"expected earlier tasks with hyperparameters, got none in number {i}; leave it out")
+        studies.append(list(zip(one.hyperparameters, one.peaks[:, -1].tolist(), strict=True)))
+    rows = with_earlier_studies(dict(enumerate(task.hyperparameters)), studies, "max")  # peaks: larger is better
+    return replace(task, hyperparameters=tuple(rows.values()))
 
 
 def _telling(rows: list[Mapping[str, Any]]) -> list[dict[str, Any]] | None:

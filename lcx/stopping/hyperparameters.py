@@ -85,7 +85,7 @@ def with_earlier_studies(hyperparameters: Any, earlier: Any, mode: str) -> dict[
 
     Raises:
         TypeError: something is not a mapping, or a final value is not a number.
-        ValueError: there is no earlier run, a run is no pair, or the mode is neither.
+        ValueError: there is no earlier run, a run is no pair, no earlier run has a hyperparameter of this study, or the mode is neither.
         ImportError: scikit-learn is not installed.
     """
     named, sign = as_rows(hyperparameters), direction(mode)
@@ -100,6 +100,11 @@ def with_earlier_studies(hyperparameters: Any, earlier: Any, mode: str) -> dict[
         raise ValueError(f"expected runs of earlier studies as (hyperparameters, final value) pairs, got {came}; give each run as a pair")
     ends = [np.array([_end(value, sign) for _, value in study]) for study in studies if study]
     table = table_of([*named.values(), *(row for row, _ in runs)])
+    here, before = ({name for row in rows for name in row} for rows in (named.values(), (row for row, _ in runs)))
+    if here and not here & before:
+        raise ValueError(
+            f"expected earlier runs with hyperparameters of this study, {_few(here)}, got {_few(before)}; give these the same names"
+        )
     scores, weights = (np.concatenate(x) for x in ([_scores(one) for one in ends], [np.full(len(one), 1 / len(one)) for one in ends]))
     forest = _trees(min_samples_leaf=SMALLEST).fit(table[len(named) :], scores, weights)
     expected = forest.predict(table[: len(named)]) if named else []
@@ -212,6 +217,10 @@ def _line(
     apart, middle = here - np.average(here, weights=known), np.average(came, weights=known)
     slope = (known @ (apart * (came - middle)) + TRUST * usual) / max(known @ apart**2 + usual, 1e-12)
     return middle + max(slope, 0.0) * (expected - np.average(here, weights=known))
+
+
+def _few(names: set[str]) -> str:
+    return ", ".join(sorted(map(str, names))[:5]) + (", ..." if len(names) > 5 else "") or "none"
 
 
 def _end(value: Any, sign: int) -> float:

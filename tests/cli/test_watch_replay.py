@@ -365,7 +365,7 @@ def test_hopeless_runs_are_stopped_and_the_winner_is_not(run, tmp_path, pictures
 
 
 BARE = ["no stopping", "patience 5", "median rule", "ASHA", "top 1 after 1", "lcx 0.05", "lcx freeze-thaw"]
-CHOSEN = ["no stopping, runs chosen", "lcx freeze-thaw, runs chosen"]
+CHOSEN = ["no stopping, runs chosen", "lcx 0.05, runs chosen", "lcx freeze-thaw, runs chosen"]
 
 
 def by_rate(folder, rates):
@@ -395,9 +395,41 @@ def test_runs_are_chosen_by_the_hyperparameters_of_the_log(run, tmp_path, monkey
     assert set(choosing["shuffled"]) == set(plain["shuffled"])
     code, out, err = run(*(str(logs) if a == "LOGS" else a for a in REPLAY), "--orders", "1")
     assert (code, "hyperparameters in the log: lr" in err.splitlines()) == (0, True)
-    assert [sum(line.startswith(name) for line in out.splitlines()) for name in CHOSEN] == [2, 2]
+    assert [sum(line.startswith(name) for line in out.splitlines()) for name in CHOSEN] == [2, 2, 2]
     assert not [line for line in out.splitlines() if line.startswith("false stop, lcx freeze-thaw")]
     assert max(len(line) for line in out.splitlines() if not line.startswith("false stop")) <= 110
+
+
+@pytest.mark.usefixtures("pausing_asks_nothing")
+def test_the_logs_of_earlier_studies_tell_which_run_begins(run, tmp_path, monkeypatch):
+    pytest.importorskip("sklearn")
+    monkeypatch.setattr(hyperparameters, "TREES", 10)
+    rates = [0.1, 0.3, 0.2, 0.4, 0.5, 0.15, 0.25, 0.35, 0.9]
+    logs, past = by_rate(tmp_path / "logs", rates), by_rate(tmp_path / "past", rates[::-1])
+    pd.read_csv(past / "r1" / "progress.csv").head(5).to_csv(past / "r1" / "progress.csv", index=False)  # this run did not end
+    answer = replayed(run, logs, "--orders", "0", "--earlier", past)
+    first = [answer["methods"][name]["recorded"]["steps_to_best"] for name in CHOSEN]
+    assert (answer["hyperparameters"], answer["earlier"]) == (["lr"], [str(past)])
+    assert max(first) < 40  # earlier studies name three runs of large rates; the order and the first runs alone find the best at 90
+    assert answer["warnings"] == ["past: 1 run(s) end before the horizon and are left out: r1 (step 5 of 10)"]
+    code, _, err = run(*(str(logs) if a == "LOGS" else a for a in REPLAY), "--orders", "0", "--earlier", str(past))
+    assert (code, "earlier study: 8 runs of past by acc" in err.splitlines()) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("logs", "past", "said"),
+    [
+        ([0.5] * 4, [0.1, 0.2, 0.3], "expected hyperparameters that differ between runs beside --earlier, got none in the log; leave"),
+        ([0.1, 0.2, 0.3], [0.5] * 4, "expected hyperparameters that differ between runs in past, got none; leave this --earlier out"),
+        ([0.1, 0.2, 0.3], [0.1, 0.2], "past: expected 3 or more finished runs of acc, got 2; give the folder of more runs"),
+    ],
+)
+def test_earlier_studies_that_tell_nothing_are_refused(run, tmp_path, logs, past, said):
+    pytest.importorskip("sklearn")
+    logs, past = by_rate(tmp_path / "logs", logs), by_rate(tmp_path / "past", past)
+    code, _, err = run(*(str(logs) if a == "LOGS" else a for a in REPLAY), "--orders", "0", "--earlier", str(past))
+    assert code == 2
+    assert said in " ".join(err.replace("│", " ").split())
 
 
 @pytest.mark.usefixtures("pausing_asks_nothing")

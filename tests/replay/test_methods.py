@@ -29,8 +29,8 @@ from lcx.replay.methods import (
     top_after_first,
 )
 from lcx.replay.outcome import replay
-from lcx.replay.task import Task, as_task, task_from_table
-from lcx.stopping import hyperparameters
+from lcx.replay.task import Task, after_earlier, as_task, task_from_table
+from lcx.stopping import hyperparameters, with_earlier_studies
 from lcx.stopping.leading import below_leader
 
 RISING = [0.1, 0.2, 0.3, 0.4]
@@ -552,6 +552,31 @@ def test_what_earlier_studies_expect_tells_which_run_begins_first():
             begun = list(dict.fromkeys(leg.run for leg in islice(method(told, range(40)), 30)))
             assert begun[0] == abs(x - promised).argmin()
         assert np.abs(x[[leg.run for leg in islice(chosen(no_stopping())(told, range(40)), 20)]] - 0.7).min() < 0.05
+
+
+@pytest.mark.parametrize("mode", ["min", "max"])
+def test_earlier_tasks_tell_what_their_runs_reached(mode):
+    """A task tells the best value of each run, in its own direction and unit; a run without a value counts as the worst."""
+    pytest.importorskip("sklearn")
+    rows, sign = [{"lr": x} for x in (0.1, 0.2, 0.3, 0.4, 0.5)], 1 if mode == "max" else -1
+    ends = sign * np.array([0.0, 1.0, 2.0, 3.0, np.nan])
+    past = as_task(1000 * ends[:, None] + sign * np.array([0.0, 5.0, 2.0]), mode=mode, hyperparameters=rows)
+    task = as_task(ends[:2, None], mode=mode, hyperparameters=[{"lr": 0.11, "wd": 1}, {"lr": 0.41}])
+    told = after_earlier(task, [past, past])
+    pairs = list(zip(rows, [*(1000 * ends[:4] + 5 * sign), None], strict=True))
+    assert told.hyperparameters == tuple(with_earlier_studies(dict(enumerate(task.hyperparameters)), [pairs, pairs], mode).values())
+    assert (told.names, told.mode) == (task.names, mode)
+    np.testing.assert_array_equal(told.values, task.values)
+
+
+def test_tasks_that_tell_nothing_are_refused():
+    bare, task, other = (as_task([[0.1], [0.2]], mode="max", hyperparameters=rows) for rows in (None, [{"lr": 1}] * 2, [{"rate": 1}] * 2))
+    with pytest.raises(ValueError, match="expected a task with hyperparameters, got one without; earlier"):
+        after_earlier(bare, [task])
+    with pytest.raises(ValueError, match="expected earlier tasks with hyperparameters, got none in number 1; leave it out"):
+        after_earlier(task, [task, bare])
+    with pytest.raises(ValueError, match="expected earlier runs with hyperparameters of this study, lr, got rate; give these"):
+        after_earlier(task, [other])
 
 
 def test_as_many_hyperparameters_as_runs_are_expected():
