@@ -41,6 +41,10 @@ class Turn(NamedTuple):
     step: float
     reason: str
 
+    def naming(self, run: str | int | None) -> "Turn":
+        """The turn, if it is a new run that was chosen by its hyperparameters."""
+        return self._replace(run=run, reason=f"{self.reason}; by hyperparameters {run!r} is next")
+
 
 def goal(turn: int) -> str:
     """What a turn, counted from 0, goes by: "rate", the chance per step left; "gain", the expected improvement; "chance"."""

@@ -150,7 +150,7 @@ class EarlyStopper:
             about = {"horizon": self.horizon, "mode": self.mode, "most_lost": self.stop_on_divergence, "delta": self._limit()}
             turn = next_turn(self._runs, self._predict, **about, turn=self._turns, more=more, without=gone)
             self._turns += 1
-            return turn._replace(run=self.next_new(rows)) if turn and turn.new and rows else turn
+            return turn.naming(self.next_new(rows)) if turn and turn.new and rows else turn
 
     def next_new(self, hyperparameters: Any) -> RunId:
         """Which run to begin next, by its hyperparameters and what those of the runs begun have led to (``lcx.stopping.hyperparameters``).

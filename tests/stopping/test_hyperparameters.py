@@ -267,7 +267,8 @@ def test_a_forecast_teaches_the_less_the_wider_it_is():
 
 def test_the_next_run_is_named_if_it_is_a_new_one():
     asked = stopper()
-    assert asked.next_run(hyperparameters={"a": {"x": 1}, "b": {"x": 2}})[:2] == (True, "a")
+    turn = asked.next_run(hyperparameters={"a": {"x": 1}, "b": {"x": 2}})
+    assert (*turn[:2], turn.reason) == (True, "a", "no run was begun yet; by hyperparameters 'a' is next")
     asked.update(1, 0.1, run="a")
     assert asked.next_run(hyperparameters={"a": {"x": 1}})[:2] == (False, "a")  # there is no other
     with pytest.raises(TypeError, match=r"expected hyperparameters as {run: {name: value}}, got .*; give each run a name"):
