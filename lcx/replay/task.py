@@ -109,7 +109,7 @@ def as_task(
 
     Raises:
         ValueError: there are no runs, lengths differ, steps do not rise or are not > 0, a run passes its horizon, or the number of names
-            or of hyperparameters is wrong.
+            or of hyperparameters is wrong. TypeError: hyperparameters are no mapping.
     """
     direction(mode)
     low, high = (limit if bound is None else float(bound) for bound, limit in zip(bounds, (-np.inf, np.inf), strict=True))
@@ -134,6 +134,7 @@ def as_task(
     told = None if hyperparameters is None else tuple(hyperparameters)
     if told is not None and len(told) != len(rows):
         raise ValueError(f"expected the hyperparameters of each of {len(rows)} runs, got {len(told)}; write {{}} where they are not known")
+    table_of(told or ())  # refuses what is no mapping
     longest = max(len(y) for y, _ in packed)
     table = np.full((2, len(rows), longest), np.nan)
     for i, pair in enumerate(packed):

@@ -19,6 +19,7 @@ Bardenet et al., "Collaborative Hyperparameter Tuning", ICML 2013. The scores, a
 
 import math
 from collections.abc import Container, Mapping, Sequence
+from decimal import Decimal
 from numbers import Real
 from typing import Any
 
@@ -43,8 +44,9 @@ SMALLEST = 3  # runs in a leaf of the forest that learns from earlier studies
 def table_of(rows: Sequence[Any]) -> Float[np.ndarray, "n H"]:
     """Hyperparameters as numbers from 0 to 1: a number by its rank among the runs, anything else by a column for each text.
 
-    Ranks make the scale of a hyperparameter, linear or logarithmic, of no matter. A missing one (absent, None or NaN) counts as the middle,
-    and a column of its own says that it is missing. The entry :data:`EXPECTED` is left out.
+    Ranks make the scale of a hyperparameter, linear or logarithmic, of no matter. A missing one (absent, None, NaN or NA) counts as the
+    middle, and a column of its own says that it is missing. Texts that no two runs share, such as a name, teach nothing about another run,
+    and the entry :data:`EXPECTED` is no hyperparameter: both are left out.
 
     Args:
         rows: {name: value} for each of n runs. Truth values, texts and whatever is not a number are categories.
@@ -52,19 +54,19 @@ def table_of(rows: Sequence[Any]) -> Float[np.ndarray, "n H"]:
     Raises:
         TypeError: a row is not a mapping.
     """
-    if (wrong := next((row for row in rows if not isinstance(row, Mapping)), None)) is not None:
-        raise TypeError(f"expected the hyperparameters of a run as {{name: value}}, got {wrong!r:.80}; write {{'lr': 0.1}}, say")
+    if wrong := [row for row in rows if not isinstance(row, Mapping)]:
+        raise TypeError(f"expected the hyperparameters of a run as {{name: value}}, got {wrong[0]!r:.80}; write {{'lr': 0.1}}, say")
     columns = [np.zeros(len(rows))]  # so that there is one
     for name in dict.fromkeys(name for row in rows for name in row if name != EXPECTED):
-        values = [row.get(name) for row in rows]
-        missing = np.array([x is None or (_is_number(x) and math.isnan(as_number(x, name))) for x in values])
-        given: list[Any] = [x for x, gone in zip(values, missing, strict=True) if not gone]
-        if all(map(_is_number, given)):
+        values = [_plain(row.get(name)) for row in rows]
+        missing = np.array([x is None for x in values])
+        given: list[Any] = [x for x in values if x is not None]
+        if all(isinstance(x, float) for x in given):
             places = np.full(len(rows), 0.5)
-            places[~missing] = _ranks(np.array([as_number(x, name) for x in given]))
+            places[~missing] = _ranks(np.array(given))
             columns += [places] + [missing.astype(float)] * bool(missing.any())
-        else:
-            texts = [None if gone else str(x) for x, gone in zip(values, missing, strict=True)]
+        elif len(set(map(str, given))) < len(given):
+            texts = [None if x is None else str(x) for x in values]
             columns += [np.array([text == one for text in texts], dtype=float) for one in dict.fromkeys(texts)]
     return np.stack(columns, 1)
 
@@ -228,8 +230,14 @@ def _end(value: Any, sign: int) -> float:
     return -math.inf if math.isnan(end) else sign * end
 
 
-def _is_number(x: Any) -> bool:
-    return isinstance(x, Real) and not isinstance(x, (bool, np.bool_))
+def _plain(x: Any) -> Any:
+    """A number as float, None if it is missing; anything else, truth values too, as it is."""
+    if x is None or isinstance(x, (str, bool, np.bool_)):
+        return x
+    if not isinstance(x, (Real, Decimal)) and getattr(x, "ndim", None) != 0:  # 0: an array or tensor of one number
+        return None if type(x).__name__ in ("NAType", "NaTType") else x
+    number = as_number(x, "hyperparameter")
+    return None if math.isnan(number) else number
 
 
 def _ranks(x: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n"]:

@@ -48,7 +48,7 @@ class EarlyStopper:
         others: whether forecasts read the other runs that have reported (``others`` of ``lcx.predict``), finished or not, unless ignored.
             A model without a reader reads each run alone.
         history: runs of an earlier study, which forecasts read too and which are nothing to beat, as ``lcx.readers.read`` (one metric) or
-            :meth:`state` gives them, or pairs (steps, values).
+            :meth:`state` gives them, or pairs (steps, values), perhaps by name.
 
     Raises:
         ValueError, TypeError: an argument breaks a rule above; the message says which and what to do.

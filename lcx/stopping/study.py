@@ -91,7 +91,8 @@ def as_history(given: Any, bounds: _Bounds) -> list[Reports]:
     """The runs of an earlier study.
 
     Args:
-        given: pairs (steps, values); or a table of ``lcx.readers.read`` with one metric; or what ``EarlyStopper.state`` gave. None: none.
+        given: pairs (steps, values), perhaps by name; or a table of ``lcx.readers.read`` with one metric; or what ``EarlyStopper.state``
+            gave. None: none.
         bounds: of the metric; values outside are not read.
 
     Raises:
@@ -105,7 +106,8 @@ def as_history(given: Any, bounds: _Bounds) -> list[Reports]:
             raise ValueError(f"expected the table of one metric as history, got {metrics}; keep the rows of one")
         pairs = [(run["step"], run["value"]) for _, run in given.groupby("run", sort=False)]
     elif isinstance(given, Mapping):
-        pairs = [(run["steps"], run["values"]) for run in given.get("runs", ())]
+        state = "settings" in given and "runs" in given
+        pairs = [(run["steps"], run["values"]) for run in given["runs"]] if state else list(given.values())
     else:
         pairs = list(given)
     return [_reports(pair, i, bounds) for i, pair in enumerate(pairs)]

@@ -582,6 +582,8 @@ def test_tasks_that_tell_nothing_are_refused():
 def test_as_many_hyperparameters_as_runs_are_expected():
     with pytest.raises(ValueError, match=r"expected the hyperparameters of each of 2 runs, got 1; write \{\} where"):
         as_task([[0.1], [0.2]], mode="max", hyperparameters=[{"lr": 1}])
+    with pytest.raises(TypeError, match=r"expected the hyperparameters of a run as \{name: value\}, got None; write"):
+        as_task([[0.1], [0.2]], mode="max", hyperparameters=[{"lr": 1}, None])
 
 
 def test_next_run_leaves_alone_what_cannot_go_on():

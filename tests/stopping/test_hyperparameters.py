@@ -3,9 +3,13 @@
 import json
 import math
 import sys
+from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 
 import lcx
 from lcx.stopping.hyperparameters import (
@@ -50,7 +54,7 @@ def test_the_scale_of_a_number_is_of_no_matter():
     assert np.array_equal(table_of(rows), table_of(logarithms))
 
 
-@pytest.mark.parametrize("gone", [{}, {"lr": None}, {"lr": math.nan}, {"lr": np.float32("nan")}])
+@pytest.mark.parametrize("gone", [{}, *({"lr": x} for x in (None, math.nan, np.float32("nan"), pd.NA, pd.NaT, torch.tensor(math.nan)))])
 def test_a_missing_number_is_the_middle_and_said_to_be_missing(gone):
     assert table_of([{"lr": 1.0}, gone, {"lr": 3.0}])[:, 1:].tolist() == [[0, 0], [0.5, 1], [1, 0]]
 
@@ -59,14 +63,26 @@ def test_a_number_may_be_too_large_for_a_float():
     assert table_of([{"seed": 10**400}, {"seed": 3}, {"seed": np.int64(7)}])[:, 1].tolist() == [1, 0, 0.5]
 
 
+@pytest.mark.parametrize("number", [torch.tensor(2.0), np.array(2), np.float32(2), Decimal(2), Fraction(2)])
+def test_a_number_of_any_type_is_a_number(number):
+    assert table_of([{"lr": 1.0}, {"lr": number}, {"lr": 3}])[:, 1:].tolist() == [[0], [0.5], [1]]
+
+
+def test_texts_that_no_two_runs_share_are_no_columns():
+    """A name of each run, say, would be as many columns as runs."""
+    rows = [{"name": f"run {i}", "lr": i} for i in range(5000)]
+    assert table_of(rows).shape == (5000, 2)
+
+
 def test_runs_without_hyperparameters_are_alike():
     assert table_of([{}, {}]).tolist() == [[0], [0]]
     assert table_of([{"lr": 2}, {"lr": 2}])[:, 1].tolist() == [0.5, 0.5]
 
 
 def test_a_row_that_is_no_mapping_is_refused():
-    with pytest.raises(TypeError, match=r"expected the hyperparameters of a run as \{name: value\}, got 0.1; write"):
-        table_of([{"lr": 1}, 0.1])
+    for row in (0.1, None):
+        with pytest.raises(TypeError, match=rf"expected the hyperparameters of a run as \{{name: value\}}, got {row}; write"):
+            table_of([{"lr": 1}, row])
 
 
 # ---------------------------------------------------------------------------------------------------------------- the promise
