@@ -28,8 +28,8 @@ def report(
 ) -> None:
     """Write an HTML page about many runs.
 
-    The page has the predicted final values, a ranking, a fan chart per run, and which runs to stop. What the log tells need not be typed,
-    as with lcx predict.
+    The page has the predicted final values, a ranking, a fan chart per run, and which runs to stop or resume. What the log tells need
+    not be typed, as with lcx predict.
 
     \b
       lcx report runs/ --metric val_loss
@@ -39,7 +39,7 @@ def report(
     from lcx.cli.many_runs import limit_in, read_runs
     from lcx.cli.one_curve import Asked
     from lcx.files import write_atomically
-    from lcx.report import report_html
+    from lcx.report import counted, report_html
     from lcx.stopping.threads import one_thread
 
     table, notes = read_runs(path, format)
@@ -53,4 +53,4 @@ def report(
     write_atomically(output, lambda temporary: Path(temporary).write_text(page, encoding="utf-8"))
     for line in lines:
         print(line, file=sys.stderr)
-    print(f"{output}: {len(runs)} run{'s' * (len(runs) > 1)}, {sum(run.stop for run in runs)} to stop")
+    print(f"{output}: {len(runs)} run{'s' * (len(runs) > 1)}, {counted(runs)}")

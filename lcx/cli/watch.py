@@ -40,10 +40,11 @@ def watch(
     model: options.Model = "default",
     device: options.Device = None,
 ) -> None:
-    """Watch running experiments, and see which to stop.
+    """Watch running experiments, and see which to stop and which to resume.
 
     Read the logs in PATH every few seconds and print a row per run: verdict, chance to beat the best of the others, last and best value,
-    and the predicted final value with a 90 % interval. What the log tells need not be typed, as with lcx predict.
+    and the predicted final value with a 90 % interval. Runs that the log says ended early (killed, failed, pruned) are to resume if they
+    would have a chance to beat the best of all. What the log tells need not be typed, as with lcx predict.
 
     \b
       lcx watch runs/ --metric val_loss
@@ -111,7 +112,7 @@ def _screen(plain: bool, once: bool) -> Iterator[tuple[Callable[[str], None], in
 
     def coloured(text: str) -> Text:
         shown = Text(text, no_wrap=True, overflow="ellipsis")
-        for verdict, style in (("stop", "red"), ("go on", "green"), ("finished", "dim")):
+        for verdict, style in (("stop", "red"), ("go on", "green"), ("resume", "yellow"), ("finished", "dim")):
             shown.highlight_regex(rf"(?m)^.*  {verdict}  .*$", style)
         return shown
 
@@ -130,9 +131,13 @@ def _json(runs: "list[Standing]", notes: list[str], asked: "Inferred", rule: dic
 def _text(runs: "list[Standing]", notes: list[str], asked: "Inferred", table: Any, width: int | None) -> str:
     from lcx.cli.inference import told
     from lcx.cli.watch_table import watch_table
+    from lcx.report import counted
 
-    going = sum(run.state == "running" for run in runs)
-    counts = f"{len(runs)} run{'s' * (len(runs) > 1)}, {going} running, {sum(run.stop for run in runs)} to stop"
+    going = [run for run in runs if run.state == "running"]
+    counts = f"{len(runs)} run{'s' * (len(runs) > 1)}, {len(going)} running, {counted(runs)}"
+    left, kept = (sum(run.horizon - run.step for run in some) for some in (going, [run for run in going if not run.stop]))
+    counts += f"; {left:,g} steps left" if going else ""
+    counts += f", {kept:,g} of them in runs not to stop" if kept < left else ""
     rows = table[table["metric"] == asked.metric]
     rows.attrs = {}  # which pandas copies for each group
     curves = {str(run): values.to_numpy(float) for run, values in rows.groupby("run", sort=False)["value"]}

@@ -50,8 +50,7 @@ def sketch(values: Any, bars: int = _BAR_COUNT) -> str:
 
 
 def _cells(run: "Standing", values: Any) -> dict[str, str]:
-    running = "stop" if run.stop else "go on" if run.final == run.final else "wait"
-    cells: dict[str, Any] = {"run": run.run, "verdict": running if run.state == "running" else run.state}
+    cells: dict[str, Any] = {"run": run.run, "verdict": run.verdict}
     cells |= {"P(better)": as_text(run.probability, 2), "step": f"{run.step:g}/{run.horizon:g}"}
     cells |= {name: as_text(x) for name, x in (("last", run.last), ("best", run.best), ("final", run.final))}
     return cells | {"5 %": as_text(run.low), "95 %": as_text(run.high), "curve": sketch(values), "reason": run.reason}

@@ -1,4 +1,4 @@
-"""A self-contained HTML page about the runs of a log: predicted final values, which run ends best, which to stop."""
+"""A self-contained HTML page about the runs of a log: predicted final values, which run ends best, which to stop and which to resume."""
 
 import base64
 import hashlib
@@ -13,8 +13,9 @@ import numpy as np
 
 from lcx.curves import direction
 from lcx.extrapolator import load
-from lcx.report.leaderboard import DRAWS, Look, Standing, look
+from lcx.report.leaderboard import DRAWS, Look, look
 from lcx.report.rows import LEVELS, Row, chart, overall, percent, ranking, text
+from lcx.report.standing import Standing, counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,6 +33,8 @@ ranking share one scale; a triangle marks what lies beyond it.
 predictives, independently given what was seen; finished ones are fixed. Runs without a final value do not compete.
 <li>To stop are runs whose probability of being better than the value to beat is at most DELTA at every later step, unless their own
 best value is as good.
+<li>To resume are runs that ended before their horizon and whose probability of being better than the best value of all runs, had they
+gone on, is above DELTA at a later step.
 """
 
 
@@ -83,6 +86,7 @@ def report_html(
     rows = _rows(seen, both=others and seen.model.reads_others)
     said = [] if seen.answer is None else _by_name(seen.answer.warnings, [seen.runs[i].run for i in seen.asked])
     about = {"metric": metric, "mode": mode, "best": best, "unbeaten": seen.unbeaten, "model": str(model), "delta": delta, "source": source}
+    about["read"] = others and seen.model.reads_others and len(seen.runs) > 1
     return _page(rows, about, [*notes, *said]), [row.run for row in rows]
 
 
@@ -101,11 +105,16 @@ def _rows(seen: Look, *, both: bool) -> list[Row]:
         rows[run.run] = Row(run, steps, values)
     if seen.answer is not None:
         bands, at = seen.answer.quantile(LEVELS), seen.answer.at
-        alone = seen.extrapolated(others=False).quantile((0.05, 0.5, 0.95)) if both and len(seen.runs) > 1 else None
+        alone = seen.extrapolated(seen.asked, others=False).quantile((0.05, 0.5, 0.95)) if both and len(seen.runs) > 1 else None
         for k, i in enumerate(seen.asked):
             row, real = rows[seen.runs[i].run], ~np.isnan(at[k])
             row.ahead, row.bands = at[k][real], bands[k][real]
             row.alone = None if alone is None else alone[k][real]
+    if seen.resumed is not None:
+        for i, ahead, bands in zip(seen.over, seen.resumed.at, seen.resumed.quantile(LEVELS), strict=True):
+            if seen.runs[i].resume:
+                row, real = rows[seen.runs[i].run], ~np.isnan(ahead)
+                row.ahead, row.bands = ahead[real], bands[real]
     return [rows[run.run] for run in seen.ranked]
 
 
@@ -116,7 +125,7 @@ def _page(rows: list[Row], about: dict[str, Any], notes: list[str]) -> str:
     box = "<input type=checkbox id=alone> <label for=alone>Show also what each run alone would tell (dotted, and in the ranking)</label>"
     said = "".join(f"<li>{text(note)}</li>" for note in notes)
     now = f"{datetime.now().astimezone():%Y-%m-%d %H:%M %Z}"
-    read = "Each forecast reads the other runs that have gone further." if both else "Each forecast reads its own run alone."
+    read = "Each forecast reads the other runs that have gone further." if about["read"] else "Each forecast reads its own run alone."
     return "".join(
         [
             f"<!doctype html><html lang=en><head><meta charset=utf-8><title>{title}</title>",
@@ -140,12 +149,12 @@ def _page(rows: list[Row], about: dict[str, Any], notes: list[str]) -> str:
 def _summary(rows: list[Row], about: dict[str, Any]) -> list[str]:
     """Counts, compute left, and the chances of the first."""
     runs = [row.run for row in rows]
-    running, stops = [run for run in runs if run.state == "running"], sum(run.stop for run in runs)
+    running = [run for run in runs if run.state == "running"]
     finished = sum(run.state == "finished" for run in runs)
     left, kept = (sum(run.horizon - run.step for run in some) for some in (running, [run for run in running if not run.stop]))
     better = "Larger" if direction(about["mode"]) > 0 else "Smaller"
     ended = f", {len(runs) - len(running) - finished} ended" if len(runs) > len(running) + finished else ""
-    said = [f"<p>{better} is better. {len(running)} running, {finished} finished{ended}; <b>{stops} to stop</b>."]
+    said = [f"<p>{better} is better. {len(running)} running, {finished} finished{ended}; <b>{counted(runs)}</b>."]
     if running:
         said.append(f" {left:,g} steps are left in the running runs, {kept:,g} of them in those not to stop.")
     first = max((run for run in runs if not math.isnan(run.ends_best)), key=lambda run: run.ends_best, default=None)
@@ -158,9 +167,13 @@ def _summary(rows: list[Row], about: dict[str, Any]) -> list[str]:
 
 
 def _stops(rows: list[Row]) -> str:
-    """The runs to stop and why, folded up."""
-    stops = [row.run for row in rows if row.run.stop]
-    if not stops:
-        return "<p>Nothing to stop.</p>"
-    items = (f"<li><b>{text(run.run)}</b> at step {run.step:g} of {run.horizon:g}: {text(run.reason)}</li>" for run in stops)
-    return f"<details><summary>{len(stops)} to stop, and why</summary><ul>{''.join(items)}</ul></details>"
+    """The runs to stop, and those to resume, and why, folded up."""
+    runs = [row.run for row in rows]
+    stops, again = [run for run in runs if run.stop], sorted((run for run in runs if run.resume), key=lambda run: -run.probability)
+    return (_why(stops, "stop") or "<p>Nothing to stop.</p>") + _why(again, "resume")
+
+
+def _why(runs: list[Standing], what: str) -> str:
+    why = {run.run: run.reason.removeprefix(f"ended at step {run.step:g}; ") for run in runs}
+    items = (f"<li><b>{text(run.run)}</b> at step {run.step:g} of {run.horizon:g}: {text(why[run.run])}</li>" for run in runs)
+    return f"<details><summary>{len(runs)} to {what}, and why</summary><ul>{''.join(items)}</ul></details>" if runs else ""

@@ -1,7 +1,7 @@
 """Standings of the runs of a log: predicted final values, chances against each other, and the verdict on each."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,36 +13,14 @@ from lcx.curves import direction
 from lcx.extrapolation import Extrapolation
 from lcx.extrapolator import Extrapolator, load
 from lcx.predictive import Predictive
-from lcx.stopping.intake import Reports, as_value, as_values
+from lcx.report.standing import FINISHED, Standing, could_go_on, settle
+from lcx.stopping.intake import Reports, as_values
 from lcx.stopping.study import predict
 
 if TYPE_CHECKING:
     import pandas as pd
 
 DRAWS = 10_000  # standard error of a probability: 0.005 at most
-_FINISHED = ("finished", "complete")
-_ENDED = ("failed", "fail", "killed", "crashed", "pruned")
-
-
-@dataclass
-class Standing:
-    """One run. Numbers are in the user's units, and NaN if nothing was seen or predicted."""
-
-    run: str
-    step: float  # the last one reported
-    horizon: float
-    last: float  # value at the last step
-    best: float  # best value so far
-    state: str = "running"  # "finished" at the horizon or if the log says so; else what the log says of a run that ended early
-    final: float = math.nan  # median of the prediction at the horizon; of a finished run its last value
-    low: float = math.nan  # 5 % quantile there
-    high: float = math.nan  # 95 %
-    to_beat: float = math.nan  # the best value of the other runs
-    probability: float = math.nan  # the largest P(better than to_beat) over the later steps
-    stop: bool = False
-    reason: str = ""  # a plain sentence
-    holder: str = ""  # the run that has the value to beat
-    ends_best: float = math.nan  # P(its final value is the best of all)
 
 
 def standings(
@@ -58,9 +36,11 @@ def standings(
     device: str | None = None,
     others: bool = True,
 ) -> list[Standing]:
-    """Predicts all running runs of a log in one call, and says which to stop by the default rule of ``EarlyStopper``.
+    """Predicts the runs of a log, and says which to stop by the default rule of ``EarlyStopper``, and which to resume.
 
     A run should stop if P(better than the best value of the others) <= delta at every later step, unless its own best value is as good.
+    A run that ended before its horizon (failed, killed, pruned) should be resumed if P(better than the best value of all runs) > delta at a
+    later step; nothing can be said of one whose last value is missing.
     Missing values, infinite values and values outside the bounds are not read.
 
     Args:
@@ -99,6 +79,8 @@ class Look:
     bounds: tuple[float | None, float | None]
     model: Extrapolator
     unbeaten: float = math.nan  # P(no run ends better than the value to beat that was given)
+    over: list[int] = field(default_factory=list)  # the runs that ended early, and could be resumed
+    resumed: Extrapolation | None = None  # of these; None if there are none
 
     @property
     def ranked(self) -> list[Standing]:
@@ -113,9 +95,9 @@ class Look:
         last = (~self.answer.steps_ahead.isnan()).sum(1) - 1
         return self.answer.predictive.at(torch.arange(self.answer.steps_ahead.shape[1]) == last[:, None])
 
-    def extrapolated(self, *, others: bool) -> Extrapolation:
-        """Predicts the runs asked about in one call, with or without all runs in view."""
-        asked = [self.known[i] for i in self.asked]
+    def extrapolated(self, runs: list[int], *, others: bool) -> Extrapolation:
+        """Predicts some runs in one call, with or without all runs in view."""
+        asked = [self.known[i] for i in runs]
         return predict(self.model, asked, self.known if others else [], horizon=math.inf, mode=self.mode, bounds=self.bounds)
 
 
@@ -143,12 +125,16 @@ def look(
         said = [reports.add(step, value, bounds) for step, value in zip(steps.tolist(), as_values(values), strict=True)][-1]
         top = reports.best(mode) if reports.read else math.nan
         runs.append(Standing(run, float(steps[-1]), ends[run], float(values[-1]), top))
-        _settle(runs[-1], str(table.attrs.get("state", {}).get(run, "")), said, len(reports.read), min_points)
+        settle(runs[-1], str(table.attrs.get("state", {}).get(run, "")), said, len(reports.read), min_points)
     _challenge(runs, mode, best)
     seen = Look(runs, known, [i for i, run in enumerate(runs) if not run.reason], None, mode, bounds, model)
     if seen.asked:
-        seen.answer = seen.extrapolated(others=others)
+        seen.answer = seen.extrapolated(seen.asked, others=others)
         _judge(seen, seen.answer, delta)
+    seen.over = [i for i, run in enumerate(runs) if could_go_on(run, known[i], min_points)]
+    if seen.over:
+        seen.resumed = seen.extrapolated(seen.over, others=others)
+        _consider(seen, seen.resumed, delta, best)
     seen.unbeaten = _chances(seen, best)
     return seen
 
@@ -169,28 +155,13 @@ def _horizons(attrs: Any, last: dict[str, float], horizon: float | None) -> dict
             raise ValueError(f"expected a finite horizon > 0, got {horizon}; give the last step of a full run")
         return dict.fromkeys(last, float(horizon))
     states, logged = attrs.get("state", {}), attrs.get("horizon", {})
-    finished = [step for run, step in last.items() if str(states.get(run, "")).lower() in _FINISHED]
+    finished = [step for run, step in last.items() if str(states.get(run, "")).lower() in FINISHED]
     lacking = [run for run in last if run not in logged]
     if lacking and not finished:
         raise ValueError(
             f"expected a horizon, got none for run {lacking[0]!r}, of which the log tells none; give the last step of a full run"
         )
     return {run: float(logged[run]) if run in logged else max(*finished, step) for run, step in last.items()}
-
-
-def _settle(run: Standing, logged: str, said: str | None, points: int, min_points: int) -> None:
-    """Fills in what needs no prediction. Runs that still have no reason are to be predicted."""
-    if run.step >= run.horizon or logged.lower() in _FINISHED:
-        run.state = "finished"
-        run.final = as_value(run.last)
-        run.reason = f"step {run.step:g} lies beyond the horizon" if run.step > run.horizon else "finished"
-    elif logged.lower() in _ENDED:
-        run.state = logged.lower()
-        run.reason = f"ended at step {run.step:g}"
-    elif said is not None:
-        run.reason = said
-    elif points < min_points:
-        run.reason = f"{points} value(s) so far, {min_points} needed"
 
 
 def _challenge(runs: list[Standing], mode: str, best: float | None) -> None:
@@ -225,6 +196,18 @@ def _judge(seen: Look, answer: Extrapolation, delta: float) -> None:
             run.reason = f"ends near {run.final:.4g}; {best} {rival}, the chance to beat it {run.probability:.2g}"
         else:
             run.reason = f"holds the best value, {run.best:.4g}, though it ends near {run.final:.4g}"
+
+
+def _consider(seen: Look, answer: Extrapolation, delta: float, best: float | None) -> None:
+    """Says of runs that ended early which to resume: a run must be likely to beat the best value of all, its own among them."""
+    holder = max((run for run in seen.runs if not math.isnan(run.best)), key=lambda run: direction(seen.mode) * run.best)
+    target = holder.best if best is None else best
+    for i, chance in zip(seen.over, answer.prob_better(target), strict=True):
+        run = seen.runs[i]
+        run.to_beat, run.holder, run.probability = target, holder.run if best is None else "", float(np.nanmax(chance))
+        run.resume = run.probability > delta
+        whose = "" if best is not None else ", its own best" if run is holder else f" of {holder.run}"
+        run.reason += f"; resumed, {run.probability:.2g} to beat {target:.4g}{whose}"
 
 
 def _chances(seen: Look, best: float | None) -> float:

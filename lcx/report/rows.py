@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from lcx.report.leaderboard import Standing
 from lcx.report.scale import fitted
+from lcx.report.standing import Standing
 from lcx.report.svg import fan, interval, overview, ruler
 
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -44,7 +44,7 @@ def ranking(rows: list[Row], mode: str) -> str:
             ended = [math.nan] * 3 if row.alone is None else row.alone[-1].tolist()
             said = "" if math.isnan(ended[1]) else f"{number(ended[1])} ({_between(ended[0], ended[2])})"
             cells.append(_cell(said, ended[1], " class=alone"))
-        title = f"<th scope=row><a href='#r{i}'>{text(run.run)}</a></th><td class={kind(run)}>{text(verdict(run))}</td>"
+        title = f"<th scope=row><a href='#r{i}'>{text(run.run)}</a></th><td class={kind(run)}>{text(run.verdict)}</td>"
         place = "" if math.isnan(run.final) else i
         body.append(f"<tr{' class=lead' if i == 1 and place else ''}><td>{place}</td>{title}{''.join(cells)}</tr>")
     head = "".join(f"<th scope=col>{name}</th>" for name in names) + ("<th scope=col class=alone>final, alone</th>" if both else "")
@@ -71,13 +71,14 @@ def overall(rows: list[Row], mode: str) -> str:
     end = max(max(row.run.horizon, row.run.step) for row in shown)
     drawn = overview(lines, scale, end=end, name=text(shown[0].run.run), banded=_BANDED)
     log = " The vertical scale is logarithmic." if scale.log else ""
-    said = f"Grey: values so far. Blue: medians of the runs that go on, red: of those to stop; 90 % bands of the first {_BANDED}.{log}"
+    blue = "of the runs that go on" + (" or should be resumed" if any(row.run.resume for row in shown) else "")
+    said = f"Grey: values so far. Blue: medians {blue}, red: of those to stop; 90 % bands of the first {_BANDED}.{log}"
     return f"<figure><figcaption>{said} Bold: <b>{text(shown[0].run.run)}</b>, the first of the ranking.</figcaption>{drawn}</figure>"
 
 
 def chart(row: Row, i: int) -> str:
     """The chart of the run of rank ``i``, with its verdict and the reason."""
-    run, word = row.run, text(verdict(row.run).capitalize())
+    run, word = row.run, text(row.run.verdict.capitalize())
     final = f": {number(run.final)}" + (f" ({_between(run.low, run.high)})" if run.low == run.low else "")
     ends = "" if math.isnan(run.final) else f"{final}, ends best {percent(run.ends_best).replace(' ', '&nbsp;')}"
     drawn = fan((row.steps, row.values), row.ahead, row.bands, row.alone, horizon=run.horizon, to_beat=run.to_beat)
@@ -88,14 +89,9 @@ def chart(row: Row, i: int) -> str:
     )
 
 
-def verdict(run: Standing) -> str:
-    """In a word or two."""
-    return run.state if run.state != "running" else "stop" if run.stop else "go on" if run.final == run.final else "wait"
-
-
 def kind(run: Standing) -> str:
     """The class of its verdict in the style."""
-    return "stop" if run.stop else "quiet" if run.state != "running" else "on"
+    return "stop" if run.stop else "on" if run.resume or run.state == "running" else "quiet"
 
 
 def text(words: Any) -> str:

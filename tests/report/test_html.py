@@ -158,7 +158,7 @@ def test_equal_finished_runs_share_and_ended_ones_do_not_compete():
     table = long_table(runs, state={"crashed": "failed"})
     page, _ = report_html(table, "acc", mode="max", horizon=HORIZON, bounds=(0, 1), device="cpu")
     assert Page(page).column("P(ends best)") == {"a": "50 %", "b": "50 %", "c": "0 %", "crashed": ""}
-    assert Page(page).column("verdict")["crashed"] == "failed"
+    assert Page(page).column("verdict")["crashed"] == "resume"
     worst, _ = report_html(table, "acc", mode="min", horizon=HORIZON, bounds=(0, 1), device="cpu")
     assert Page(worst).column("P(ends best)")["c"] == "100 %"
 
@@ -232,6 +232,23 @@ def test_the_page_takes_a_few_kilobytes_a_run():
     page, shown = report(runs, mode="min", horizon=150)
     assert len(shown) == len(charts(page)) == 25
     assert len(page) < 25 * 8000 + 12_000  # 200 runs: 1.6 MB
+
+
+def test_runs_to_resume_are_named_with_their_reason_and_drawn():
+    runs = {"killed": rise(0.95, 20), "pruned": rise(0.4, 20), "done": rise(0.8, HORIZON)}
+    table = long_table(runs, state={"killed": "KILLED", "pruned": "PRUNED"})
+    page, rows = report_html(table, "acc", mode="max", horizon=HORIZON, bounds=(0, 1), device="cpu")
+    text = " ".join("".join(Page(page).words).split())
+    assert "Each forecast reads the other runs that have gone further." in text
+    assert "0 running, 1 finished, 2 ended; 0 to stop, 1 to resume." in text
+    reason = next(row.reason for row in rows if row.resume)
+    assert f"killed at step 20 of {HORIZON}: {reason.partition('; ')[2]}" in text
+    (svg,) = re.findall(r'<svg class="all".*?</svg>', page)
+    kinds = [shape.get("class") for shape in ElementTree.fromstring(svg).iter() if shape.get("class")]
+    assert sum(kind.startswith("median") for kind in kinds) == 1
+    assert "Blue: medians of the runs that go on or should be resumed" in text
+    given, rows = report_html(table, "acc", mode="max", horizon=HORIZON, bounds=(0, 1), device="cpu", best=0.9999)
+    assert ("to resume" in "".join(Page(given).words).partition("How to read")[0], rows[0].to_beat) == (False, 0.9999)
 
 
 def test_the_page_predicts_once_with_the_others_and_once_alone(monkeypatch):

@@ -21,10 +21,10 @@ def rise(top, points):
 RUNS = {"hopeless": rise(0.4, 30), "winner": rise(0.95, 25), "crashed": rise(0.6, 33), "done": rise(0.8, HORIZON), "young": rise(0.7, 1)}
 
 
-def by_name(**question):
-    rows = [(run, "acc", float(step), y) for run, values in RUNS.items() for step, y in enumerate(values, 1)]
+def by_name(runs=RUNS, states=None, **question):
+    rows = [(run, "acc", float(step), y) for run, values in runs.items() for step, y in enumerate(values, 1)]
     table = pd.DataFrame(rows, columns=["run", "metric", "step", "value"])
-    table.attrs = {"state": {"crashed": "failed"}}
+    table.attrs = {"state": states or {"crashed": "failed"}}
     question = {"mode": "max", "horizon": HORIZON, "bounds": (0, 1), "device": "cpu"} | question
     return {run.run: run for run in standings(table, "acc", **question)}
 
@@ -61,3 +61,48 @@ def test_the_others_move_the_forecast_and_the_chances_add_up():
     assert np.isnan(rows["young"].ends_best)
     assert np.isnan(rows["crashed"].ends_best)
     assert (rows["winner"].holder, rows["hopeless"].holder) == ("done", "winner")
+
+
+ENDED = {
+    "promising": rise(0.95, 20),
+    "hopeless": rise(0.4, 30),
+    "done": rise(0.8, HORIZON),
+    "diverged": [*rise(0.9, 20), np.nan],
+    "young": rise(0.97, 1),
+    "whole": rise(0.7, 30),
+}
+STATES = {"promising": "killed", "hopeless": "PRUNED", "diverged": "failed", "young": "CRASHED", "whole": "COMPLETED"}
+
+
+@pytest.mark.parametrize("others", [True, False])
+def test_runs_that_ended_early_are_to_resume_if_they_could_beat_the_best_of_all(others):
+    rows = by_name(ENDED, STATES, others=others)
+    assert {name: row.verdict for name, row in rows.items()} == {
+        "promising": "resume",
+        "hopeless": "pruned",
+        "done": "finished",
+        "diverged": "failed",
+        "young": "crashed",
+        "whole": "finished",
+    }
+    best = max(np.nanmax(values) for values in ENDED.values())
+    known = [(STEPS[: len(y)], y) for name, y in ENDED.items() if len(y) > 20 and name != "diverged"]
+    question = {"horizon": HORIZON, "mode": "max", "bounds": (0, 1), "device": "cpu", "others": known if others else None}
+    chance = lcx.predict(ENDED["promising"], **question).prob_better(best).max()
+    np.testing.assert_allclose(rows["promising"].probability, chance, rtol=1e-4)
+    assert rows["promising"].reason == f"ended at step 20; resumed, {chance:.2g} to beat {best:.4g}, its own best"
+    assert rows["hopeless"].reason.endswith(f" to beat {best:.4g} of promising")
+    assert [rows[name].reason for name in ("diverged", "young")] == ["ended at step 21", "ended at step 1"]
+    assert np.isnan([rows[name].final for name in ("promising", "hopeless")]).all()  # nothing is known to come of them
+    assert by_name(ENDED, STATES, delta=0.9999)["promising"].verdict == "killed"
+
+
+@pytest.mark.parametrize("state", ["FAILED", "KILLED", "crashed", "preempted", "PRUNED", "FAIL", "INTERRUPTED", "TIMEOUT"])
+def test_a_run_has_ended_whatever_the_log_calls_it(state):
+    row = by_name({"one": rise(0.9, 20), "done": rise(0.8, HORIZON)}, {"one": state})["one"]
+    assert (row.state, row.verdict) == (state.lower(), "resume")
+
+
+@pytest.mark.parametrize("state", ["FINISHED", "finished", "COMPLETE", "COMPLETED"])
+def test_a_run_has_finished_whatever_the_log_calls_it(state):
+    assert by_name({"one": rise(0.9, 20)}, {"one": state})["one"].verdict == "finished"
