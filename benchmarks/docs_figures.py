@@ -111,7 +111,10 @@ def early_stopping() -> list[str]:
         "Methods named `study` read the runs seen by then, as `EarlyStopper` does; the others read each run alone.",
         *([result["note"]] if result["note"] else []),
         f"`runs chosen`: each run begun is chosen by its hyperparameters, which {len(chosen['tasks'])} of the tasks have;",
-        "`earlier studies`: the other tasks of the family, but for those of the same workload, are known as such.",
+        "`earlier studies`: the other tasks of the family, but for those of the same workload, are known as such"
+        + (
+            f"; these rows are of the first {earlier['orders']} orders, which were easier." if earlier["orders"] < result["orders"] else "."
+        ),
         "False stops are in per cent of the runs that would have become the best so far.",
         "The form and the constants of freeze-thaw (pausing and resuming) were chosen on some of",
         "these tasks. Successive halving, Hyperband, top 10 after 1 and freeze-thaw resume runs at no cost; the others cannot resume.",

@@ -71,7 +71,8 @@ def stopping(found: dict) -> list[list[str]]:
     rivals = (("no stopping", none), ("patience", wait), ("ASHA", asha), ("ASHA with them", search), ("no stopping with both", both_known))
     both = f"`{command(result)}`; `{command(found['choosing'])}`, with `--earlier` {found['earlier']['commit']}"
     measured = f"{both}, {found['choosing']['date']}, {found['choosing']['commit']}, {found['choosing']['device']}"
-    what = "at a limit of 5 %; pausing; pausing with hyperparameters known; the limit with these and earlier studies"
+    fewer = f", in {n} of the {result['orders']} orders" if (n := found["earlier"]["orders"]) < result.get("orders", n) else ""
+    what = f"at a limit of 5 %; pausing; pausing with hyperparameters known; the limit with these and earlier studies{fewer}"
     return [
         [
             f"4. Regret of early stopping on {tasks} real tasks, mean over the budget: {what}",
