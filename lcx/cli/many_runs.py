@@ -48,6 +48,12 @@ def as_text(number: float, digits: int = 4) -> str:
     return "" if math.isnan(number) else f"{number:.{digits}g}"
 
 
+def rounded_down(x: float, digits: int = 4) -> float:
+    """The largest number of so many significant digits that is not above a positive one: a limit must not be rounded up."""
+    unit = 10.0 ** (math.floor(math.log10(x)) + 1 - digits)
+    return float(f"{math.floor(x / unit + 1e-9) * unit:.{digits}g}")
+
+
 def by_name(warnings: Sequence[str], names: Sequence[str]) -> list[str]:
     """The warnings of an answer, with the names of the curves instead of their numbers, and options instead of arguments."""
     named = (re.sub(r"^curve ([\d, ]*\d)", lambda m: ", ".join(names[int(i)] for i in m[1].split(", ")), text) for text in warnings)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from lcx.cli import options
-from lcx.cli.many_runs import read_runs
+from lcx.cli.many_runs import read_runs, rounded_down
 
 
 def replay(
@@ -92,5 +92,5 @@ def _check(deltas: list[float], waits: list[int], rate: float | None, counts: di
 
 def _limits(deltas: list[float], found: tuple[float, float, float] | None) -> list[float]:
     """The limits of the lcx rule: those asked for, and the one found for a rate of false stops, if there is one."""
-    own = [] if found is None or found[1] < 0 else [float(f"{found[1]:.4g}")]
+    own = [] if found is None or found[1] <= 0 else [rounded_down(found[1])]
     return [*deltas, *(x for x in own if x not in deltas)]

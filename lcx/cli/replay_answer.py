@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from lcx.cli.many_runs import as_columns, as_text, json_line
+from lcx.cli.many_runs import as_columns, as_text, json_line, rounded_down
 from lcx.cli.replay_methods import PAUSING, REFERENCE
 from lcx.files import write_atomically
 from lcx.replay import Comparison, Outcome, Task, unit_of_regret
@@ -150,9 +150,9 @@ def _text(task: Task, metric: str, recorded: dict[str, Comparison], shuffled: di
 
 
 def _limit(rate: float, delta: float | None, bound: float | None) -> str:
-    if delta is None or delta < 0:
+    if delta is None or delta <= 0:
         return f"too few of these runs became the best to promise false stops of {rate:.3g}; give more runs, or a higher rate"
-    said = f"delta {delta:.4g} stops at most {bound:.3g} of the runs that would become the best"
+    said = f"delta {rounded_down(delta):g} stops at most {bound:.3g} of the runs that would become the best"
     return f"{said}, if new runs are like these (asked for: {rate:.3g})"
 
 

@@ -14,11 +14,11 @@ from tqdm.auto import tqdm
 from lcx.extrapolator import Extrapolator, load
 from lcx.predictive import Predictive
 from lcx.replay.task import Task
+from lcx.stopping.false_stops import LOST
 
 TARGETS = 128  # values to beat that chances are kept for; between them they are interpolated
 LOOKED_AT = 16  # most later steps predicted per cut-off
 _PAIRS = 1 << 15  # (cut-off, step) pairs predicted at once: bounds memory at some 100 MB
-_LOST = 1e4  # a later range more times an earlier one than this leaves the earlier points too few of their float32 digits
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,7 +179,7 @@ def _in_one_pass(task: Task) -> Bool[np.ndarray, "n"]:
     with np.errstate(over="ignore", invalid="ignore"):
         width = np.maximum.accumulate(task.values, 1) - np.minimum.accumulate(task.values, 1)  # NaN from the padding on
         narrow = np.where(width > 0, width, np.inf).min(1)
-        return ~(np.nan_to_num(width).max(1) > _LOST * narrow)
+        return ~(np.nan_to_num(width).max(1) > LOST * narrow)
 
 
 def _prob_better(

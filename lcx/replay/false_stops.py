@@ -86,7 +86,8 @@ def delta_in_study(
     """
     generator, asked, scores = np.random.default_rng(seed), load(model, "cpu"), list[float]()
     runs = [(task.steps[run][seen], task.values[run][seen]) for run, seen in enumerate(np.isfinite(task.values)) if seen.any()]
-    settings = {"horizon": float(task.horizon.max()), "mode": task.mode, "bounds": task.bounds, "min_points": min_points}
+    horizon, settings = task.horizon[np.isfinite(task.values).any(1)], {"mode": task.mode, "bounds": task.bounds, "min_points": min_points}
     for _ in range(orders):
-        scores += scores_of(asked, [runs[i] for i in generator.permutation(len(runs))], **settings)[0].tolist()
+        order = generator.permutation(len(runs))
+        scores += scores_of(asked, [runs[i] for i in order], horizon=horizon[order], **settings)[0].tolist()
     return calibrated_delta(scores, np.ones(len(scores), dtype=bool), rate)

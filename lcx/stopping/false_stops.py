@@ -21,6 +21,7 @@ RATES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
 SHARES = (0.0106, 0.0233, 0.0743, 0.17, 0.478, 0.877, 2.13)  # of these rates, made by benchmarks/stopping/shares.py
 LOOKS, AHEAD, READ = 16, 6, 30  # cut-offs looked at, geometrically spaced; steps predicted; other runs read
 ORDERS, LATEST = 3, 40  # random orders of the runs that were never at risk, and how many of them are taken
+LOST = 1e4  # times a range: so much larger a later one leaves earlier points too few digits in float32
 MOST = 0.99  # of the limit, for a large rate and few runs
 WEIGHT = 10  # runs that became the best, for which the usual scores count beside those of the study
 Run = tuple[Float[np.ndarray, "n"], Float[np.ndarray, "n"]]
@@ -72,11 +73,11 @@ class Rate:
             horizon: last step of a run.
             about: mode, bounds, min_points and others, as in :func:`scores_of`.
         """
-        whole = [run for run in runs if not run.at_risk and run.read and run.horizon in (None, horizon) and run.finished(horizon)]
+        whole = [run for run in runs if not run.at_risk and run.upto(horizon) and run.horizon in (None, horizon) and run.finished(horizon)]
         if not whole:
             return self.usual
         if len(whole) != self._told.runs:
-            curves = [(curve[:, 0], curve[:, 1]) for curve in (np.array(run.read) for run in whole[-LATEST:])]
+            curves = [(curve[:, 0], curve[:, 1]) for curve in (np.array(run.upto(horizon)) for run in whole[-LATEST:])]
             generator, own = np.random.default_rng(0), []
             for _ in range(ORDERS):
                 own.append(in_shares(*scores_of(model, [curves[i] for i in generator.permutation(len(curves))], horizon=horizon, **about)))
@@ -140,7 +141,7 @@ def scores_of(
     model: Extrapolator,
     runs: Sequence[Run],
     *,
-    horizon: float,
+    horizon: float | Float[np.ndarray, "R"],
     mode: str,
     bounds: tuple[float | None, float | None],
     min_points: int = 2,
@@ -151,7 +152,7 @@ def scores_of(
     Args:
         model: the one that is asked.
         runs: (steps, values) of finished runs, values finite, user's units.
-        horizon: last step of a run.
+        horizon: last step of a run, or that of each.
         mode: "max" or "min".
         bounds: of the metric.
         min_points: values needed before the first look.
@@ -162,27 +163,43 @@ def scores_of(
         runs came before it.
     """
     sign, best, scores, before = 1 if mode == "max" else -1, -math.inf, [], []
-    asked = {"horizon": horizon, "mode": mode, "bounds": bounds}
-    for i, (steps, values) in enumerate(runs):
+    asked, horizons = {"mode": mode, "bounds": bounds}, np.broadcast_to(horizon, len(runs)).tolist()
+    for i, ((steps, values), last) in enumerate(zip(runs, horizons, strict=True)):
         peaks = np.maximum.accumulate(sign * values)
         if peaks[-1] > best > -math.inf:
             behind = int((peaks[:-1] < best).sum())  # peaks never fall
             cuts = spaced(min_points, behind)
+            cuts = cuts[steps[cuts - 1] < last]
             scores.append(math.inf)
             before.append(i)
-            if len(cuts):
-                at = horizon * np.arange(1, AHEAD + 1) / AHEAD
+            at = last * np.arange(1, AHEAD + 1) / AHEAD
+            for some in in_passes(values, cuts):
                 answer = model.backtest(
-                    values[: cuts[-1]],
-                    steps[: cuts[-1]],
-                    cutoffs=cuts,
-                    at=at[at > steps[cuts[0] - 1]],
+                    values[: some[-1]],
+                    steps[: some[-1]],
+                    cutoffs=some,
+                    horizon=last,
+                    at=at[at > steps[some[0] - 1]],
                     others=list(runs[max(0, i - READ) : i]) if others and model.reads_others else None,
                     **asked,
                 )
-                scores[-1] = float(np.nanmax(answer.prob_better(sign * best), -1).min())
+                scores[-1] = min(scores[-1], float(np.nanmax(answer.prob_better(sign * best), -1).min()))
         best = max(best, float(peaks[-1]))
     return np.array(scores), np.array(before, dtype=int)
+
+
+def in_passes(values: Float[np.ndarray, "n"], cuts: Int[np.ndarray, "C"]) -> list[Int[np.ndarray, "_"]]:
+    """Cut-offs in groups that the model may read in one pass: a later range far beyond an earlier one would leave that no digits."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        width = (np.maximum.accumulate(values) - np.minimum.accumulate(values))[cuts - 1]
+    groups, narrow = [], math.inf
+    for cut, wide in zip(cuts.tolist(), width.tolist(), strict=True):
+        if not groups or wide > LOST * narrow:
+            groups.append([])
+            narrow = math.inf
+        groups[-1].append(cut)
+        narrow = min(narrow, wide) if wide > 0 else narrow
+    return [np.array(group) for group in groups]
 
 
 def spaced(first: int, last: int) -> Int[np.ndarray, "C"]:

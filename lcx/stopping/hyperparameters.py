@@ -79,7 +79,7 @@ def with_earlier_studies(hyperparameters: Any, earlier: Any, mode: str) -> dict[
 
     Args:
         hyperparameters: {run: {name: value}} of this study.
-        earlier: the runs of each earlier study as (hyperparameters, final value) pairs; NaN or None is the worst value.
+        earlier: the runs of each earlier study as (hyperparameters, final value) pairs; None, NaN or infinite is the worst value.
         mode: "max" or "min", of all of them.
 
     Returns:
@@ -227,7 +227,7 @@ def _few(names: set[str]) -> str:
 
 def _end(value: Any, sign: int) -> float:
     end = math.nan if value is None else as_number(value, "final value")
-    return -math.inf if math.isnan(end) else sign * end
+    return sign * end if math.isfinite(end) else -math.inf  # whatever its sign: such a run has diverged
 
 
 def _plain(x: Any) -> Any:

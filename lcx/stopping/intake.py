@@ -69,6 +69,10 @@ class Reports:
             return -math.inf if mode == "max" else math.inf
         return self.highest if mode == "max" else self.lowest
 
+    def upto(self, horizon: float) -> list[tuple[float, float]]:
+        """What was read up to a step."""
+        return [(step, value) for step, value in self.read if step <= horizon]
+
     def finished(self, horizon: float) -> bool:
         """Whether it counts as a run that has reached its horizon; ``horizon`` is that of all runs."""
         return not self.ignored and bool(self.steps) and self.steps[-1] >= (self.horizon or horizon)

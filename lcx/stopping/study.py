@@ -107,7 +107,9 @@ def as_history(given: Any, bounds: _Bounds) -> list[Reports]:
         pairs = [(run["step"], run["value"]) for _, run in given.groupby("run", sort=False)]
     elif isinstance(given, Mapping):
         state = "settings" in given and "runs" in given
-        pairs = [(run["steps"], run["values"]) for run in given["runs"]] if state else list(given.values())
+        if state:
+            return [Reports.from_state(run, bounds) for run in given["runs"] if not run.get("ignored")]
+        pairs = list(given.values())
     else:
         pairs = list(given)
     return [_reports(pair, i, bounds) for i, pair in enumerate(pairs)]

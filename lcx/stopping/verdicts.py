@@ -1,6 +1,7 @@
 """What a stopper says of a report before its rule is asked, and what becomes of the rule's verdict."""
 
 import math
+import re
 from dataclasses import replace
 
 from lcx.stopping.intake import Reports
@@ -47,12 +48,12 @@ def after_rule(known: Reports, verdict: Verdict, target: float, *, confirm: int,
         confirm: number of decisions to stop needed in a row.
         control: whether the run is one of those that are never stopped.
     """
+    if math.isinf(target) and not verdict.stop and re.search(r"\b(than|over) -?inf\b", verdict.reason):
+        verdict = replace(verdict, reason="there is no other run to beat yet")  # a rule with a target of its own speaks of that
     if control:
         return replace(verdict, stop=False, reason=f"one of the runs that no rule stops; but for that: {verdict.reason}")
     known.at_risk |= math.isfinite(target)
     known.agreed = known.agreed + int(verdict.stop) if verdict.stop or math.isnan(verdict.probability) else 0
     if verdict.stop and known.agreed < confirm:
         return replace(verdict, stop=False, reason=f"{verdict.reason}; decision {known.agreed} of {confirm} needed in a row")
-    if math.isinf(target) and not verdict.stop and "inf" in verdict.reason:  # a rule with a target of its own speaks of that
-        return replace(verdict, reason="there is no other run to beat yet")
     return verdict

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
+from lcx.cli.many_runs import rounded_down
 from lcx.extrapolator import Extrapolator
 from lcx.replay import freeze_thaw
 from lcx.report.leaderboard import standings
@@ -540,3 +541,11 @@ def test_two_finished_runs_are_too_few(run, tmp_path):
     code, _, err = run(*(str(logs) if a == "LOGS" else a for a in REPLAY))
     assert code == 2
     assert "expected 3 or more finished runs of acc, got 2; give the folder of more runs" in err
+
+
+@pytest.mark.parametrize(
+    ("found", "shown"), [(0.123456, 0.1234), (0.05, 0.05), (0.99999, 0.9999), (1.23456e-5, 1.234e-5), (0.1235, 0.1235)]
+)
+def test_a_limit_found_is_never_rounded_up(found, shown):
+    """It lies just below the chance of a run that must not be stopped."""
+    assert rounded_down(found) == shown

@@ -1,13 +1,26 @@
 """The limit for a wanted rate of false stops, with the study in view, and the runs that are never stopped."""
 
 import json
+import warnings
 
 import numpy as np
 import pytest
 from scipy.stats import binomtest
 
 import lcx
-from lcx.stopping.false_stops import ORDERS, RATES, SHARES, WEIGHT, FalseStops, in_control, in_shares, scores_of, sharpened, usual_share
+from lcx.stopping.false_stops import (
+    ORDERS,
+    RATES,
+    SHARES,
+    WEIGHT,
+    FalseStops,
+    in_control,
+    in_passes,
+    in_shares,
+    scores_of,
+    sharpened,
+    usual_share,
+)
 
 LAST = 8
 STEPS = np.arange(1.0, LAST + 1)
@@ -187,3 +200,29 @@ def test_wrong_settings_are_refused(settings, said):
 def test_a_stopper_with_a_limit_has_no_rate_to_tell():
     with pytest.raises(ValueError, match="give EarlyStopper false_stops"):
         lcx.EarlyStopper(LAST, "max").false_stop_rate()
+
+
+def test_a_finished_run_beyond_the_horizon_is_read_up_to_it():
+    stopper = lcx.EarlyStopper(10, "min", false_stops=0.1, min_finished=2)
+    for run in range(6):
+        end = 0.6 - 0.02 * run
+        for step in range(1, 16):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)  # of steps beyond the horizon
+                stopper.update(step, end if step < 13 else end - 0.2, run=run)
+    assert stopper.false_stop_rate().runs >= 2
+
+
+def test_points_that_a_later_explosion_would_leave_no_digits_are_read_in_a_pass_of_their_own():
+    values, cuts = np.array([1.0, 1.0, 1.1, 1.2, 1e3, 1e8, 1e8, 2e8]), np.arange(1, 9)
+    assert [group.tolist() for group in in_passes(values, cuts)] == [[1, 2, 3, 4, 5], [6, 7, 8]]
+    assert [group.tolist() for group in in_passes(values[:5], cuts[:5])] == [[1, 2, 3, 4, 5]]
+    assert in_passes(values, cuts[:0]) == []
+
+
+def test_each_run_may_have_a_horizon_of_its_own():
+    runs, model = study(6, 2), lcx.load("general", "cpu")
+    asked = {"mode": "max", "bounds": (0, 1)}
+    same = scores_of(model, runs, horizon=np.full(6, float(LAST)), **asked)[0]
+    np.testing.assert_array_equal(same, scores_of(model, runs, horizon=float(LAST), **asked)[0])
+    assert not np.array_equal(same, scores_of(model, runs, horizon=LAST * np.arange(1.0, 7), **asked)[0])

@@ -216,6 +216,13 @@ def test_earlier_runs_that_are_no_pairs_are_refused(given, error, said):
         with_earlier_studies({"a": {"lr": 1}}, given, "max")
 
 
+@pytest.mark.parametrize(("mode", "end"), [("max", math.inf), ("min", -math.inf), ("max", None), ("min", math.nan)])
+def test_an_earlier_run_that_diverged_is_the_worst_whatever_its_sign(mode, end):
+    rows = [{"lr": x} for x in (0.1, 0.11, 0.12, 0.9, 0.91, 0.92)]
+    told = with_earlier_studies(dict(enumerate(rows)), [list(zip(rows, [0.5, 0.6, 0.7, end, end, end], strict=True))], mode)
+    assert told[0][EXPECTED] > told[5][EXPECTED]
+
+
 def test_a_stopper_begins_where_earlier_studies_did_best():
     rows, ends = study(40, 3)
     named = with_earlier_studies(dict(enumerate(rows)), earlier(2), "max")

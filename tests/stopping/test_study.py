@@ -74,6 +74,8 @@ def test_a_state_keeps_what_is_read():
     assert again.update(10, RUNS["d"][9], run="d") == stopper.update(10, RUNS["d"][9], run="d")
     later = EarlyStopper(HORIZON, "max", bounds=(0, 1), history=stopper.state())
     assert [run.read[-1] for run in later._history] == [(HORIZON, RUNS["a"][-1]), (10, RUNS["d"][9])]
+    stopper.ignore("a")
+    assert [run.read[-1][0] for run in EarlyStopper(HORIZON, "max", bounds=(0, 1), history=stopper.state())._history] == [10]
     named = EarlyStopper(HORIZON, "max", bounds=(0, 1), history={"a": pairs({"a": HORIZON})[0], "runs": pairs({"b": 9})[0]})
     assert [run.read[-1] for run in named._history] == [(HORIZON, RUNS["a"][-1]), (9, RUNS["b"][8])]
     alone = EarlyStopper.from_state(EarlyStopper(HORIZON, "max", others=False).state())

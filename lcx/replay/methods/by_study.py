@@ -17,7 +17,7 @@ from lcx.extrapolator import Extrapolator, load
 from lcx.replay.methods.by_chance import in_a_row
 from lcx.replay.methods.legs import Leg
 from lcx.replay.task import Task
-from lcx.stopping.false_stops import AHEAD, READ, spaced
+from lcx.stopping.false_stops import AHEAD, READ, in_passes, spaced
 
 
 @dataclass(frozen=True)
@@ -71,9 +71,11 @@ def _chances(
     # One call per cut-off would cost as many encodings; of one cut-off, all steps lie ahead.
     start = float(task.steps[run, seen - 1]) if len(cuts) == 1 else 0.0
     at = np.unique(np.append(start + (horizon - start) * np.arange(1, AHEAD + 1) / AHEAD, horizon))
-    at = at[at > task.steps[run, cuts[0] - 1]]
-    asked = {"horizon": horizon, "mode": task.mode, "bounds": task.bounds, "at": at, "others": known}
-    answer = model.backtest(task.values[run, :seen], task.steps[run, :seen], cutoffs=cuts, **asked)
-    chance = np.nan_to_num(answer.prob_better(task.sign * best) if math.isfinite(best) else np.ones(answer.at.shape), nan=0.0)
-    out[blank:] = chance.max(-1)
+    asked, told = {"horizon": horizon, "mode": task.mode, "bounds": task.bounds, "others": known}, []
+    for some in in_passes(task.values[run], cuts):
+        ahead, n = at[at > task.steps[run, some[0] - 1]], some[-1]
+        answer = model.backtest(task.values[run, :n], task.steps[run, :n], cutoffs=some, at=ahead, **asked)
+        chance = answer.prob_better(task.sign * best) if math.isfinite(best) else np.ones(answer.at.shape)
+        told.append(np.nan_to_num(chance, nan=0.0).max(-1))
+    out[blank:] = np.concatenate(told)
     return out
