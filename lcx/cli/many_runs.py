@@ -5,6 +5,7 @@ import math
 import re
 import warnings
 from collections.abc import Sequence
+from decimal import ROUND_FLOOR, Context
 from typing import Any
 
 from lcx.readers import Kept, read
@@ -50,8 +51,7 @@ def as_text(number: float, digits: int = 4) -> str:
 
 def rounded_down(x: float, digits: int = 4) -> float:
     """The largest number of so many significant digits that is not above a positive one: a limit must not be rounded up."""
-    unit = 10.0 ** (math.floor(math.log10(x)) + 1 - digits)
-    return float(f"{math.floor(x / unit + 1e-9) * unit:.{digits}g}")
+    return float(Context(prec=digits, rounding=ROUND_FLOOR).create_decimal(repr(float(x))))
 
 
 def by_name(warnings: Sequence[str], names: Sequence[str]) -> list[str]:

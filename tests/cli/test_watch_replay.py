@@ -544,7 +544,8 @@ def test_two_finished_runs_are_too_few(run, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("found", "shown"), [(0.123456, 0.1234), (0.05, 0.05), (0.99999, 0.9999), (1.23456e-5, 1.234e-5), (0.1235, 0.1235)]
+    ("found", "shown"),
+    [(0.123456, 0.1234), (0.05, 0.05), (0.99999, 0.9999), (1.23456e-5, 1.234e-5), (np.nextafter(0.1234, 0), 0.1233), (0.1235, 0.1235)],
 )
 def test_a_limit_found_is_never_rounded_up(found, shown):
     """It lies just below the chance of a run that must not be stopped."""

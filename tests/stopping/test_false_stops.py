@@ -21,6 +21,7 @@ from lcx.stopping.false_stops import (
     sharpened,
     usual_share,
 )
+from lcx.stopping.rules import Verdict
 
 LAST = 8
 STEPS = np.arange(1.0, LAST + 1)
@@ -226,3 +227,14 @@ def test_each_run_may_have_a_horizon_of_its_own():
     same = scores_of(model, runs, horizon=np.full(6, float(LAST)), **asked)[0]
     np.testing.assert_array_equal(same, scores_of(model, runs, horizon=float(LAST), **asked)[0])
     assert not np.array_equal(same, scores_of(model, runs, horizon=LAST * np.arange(1.0, 7), **asked)[0])
+
+
+def test_only_a_reason_about_an_infinite_value_to_beat_is_put_in_other_words():
+    told = lcx.EarlyStopper(LAST, "max", rule=lambda *_: Verdict(False, 0.4, "inference says go on"))
+    control = lcx.EarlyStopper(LAST, "max", control=1.0)
+    for stopper, said in (
+        (told, "inference says go on"),
+        (control, "one of the runs that no rule stops; but for that: there is no other run to beat yet"),
+    ):
+        stopper.update(1, 0.5, run="a")
+        assert stopper.update(2, 0.6, run="a").reason == said
